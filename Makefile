@@ -1,0 +1,69 @@
+# Every target first makes the environment it needs in .venv. `make` alone lists the targets.
+# Choose an interpreter with PYTHON=/path/to/python; pass a script's own flags with ARGS="...".
+PYTHON ?=
+MODEL = yolov3-tiny
+ARGS =
+PY = .venv/bin/python
+# TensorFlow's start-up messages would bury those of the scripts.
+TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL
+
+.PHONY: help demo data train evaluate detect tensorboard weights figures test lint clean env env-dev
+
+help: ## list the targets
+	@echo 'usage: make TARGET [ARGS="flags of the script"] [PYTHON=/path/to/python]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+demo: env ## data, training, evaluation and pictures in minutes (MODEL=yolov3 for Darknet-53)
+	@$(PY) tools/demo.py --model $(MODEL) $(ARGS)
+
+data: env ## make the digit pictures and their annotations
+	$(PY) mnist/make_data.py $(ARGS)
+
+train: env ## train on them
+	$(PY) train.py $(ARGS)
+
+evaluate: env ## mean average precision of the best checkpoint
+	$(PY) evaluate_mAP.py $(ARGS)
+
+detect: env ## draw the digits found in a test picture
+	$(PY) detect_mnist.py $(ARGS)
+
+tensorboard: env ## watch the training curves on http://localhost:6006
+	$(PY) -m tensorboard.main --logdir ./log $(ARGS)
+
+weights: env ## download and verify the official Darknet weights (446 MB)
+	$(PY) tools/get_weights.py $(ARGS)
+
+figures: env ## draw the figures of the documentation again
+	@for script in docs/figures/*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit; done
+
+test: env-dev ## run the tests
+	$(PY) -m pytest $(ARGS)
+
+lint: env-dev ## check style and formatting
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+clean: ## remove .venv and caches, never data, logs or checkpoints
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Runs tools/setup_env.py with the first suitable interpreter; an existing .venv comes first.
+define setup
+@if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; \
+else set -- $(PY) python3 python3.13 python3.12 python3.11 python; fi; \
+for python; do \
+  if "$$python" tools/setup_env.py --check-python 2>/dev/null; then \
+    exec "$$python" tools/setup_env.py $(1); \
+  fi; \
+done; \
+echo "error: needs Python 3.11, 3.12 or 3.13; tried $$*; name one with make PYTHON=/path/to/python" >&2; \
+exit 2
+endef
+
+env:
+	$(call setup,requirements.txt)
+
+env-dev:
+	$(call setup,requirements-dev.txt)
