@@ -1,0 +1,125 @@
+"""Draw the annotated boxes of one picture, a random one unless --index picks it.
+
+    python mnist/show_image.py
+    python mnist/show_image.py --annotations mnist/mnist_test.txt --index 3 --output scene.png
+
+The picture is saved, and shown in a window where there is a screen.
+"""
+
+import argparse
+import os
+import random
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+MNIST = ROOT / "mnist"
+TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
+TITLE = "annotated boxes, any key to close"
+POLL_MS = 50  # between looks at the keyboard and at whether the window was closed
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; exit with status 2 for a bad one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--annotations",
+        default=TRAIN_ANNOTATIONS,
+        metavar="FILE",
+        help="default mnist/mnist_train.txt",
+    )
+    parser.add_argument(
+        "--names",
+        default=MNIST / "mnist.names",
+        metavar="FILE",
+        help="class names, one per line, default mnist/mnist.names",
+    )
+    parser.add_argument(
+        "--index", type=int, metavar="N", help="which picture of the file, from 0; default random"
+    )
+    parser.add_argument(
+        "--output",
+        default=MNIST / "show_image.png",
+        metavar="PNG",
+        help="where to save the picture, default mnist/show_image.png",
+    )
+    parser.add_argument(
+        "--show", choices=("auto", "off"), default="auto", help="off: open no window"
+    )
+    return parser.parse_args(argv)
+
+
+def show_image(annotations, names, index: int | None, output, show: bool) -> None:
+    """Save one annotated picture with its boxes, and show it if asked to.
+
+    Raises ValueError for bad input and OSError where the picture cannot be saved.
+    """
+    from yolov3.annotations import read_annotations, read_class_names
+    from yolov3.draw import draw_boxes
+    from yolov3.images import read_image, write_image
+
+    if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
+        raise ValueError(f"{annotations} is not there yet; make it: python mnist/make_data.py")
+    class_names = read_class_names(names)
+    records = read_annotations(annotations, len(class_names))
+    if index is None:
+        index = random.randrange(len(records))
+    if not 0 <= index < len(records):
+        raise ValueError(
+            f"{annotations}: expected --index 0 to {len(records) - 1}; received {index}"
+        )
+    record = records[index]
+    image = read_image(record.image_path)
+    drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)
+    write_image(output, drawn)
+    print(f"picture {index} of {annotations}: {record.image_path}, {len(record.classes)} boxes")
+    print(f"saved {output}")
+    if show:
+        _open_window(drawn)
+
+
+def has_screen() -> bool:
+    """Tell whether a window can be opened: always assumed where there is no X11 or Wayland."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return 0, 1 for failed work, 2 for bad input, 130 for Ctrl-C."""
+    args = parse_args(argv)
+    show = args.show == "auto" and has_screen()
+    try:
+        show_image(args.annotations, args.names, args.index, args.output, show)
+    except ValueError as error:
+        return _complain(error, 2)
+    except OSError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    return 0
+
+
+def _open_window(image_rgb) -> None:
+    """Show a picture until a key is pressed or the window is closed."""
+    import cv2
+
+    try:
+        cv2.imshow(TITLE, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+        while cv2.waitKey(POLL_MS) < 0 and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) > 0:
+            pass
+    except cv2.error:  # opencv-python-headless has no windows
+        print("no window: this OpenCV was built without them")
+
+
+def _complain(message: object, status: int) -> int:
+    print(f"show_image: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
