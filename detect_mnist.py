@@ -1,0 +1,64 @@
+"""Find the digits in a test scene, say what was found, and save the picture with boxes.
+
+    python detect_mnist.py
+    python detect_mnist.py --count 4 --seed 1 --output detections
+    python detect_mnist.py --image my_scene.png --weights checkpoints/my_run
+
+The scene is a random one of the run's test annotations unless --image names it. A window opens where there is a
+screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (Ctrl-C).
+"""
+
+import argparse
+
+from yolov3.cli import import_tensorflow, run_script
+from yolov3.flags import share, whole_number
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--weights",
+        default="checkpoints",
+        metavar="CHECKPOINT",
+        help="checkpoint, or a folder of them, of which the best is taken (default: %(default)s)",
+    )
+    parser.add_argument("--image", metavar="FILE", help="picture to look at (default: a test scene)")
+    parser.add_argument("--count", type=whole_number, default=1, metavar="N", help="how many scenes")
+    parser.add_argument("--seed", type=int, metavar="K", help="choose the same scenes each time")
+    parser.add_argument(
+        "--output",
+        default="detections",
+        metavar="PATH",
+        help="picture to save, or folder for several (default: %(default)s)",
+    )
+    parser.add_argument("--score-threshold", type=share, metavar="X", help="default: the checkpoint's")
+    parser.add_argument("--iou-threshold", type=share, metavar="X", help="default: the checkpoint's")
+    parser.add_argument("--no-show", action="store_true", help="open no window")
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    import_tensorflow()
+    from yolov3.detection import Detector
+    from yolov3.report import detect_and_draw, output_paths, scene_paths
+    from yolov3.window import has_screen, show
+
+    detector = Detector(
+        args.weights, score_threshold=args.score_threshold, iou_threshold=args.iou_threshold
+    )
+    print(detector.description, flush=True)
+    images = [args.image] if args.image else scene_paths(detector, args.count, args.seed)
+    found = 0
+    for image_path, output in zip(images, output_paths(args.output, images), strict=True):
+        count, drawn = detect_and_draw(detector, image_path, output)
+        found += count
+        if not args.no_show and has_screen():
+            show(drawn, image_path)
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    run_script(main)

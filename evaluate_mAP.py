@@ -1,0 +1,70 @@
+"""Measure the mean average precision of a trained network, per class and over all.
+
+    python evaluate_mAP.py
+    python evaluate_mAP.py --weights checkpoints/my_run --annotations my_test.txt --json result.json
+
+AP50, AP75 and AP (the mean over IoU 0.50 to 0.95) are those of the COCO evaluation, by pycocotools,
+over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad input), 130 (Ctrl-C).
+"""
+
+import argparse
+
+from yolov3.cli import import_tensorflow, run_script
+from yolov3.flags import input_size, share, whole_number
+
+DEFAULT_JSON = "evaluation.json"
+LEAST_SCORE = 0.001  # (almost) every detection counts; 0.3 would cut off the precision-recall curve
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--weights",
+        default="checkpoints",
+        metavar="CHECKPOINT",
+        help="checkpoint, or a folder of them, of which the best is taken (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--annotations",
+        metavar="FILE",
+        help="annotated pictures (default: those that the run was validated on)",
+    )
+    parser.add_argument(
+        "--json", default=DEFAULT_JSON, metavar="FILE", help="where figures go (default: %(default)s)"
+    )
+    parser.add_argument("--size", type=input_size, metavar="PX", help="input size (default: the checkpoint's)")
+    parser.add_argument("--batch-size", type=whole_number, default=8, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--score-threshold", type=share, default=LEAST_SCORE, metavar="X", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--iou-threshold",
+        type=share,
+        metavar="X",
+        help="IoU above which suppression drops the weaker of two boxes (default: the checkpoint's)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    import_tensorflow()
+    from yolov3.detection import Detector
+    from yolov3.evaluation import evaluate, format_table, write_json
+    from yolov3.records import load_records
+
+    detector = Detector(args.weights, args.size, args.score_threshold, args.iou_threshold)
+    annotations = args.annotations or detector.config.test_annot_path
+    records = load_records(annotations, detector.config, len(detector.class_names))
+    print(f"{detector.description}; {len(records):,} pictures of {annotations}", flush=True)
+    result = evaluate(detector, records, args.batch_size)
+    print(format_table(result))
+    write_json(args.json, result)
+    print(f"saved {args.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)

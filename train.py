@@ -1,0 +1,47 @@
+"""Train YOLOv3 on annotated pictures.
+
+    python train.py                      the MNIST tutorial, as yolov3/configs.py has it
+    python train.py --tiny               the same with YOLOv3-tiny
+    python train.py --resume             go on with the newest run where it stopped
+
+Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log to folders of its
+own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1 (the loss diverged), 2 (bad
+input), 130 (Ctrl-C).
+"""
+
+import argparse
+
+from yolov3.cli import import_tensorflow, run_script
+from yolov3.flags import add_config_flags, config_from_flags
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="CHECKPOINT",
+        help="go on with this run (a checkpoint or its folder; default: the newest one in "
+        "--train-checkpoints-folder); its settings hold unless a flag changes one",
+    )
+    add_config_flags(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    config, checkpoint = config_from_flags(args), None
+    import_tensorflow()  # not before the flags are known to be good: it takes seconds
+    from yolov3.launch import start_training
+    from yolov3.resume import resumable
+
+    if args.resume is not None:
+        config, checkpoint = resumable(args.resume, args)
+    return start_training(config, checkpoint)
+
+
+if __name__ == "__main__":
+    run_script(main)

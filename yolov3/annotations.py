@@ -1,0 +1,115 @@
+"""Annotation files, read into records, and class name files.
+
+An annotation file holds one line for each picture, in UTF-8; `annotation_line` has the grammar.
+Only the text is looked at here; `annotation_check` opens the pictures as well. No file is changed.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from yolov3.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
+
+__all__ = ["Problem", "Record", "format_line", "read_annotations", "read_class_names", "scan"]
+
+ENCODING = "not UTF-8"
+UTF8_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One annotated picture and its 1-based line number in the annotation file."""
+
+    image_path: str  # absolute
+    boxes_xyxy: np.ndarray  # (N, 4) float32, pixels
+    classes: np.ndarray  # (N,) int32
+    line: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one line (1-based); the message ends in what was received."""
+
+    kind: str
+    line: int
+    message: str
+
+
+def read_annotations(path: str | Path, num_classes: int | None = None) -> list[Record]:
+    """Read every annotated picture of a file, in its order; relative paths start at its folder.
+
+    Raises ValueError naming file, line and value for the first bad line, and for a file that is
+    missing or holds no annotated picture. The pictures are not opened.
+    """
+    records, problems = scan(read_bytes(path), path, num_classes)
+    if problems:
+        raise ValueError(f"{path}:{problems[0].line}: {problems[0].message}")
+    return records
+
+
+def scan(
+    content: bytes, path: str | Path, num_classes: int | None = None
+) -> tuple[list[Record], list[Problem]]:
+    """Read the good lines of an annotation file as records, and the bad ones as one problem each.
+
+    `content` are the bytes of the file at `path`. Raises ValueError if all lines are blank.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    records, problems = [], []
+    for line, raw in _numbered_lines(content):
+        try:
+            text = _decode(raw)
+            if text:
+                image_path, boxes_xyxy, classes = parse_line(text, num_classes)
+                image_path = os.path.join(folder, image_path)  # leaves an absolute path alone
+                records.append(Record(image_path, boxes_xyxy, classes, line))
+        except LineError as error:
+            problems.append(Problem(error.kind, line, str(error)))
+    if not records and not problems:
+        raise ValueError(f"{path}: no annotated picture; expected lines 'image_path {BOX_SHAPE}'")
+    return records, problems
+
+
+def read_class_names(path: str | Path) -> list[str]:
+    """Read class names, one per line; blank lines, byte-order mark and line ends do not matter.
+
+    Raises ValueError for a file that is missing, empty or not UTF-8, and for a name given twice.
+    """
+    lines: dict[str, int] = {}
+    for line, raw in _numbered_lines(read_bytes(path)):
+        try:
+            name = _decode(raw)
+        except LineError as error:
+            raise ValueError(f"{path}:{line}: {error}") from None
+        if name in lines:
+            raise ValueError(
+                f"{path}:{line}: expected a new class name; received {name!r} of line {lines[name]}"
+            )
+        if name:
+            lines[name] = line
+    if not lines:
+        raise ValueError(f"{path}: expected one class name per line; received no name")
+    return list(lines)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a whole file, or raise ValueError naming it and the reason."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: expected a text file; received {error.strerror}") from None
+
+
+def _numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    # bytes.splitlines knows \n, \r\n and \r only; that of str also splits at characters of paths.
+    return enumerate(content.removeprefix(UTF8_BOM).splitlines(), start=1)
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError as error:
+        raise LineError(ENCODING, "UTF-8 text", raw[error.start : error.start + 8]) from None

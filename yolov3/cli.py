@@ -1,0 +1,58 @@
+"""What all scripts do alike: exit codes, one-line errors, a quiet TensorFlow."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def run_script(main) -> None:
+    """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
+
+    A ValueError is bad input; an OSError is work that failed, such as a full disk: 1 and one line.
+    """
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except OSError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        code = FAILED
+    sys.exit(code)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its start-up messages, which no log level turns off.
+
+    They go to the process's standard error before TensorFlow reads its settings, so that is held back
+    meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        import tensorflow  # noqa: F401
+
+        return
+    with _held_back_stderr():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _held_back_stderr():
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

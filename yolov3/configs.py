@@ -1,0 +1,156 @@
+"""The settings of a run: one frozen dataclass, plus the true constants of YOLOv3."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
+TINY_STRIDES = (16, 32)
+ANCHORS_PER_SCALE = 3
+# Width and height in pixels, per scale, fine to coarse: darknet's cfg/yolov3.cfg and cfg/yolov3-tiny.cfg.
+ANCHORS = (
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+TINY_ANCHORS = (
+    ((10, 14), (23, 27), (37, 58)),
+    ((81, 82), (135, 169), (344, 319)),
+)
+# The official tiny weights decode their fine scale with anchors 1, 2, 3, though the cfg of today says 0, 1, 2.
+TINY_ANCHORS_DARKNET = (
+    ((23, 27), (37, 58), (81, 82)),
+    ((81, 82), (135, 169), (344, 319)),
+)
+SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
+TINY_ANCHOR_SETS = ("scratch", "darknet")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+REPO = Path(__file__).resolve().parents[1]
+
+
+def setting(default, group: str, text: str, **extra):
+    """Declare a setting: its default, the part of `--help` that shows it, and what it means."""
+    return dataclasses.field(default=default, metadata={"group": group, "help": text, **extra})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides how a run trains, validates and detects.
+
+    The defaults train the MNIST tutorial. Every field is a flag of `train.py` (`train_epochs` is
+    `--train-epochs`), and a copy stands in every checkpoint. Raises ValueError for a value out of range.
+    """
+
+    train_classes: str = setting("mnist/mnist.names", "data", "class names, one per line")
+    train_annot_path: str = setting("mnist/mnist_train.txt", "data", "annotations to train on")
+    test_annot_path: str = setting(
+        "mnist/mnist_test.txt", "data", "annotations to validate on; an empty path trains without"
+    )
+    train_logdir: str = setting("log", "data", "each run writes its TensorBoard log to a folder in here")
+    train_checkpoints_folder: str = setting(
+        "checkpoints", "data", "each run writes its checkpoints to a folder in here"
+    )
+
+    tiny: bool = setting(False, "network", "YOLOv3-tiny, in place of YOLOv3 with Darknet-53")
+    tiny_anchors: str = setting(
+        "scratch",
+        "network",
+        "anchors of YOLOv3-tiny; darknet: those of its official weights, for networks that started from them",
+        choices=TINY_ANCHOR_SETS,
+    )
+    train_input_size: int = setting(416, "network", "input width and height in pixels, a multiple of 32")
+    precision: str = setting(
+        "auto", "network", "computing precision; auto: the fastest of this hardware", choices=PRECISIONS
+    )
+
+    train_epochs: int = setting(6, "training", "passes over the training data")
+    train_batch_size: int = setting(4, "training", "pictures per step, over all devices")
+    train_lr_init: float = setting(1e-3, "training", "learning rate after the warm-up")
+    train_lr_end: float = setting(1e-5, "training", "learning rate at the end of the cosine decay")
+    train_warmup_epochs: float = setting(0.5, "training", "epochs of linear warm-up from zero")
+    train_weight_decay: float = setting(0.0, "training", "decoupled (AdamW) decay of the kernels")
+    train_average_decay: float = setting(
+        0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
+    )
+    train_input_scales: tuple[float, ...] = setting(
+        (0.54, 0.54, 0.77, 0.77, 1.0),
+        "training",
+        "progressive input size: the epochs are split into as many equal parts, each at this share",
+    )
+    seed: int = setting(0, "training", "seed of the initial weights, the order and the augmentation")
+
+    augment_flip: float = setting(
+        0.0, "augmentation", "probability of a mirror image; wrong for digits and text"
+    )
+    augment_crop: float = setting(0.0, "augmentation", "share of the margin around all boxes to cut away")
+    augment_scale: float = setting(0.0, "augmentation", "zoom out by up to this share")
+    augment_translate: float = setting(0.0, "augmentation", "shift by up to this share of the picture")
+    augment_color: float = setting(0.0, "augmentation", "brightness, contrast and saturation, +- share")
+
+    test_score_threshold: float = setting(0.3, "detection", "least score of a detection that is shown")
+    test_iou_threshold: float = setting(
+        0.45, "detection", "IoU above which the weaker of two boxes of a class is suppressed"
+    )
+
+    def __post_init__(self):
+        for name, holds, expected in _requirements(self):
+            if not holds:
+                raise ValueError(f"{name}: expected {expected}; received {getattr(self, name)!r}")
+
+    @property
+    def anchors(self) -> tuple:
+        """Anchors (S, A, 2), width and height in pixels, fine to coarse."""
+        if not self.tiny:
+            return ANCHORS
+        return TINY_ANCHORS_DARKNET if self.tiny_anchors == "darknet" else TINY_ANCHORS
+
+    @property
+    def strides(self) -> tuple:
+        """Strides (S,) in pixels of the input per cell, fine to coarse."""
+        return TINY_STRIDES if self.tiny else STRIDES
+
+    @property
+    def network(self) -> str:
+        return "yolov3-tiny" if self.tiny else "yolov3"
+
+
+def _requirements(config):
+    """List what a configuration must fulfil: (field, does it hold, what was expected)."""
+    size = config.train_input_size
+    scales = config.train_input_scales
+    yield "train_input_size", size >= 32 and size % SIZE_MULTIPLE == 0, "a positive multiple of 32"
+    yield "precision", config.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"
+    sets = TINY_ANCHOR_SETS
+    yield "tiny_anchors", config.tiny_anchors in sets, f"one of {', '.join(sets)}"
+    for name in ("train_epochs", "train_batch_size"):
+        yield name, getattr(config, name) >= 1, "at least 1"
+    yield "train_lr_init", config.train_lr_init > 0, "more than 0"
+    yield "train_lr_end", 0 <= config.train_lr_end <= config.train_lr_init, "0 to train_lr_init"
+    for name in ("train_warmup_epochs", "train_weight_decay", "seed", "augment_scale"):
+        yield name, getattr(config, name) >= 0, "at least 0"
+    yield "train_average_decay", 0 <= config.train_average_decay < 1, "0 to below 1"
+    yield "train_input_scales", scales and all(0 < share <= 1 for share in scales), "shares above 0 up to 1"
+    for name in ("flip", "crop", "translate", "color"):
+        name = f"augment_{name}"
+        yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
+    for name in ("test_score_threshold", "test_iou_threshold"):
+        yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
+
+
+def config_to_json(config: Config) -> str:
+    """Write a configuration as JSON, one line per field."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def config_from_json(path) -> Config:
+    """Read what `config_to_json` wrote. Raises ValueError that names the file for anything else."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        fields = {field.name for field in dataclasses.fields(Config)}
+        if not isinstance(values, dict) or set(values) - fields:
+            raise ValueError(f"unknown settings {sorted(set(values) - fields)}")
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return Config(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected the configuration of a run; received {error}") from None

@@ -1,0 +1,94 @@
+"""The tf.data pipeline: records -> batches of pictures and boxes.
+
+Order and augmentation are functions of (seed, position), so a resumed run sees what it would have seen.
+"""
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from yolov3.augment import Augmentation, augment
+from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_image
+
+
+def training_batches(records, augmentation: Augmentation, seed, batch_size, input_size, steps):
+    """Return a dataset of the batches of the training steps `range(*steps)`.
+
+    Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the input,
+    classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The batches are cut
+    from an endless stream of passes over the data, each in its own order, so all are full and no picture
+    is repeated or left out.
+    """
+    capacity = _box_capacity(records)
+
+    def load(index, position):
+        image, record = _read_or_next(records, index)
+        rng = np.random.default_rng([seed, position])
+        image, boxes_xyxy = augment(image, record.boxes_xyxy, augmentation, rng)
+        return _to_input(image, boxes_xyxy, record.classes, input_size, capacity)
+
+    first, stop = steps
+    positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
+    positions = positions.map(lambda position: (shuffled_index(position, len(records), seed), position))
+    batches = _batches(positions, load, batch_size, input_size, capacity, drop_remainder=True)
+    return batches.map(lambda images, boxes_xyxy, classes, _: (images, boxes_xyxy, classes))
+
+
+def evaluation_batches(records, batch_size, input_size):
+    """Return a dataset of all records in order, as `training_batches`; the last batch may be smaller.
+
+    Each batch has a fourth part, the height and width of the pictures as they were: int32 (B, 2).
+    """
+    capacity = _box_capacity(records)
+
+    def load(index):
+        record = records[index]
+        image = read_image(record.image_path)
+        return _to_input(image, record.boxes_xyxy, record.classes, input_size, capacity)
+
+    positions = tf.data.Dataset.range(len(records))
+    return _batches(positions, load, batch_size, input_size, capacity, drop_remainder=False)
+
+
+def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
+    """Return the record at a position of the endless stream: pass p is the p-th shuffle of all."""
+    epoch, place = position // count, position % count
+    return tf.random.experimental.index_shuffle(place, [seed, epoch], count - 1)
+
+
+def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
+    cv2.setNumThreads(0)  # tf.data already runs a picture per core
+
+    def load_in_graph(*position):
+        image, boxes_xyxy, classes, image_hw = tf.numpy_function(
+            load, position, [tf.uint8, tf.float32, tf.int32, tf.int32], stateful=False
+        )
+        return (
+            tf.ensure_shape(image, [input_size, input_size, 3]),
+            tf.ensure_shape(boxes_xyxy, [capacity, 4]),
+            tf.ensure_shape(classes, [capacity]),
+            tf.ensure_shape(image_hw, [2]),
+        )
+
+    dataset = positions.map(load_in_graph, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
+    canvas_hw = (input_size, input_size)
+    fit = letterbox_of(image_rgb.shape[:2], canvas_hw)
+    padded_boxes = np.zeros((capacity, 4), np.float32)
+    padded_classes = np.zeros(capacity, np.int32)
+    padded_boxes[: len(boxes_xyxy)] = boxes_to_letterbox(boxes_xyxy, fit)
+    padded_classes[: len(classes)] = classes
+    image_hw = np.array(image_rgb.shape[:2], np.int32)
+    return letterbox(image_rgb, canvas_hw), padded_boxes, padded_classes, image_hw
+
+
+def _read_or_next(records, index):
+    return read_image(records[index].image_path), records[index]
+
+
+def _box_capacity(records):
+    return max(1, max(len(record.classes) for record in records))

@@ -1,0 +1,66 @@
+"""Evaluate a detector on annotated pictures: average precision and speed."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import tensorflow as tf
+
+from yolov3.dataset import evaluation_batches
+from yolov3.detection import Detector, unletterbox
+from yolov3.metrics import average_precision
+
+
+def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
+    """Return AP50, AP75, AP, per_class, images, images_per_second and how they were measured.
+
+    The time is that of reading, network and suppression for all pictures, after a warm-up which builds the graph.
+    """
+    size = detector.input_size
+    detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
+    detections = []
+    started = time.perf_counter()
+    for images, _, _, sizes_hw in evaluation_batches(records, batch_size, size):
+        found = detector.detect_canvases(images)
+        detections += unletterbox(*found, sizes_hw.numpy(), (size, size))
+    seconds = time.perf_counter() - started
+    return {
+        **average_precision(records, detections, detector.class_names),
+        "images": len(records),
+        "images_per_second": len(records) / seconds,
+        "weights": detector.origin,
+        "input_size": size,
+        "precision": detector.precision,
+        "score_threshold": detector.score_threshold,
+        "iou_threshold": detector.iou_threshold,
+    }
+
+
+def format_table(result: dict) -> str:
+    """Return the figures of `evaluate` as a table for people; a class without a true box shows a dash."""
+    width = max(len("all classes"), *map(len, result["per_class"]))
+    boxes = sum(row["boxes"] for row in result["per_class"].values())
+    rows = [*result["per_class"].items(), ("all classes", {**result, "boxes": boxes})]
+    lines = [f"{'':{width}}   boxes    AP50    AP75      AP"]
+    for name, row in rows:
+        figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))
+        lines.append(f"{name:{width}}  {row['boxes']:6,}  {figures}")
+    lines.append(f"{result['images']:,} pictures, {result['images_per_second']:.1f} per second")
+    return "\n".join(lines)
+
+
+def write_json(path, result: dict) -> None:
+    """Write the figures as JSON, null for a class without a true box; make the folder."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(_without_nan(result), indent=2) + "\n", encoding="utf-8")
+
+
+def _figure(value):
+    return "     -" if math.isnan(value) else f"{value:6.4f}"
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,71 @@
+"""Command-line flags of the scripts: one for every field of `Config`, and those that scripts share."""
+
+import argparse
+import dataclasses
+
+from yolov3.configs import SIZE_MULTIPLE, Config
+
+GROUPS = ("data", "network", "training", "augmentation", "detection")
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """Add a flag per field of `Config`, in groups; a flag that is not given leaves no trace in the result."""
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    for field in dataclasses.fields(Config):
+        text = f"{field.metadata['help']} (default: {_default_text(field.default)})"
+        flag = "--" + field.name.replace("_", "-")
+        common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
+        groups[field.metadata["group"]].add_argument(flag, **common, **_kind(field))
+
+
+def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
+    """Return `base` with the flags that were given. Raises ValueError for a value out of range."""
+    given = {name: value for name, value in vars(args).items() if name in _FIELD_NAMES}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return dataclasses.replace(base or Config(), **given)
+
+
+_FIELD_NAMES = frozenset(field.name for field in dataclasses.fields(Config))
+
+
+def _kind(field) -> dict:
+    """Return the argparse keywords for the type of a field."""
+    default = field.default
+    if isinstance(default, bool):
+        return {"action": argparse.BooleanOptionalAction}
+    if isinstance(default, tuple):
+        return {"type": float, "nargs": "+", "metavar": "SHARE"}
+    if "choices" in field.metadata:
+        return {"choices": field.metadata["choices"]}
+    metavar = {int: "N", float: "X", str: "PATH"}[type(default)]
+    return {"type": type(default), "metavar": metavar}
+
+
+def _default_text(default):
+    if isinstance(default, tuple):
+        return " ".join(str(value) for value in default)
+    return repr(default) if default == "" else default
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1, for argparse."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1; received {text}")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """Parse a whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1; received {text}")
+    return value
+
+
+def input_size(text: str) -> int:
+    """Parse an input size, a positive multiple of 32 pixels, for argparse."""
+    value = int(text)
+    if value < SIZE_MULTIPLE or value % SIZE_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"expected a multiple of {SIZE_MULTIPLE}; received {text}")
+    return value

@@ -1,0 +1,102 @@
+"""Make a data set fit to train on: pictures that can be read, boxes that show part of them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from yolov3.collisions import box_text
+from yolov3.formats.box_table import BoxTable
+from yolov3.formats.notes import Notes
+from yolov3.picture_size import Fault, Size, read_sizes
+from yolov3.progress import show_progress
+
+# A millionth of a pixel: floating point dust goes, so every format gives the same boxes back.
+PIXEL_DECIMALS = 6
+EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding, without a note
+
+
+def clean(table: BoxTable, notes: Notes, trust_sizes: bool = False) -> BoxTable:
+    """Drop pictures that cannot be used and boxes that show nothing; clip boxes to their pictures.
+
+    Sizes come from the headers of the pictures, or with `trust_sizes` from the table. The boxes
+    returned are in pixels, in steps of a millionth. Raises ValueError if no picture is left.
+    """
+    if not table.image_paths:
+        raise ValueError(f"{table.sources[0]}: expected pictures; received none")
+    table = _keep_given_sizes(table, notes) if trust_sizes else _measure_pictures(table, notes)
+    if table.relative:
+        scale = np.tile(table.sizes_wh, 2)[table.owner]  # (M, 4)
+        table = replace(table, boxes_xyxy=table.boxes_xyxy * scale, relative=False)
+    return _clean_boxes(table, notes)
+
+
+def _keep_given_sizes(table: BoxTable, notes: Notes) -> BoxTable:
+    unknown = (table.sizes_wh <= 0).any(axis=1)
+    details = ["no size given"] * len(unknown)
+    return _drop_pictures(table, unknown, "whose size is not known", details, notes)
+
+
+def _measure_pictures(table: BoxTable, notes: Notes) -> BoxTable:
+    """Read the pictures' sizes; drop those that are unreadable or not as large as annotated."""
+    sizes = _read_sizes(table.image_paths)
+    bad = np.array([isinstance(size[0], str) for size in sizes], bool)
+    details = [size[1] for size in sizes]
+    table = _drop_pictures(table, bad, "which cannot be read", details, notes)
+    sizes_wh = [size for size, dropped in zip(sizes, bad, strict=True) if not dropped]
+    sizes_wh = np.array(sizes_wh, int).reshape(-1, 2)
+    given_wh, table = table.sizes_wh, replace(table, sizes_wh=sizes_wh)
+    differs = ((given_wh > 0) & (given_wh != sizes_wh)).any(axis=1)
+    details = [
+        f"is {width}x{height}, annotated as {given_width}x{given_height}"
+        for (width, height), (given_width, given_height) in zip(sizes_wh, given_wh, strict=True)
+    ]
+    return _drop_pictures(table, differs, "whose annotation gives another size", details, notes)
+
+
+def _read_sizes(paths: list[str]) -> list[Size | Fault]:
+    sizes: list = [None] * len(paths)
+    for batch in show_progress(read_sizes(paths), len(paths), "reading picture sizes"):
+        for index, size in batch:
+            sizes[index] = size
+    return sizes
+
+
+def _drop_pictures(table: BoxTable, bad, reason: str, details: list, notes: Notes) -> BoxTable:
+    """Drop the pictures of a mask (R,) with their boxes; `details` has a text for each picture."""
+    shown = [f"{table.image_paths[index]!r} ({details[index]})" for index in np.flatnonzero(bad)]
+    if len(shown) == len(bad):
+        raise ValueError(
+            f"{table.sources[0]}: expected pictures; received {len(bad):,} {reason}, "
+            f"first {shown[0]} (--pictures says where they are)"
+        )
+    notes.add("dropped", "picture", reason, shown)
+    notes.add("dropped", "box", "as their pictures were dropped", [], int(bad[table.owner].sum()))
+    return table.keep_pictures(~bad)
+
+
+def _clean_boxes(table: BoxTable, notes: Notes) -> BoxTable:
+    table = replace(table, boxes_xyxy=table.boxes_xyxy.round(PIXEL_DECIMALS))
+    empty = _is_empty(table.boxes_xyxy)
+    _note_boxes(table, empty, "dropped", "empty or inverted", notes)
+    table = table.keep_boxes(~empty)
+    limits = np.tile(table.sizes_wh, 2)[table.owner]  # (M, 4)
+    clipped = np.clip(table.boxes_xyxy, 0, limits)
+    outside = _is_empty(clipped)
+    _note_boxes(table, outside, "dropped", "outside their picture", notes)
+    cut = (np.abs(clipped - table.boxes_xyxy) > EDGE_TOLERANCE).any(axis=1) & ~outside
+    _note_boxes(table, cut, "cut", "at the edge of their picture", notes)
+    return replace(table, boxes_xyxy=clipped).keep_boxes(~outside)
+
+
+def _is_empty(boxes_xyxy: np.ndarray) -> np.ndarray:
+    rounded = boxes_xyxy.astype(np.float32)  # as an annotation line holds it
+    return (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)
+
+
+def _note_boxes(table: BoxTable, affected, action: str, reason: str, notes: Notes) -> None:
+    boxes, owners = table.boxes_xyxy[affected], table.owner[affected]
+    examples = [
+        f"{table.image_paths[owner]!r} {box_text(box)}"
+        for owner, box in zip(owners, boxes, strict=True)
+    ]
+    notes.add(action, "box", reason, examples)

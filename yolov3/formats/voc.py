@@ -1,0 +1,133 @@
+"""Pascal VOC: an XML file per picture.
+
+The corners of VOC are pixels, counted from 1, and both belong to the box: xmin = 1, xmax = 500 is
+all of a picture 500 wide (VOC development kit, section on annotations). Here a box is bounded by
+edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. Some tools write plain
+edges into the same tags; `Corners.EDGES` takes these as they are.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from yolov3.formats.box_table import BoxTable, Picture, make_table
+from yolov3.formats.class_names import check_class_name
+from yolov3.formats.notes import Notes
+from yolov3.formats.numbers import number_text, parse_number
+from yolov3.formats.text_files import picture_stems, read_text
+
+TAGS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Corners(Enum):
+    """What xmin, ymin, xmax, ymax mean, by what separates them from edges."""
+
+    PIXELS = (1, 1, 0, 0)  # the first and the last pixel, counted from 1
+    EDGES = (0, 0, 0, 0)
+
+
+def read_voc(path: Path, pictures: Path, corners: Corners, notes: Notes) -> BoxTable:
+    """Read a folder of XML files, or a single one; the classes are in alphabetical order.
+
+    `pictures` is the folder of the pictures; those of XML files in a folder within `path` are in a
+    folder of the same name. Raises ValueError naming file, element and value.
+    """
+    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
+    top = path if path.is_dir() else path.parent
+    rows, from_zero = [], []
+    for file in files:
+        name, size_wh, boxes_xyxy, names = _read_picture(file)
+        if any(min(box[:2]) < 1 for box in boxes_xyxy):
+            from_zero.append(repr(str(file)))
+        boxes_xyxy = [[v - o for v, o in zip(b, corners.value, strict=True)] for b in boxes_xyxy]
+        image_path = (pictures / file.parent.relative_to(top) / name).absolute()
+        rows.append((str(image_path), size_wh, boxes_xyxy, names))
+    if corners is Corners.PIXELS:
+        reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
+        notes.add("found", "file", reason, from_zero)
+    class_names = sorted({name for *_, names in rows for name in names})
+    place = {name: index for index, name in enumerate(class_names)}
+    rows = [(*row, [place[name] for name in names]) for *row, names in rows]
+    return make_table(rows, class_names, [str(file) for file in files])
+
+
+def format_voc(table: BoxTable, corners: Corners) -> dict[str, str]:
+    """Write the XML files of a table: text by file name."""
+    stems = picture_stems(table.image_paths)
+    return {
+        f"{stem}.xml": _format_picture(picture, table.class_names, corners)
+        for stem, picture in zip(stems, table.pictures(), strict=True)
+    }
+
+
+def _read_picture(path: Path) -> tuple[str, tuple[int, int], list, list[str]]:
+    """Return file name, size (0, 0 if unknown), boxes as written, and class names of a picture."""
+    root = _parse(path)
+    name = _text(root, "filename", path)
+    size_wh = (0, 0)
+    if root.find("size") is not None:
+        size = root.find("size")
+        size_wh = tuple(int(_number(size, tag, f"{path}: size")) for tag in ("width", "height"))
+    boxes, names = [], []
+    for number, element in enumerate(root.iterfind("object"), start=1):
+        where = f"{path}: object {number}"
+        names.append(check_class_name(_text(element, "name", where), f"{where} <name>"))
+        corners = element.find("bndbox")
+        if corners is None:
+            raise ValueError(f"{where}: expected <bndbox>; received none")
+        boxes.append([_number(corners, tag, where) for tag in TAGS])
+    return name, size_wh, boxes, names
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    """Parse an XML file. One with a document type is refused: only there entities are declared."""
+    text = read_text(path)
+    if "<!DOCTYPE" in text:
+        raise ValueError(f"{path}: expected XML without a document type; received <!DOCTYPE")
+    try:
+        # Given as UTF-8, so that no other encoding that the file names can hide a document type.
+        parser = ElementTree.XMLParser(encoding="utf-8")
+        root = ElementTree.fromstring(text.encode(), parser)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path}: expected VOC XML; received {error}") from None
+    if root.tag != "annotation":
+        raise ValueError(f"{path}: expected <annotation>; received <{root.tag[:80]}>")
+    return root
+
+
+def _text(parent: ElementTree.Element, tag: str, where: object) -> str:
+    text = (parent.findtext(tag) or "").strip()
+    if not text:
+        raise ValueError(f"{where}: expected <{tag}>; received none")
+    return text
+
+
+def _number(parent: ElementTree.Element, tag: str, where: str) -> float:
+    return parse_number(_text(parent, tag, where), f"{where} <{tag}>")
+
+
+def _format_picture(picture: Picture, class_names: list[str], corners: Corners) -> str:
+    root = ElementTree.Element("annotation")
+    path = Path(picture.path)
+    _add(root, folder=path.parent.name, filename=path.name, path=picture.path)
+    size = ElementTree.SubElement(root, "size")
+    _add(size, width=picture.size_wh[0], height=picture.size_wh[1], depth=3)
+    _add(root, segmented=0)
+    for box, label in zip(
+        picture.boxes_xyxy + np.array(corners.value), picture.classes, strict=True
+    ):
+        element = ElementTree.SubElement(root, "object")
+        _add(element, name=class_names[label], pose="Unspecified", truncated=0, difficult=0)
+        values = dict(zip(TAGS, map(number_text, box), strict=True))
+        _add(ElementTree.SubElement(element, "bndbox"), **values)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _add(parent: ElementTree.Element, **values: object) -> None:
+    for tag, value in values.items():
+        ElementTree.SubElement(parent, tag).text = str(value)

@@ -1,0 +1,119 @@
+"""YOLO txt: a label file per picture with lines `class x_centre y_centre width height`.
+
+The four numbers are shares of the picture's width and height, so the pictures must be at hand. A
+picture and its label file have the same name but for the ending, in the same or in two like
+folders. A picture without a label file is background. `classes.txt` has the class names.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from yolov3.annotations import read_class_names
+from yolov3.formats.box_table import BoxTable, Picture, make_table
+from yolov3.formats.notes import Notes
+from yolov3.formats.numbers import parse_number
+from yolov3.formats.text_files import picture_stems, read_text
+
+CLASS_FILE = "classes.txt"
+SUFFIXES = {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+LINE = "class x_centre y_centre width height"
+SHARE_TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
+DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
+
+
+def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes: Notes):
+    """Read the label files below a folder as a `BoxTable` of relative boxes.
+
+    Raises ValueError naming file, line and value for what cannot be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of YOLO label files; received no folder")
+    if class_names is None:
+        class_names = _read_own_class_names(folder)
+    images = _find_pictures(pictures)
+    labels = {
+        path.relative_to(folder).with_suffix(""): path
+        for path in sorted(folder.rglob("*.txt"))
+        if path != folder / CLASS_FILE
+    }
+    without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
+    notes.add("dropped", "label file", "without a picture", without)
+    rows = []
+    for stem, image in images.items():
+        boxes, classes = (
+            _read_labels(labels[stem], len(class_names)) if stem in labels else ([], [])
+        )
+        rows.append((str(image.absolute()), (0, 0), boxes, classes))
+    sources = [str(path) for path in labels.values()] or [str(folder)]
+    return make_table(rows, class_names, sources, relative=True)
+
+
+def format_yolo(table: BoxTable) -> dict[str, str]:
+    """Write the label files of a table and `classes.txt`: text by file name."""
+    stems = picture_stems(table.image_paths, reserved=Path(CLASS_FILE).stem)
+    files = {
+        f"{stem}.txt": "".join(_format_labels(picture))
+        for stem, picture in zip(stems, table.pictures(), strict=True)
+    }
+    return {CLASS_FILE: "\n".join(table.class_names) + "\n", **files}
+
+
+def _read_own_class_names(folder: Path) -> list[str]:
+    if not (folder / CLASS_FILE).is_file():
+        raise ValueError(
+            f"{folder}: expected class names in {CLASS_FILE} or in a file given with --classes"
+        )
+    return read_class_names(folder / CLASS_FILE)
+
+
+def _find_pictures(folder: Path) -> dict[Path, Path]:
+    """Return all pictures below a folder by their relative path without ending."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of pictures; received no folder")
+    found: dict[Path, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            stem = path.relative_to(folder).with_suffix("")
+            if stem in found:
+                raise ValueError(
+                    f"{path}: expected one picture for each label file; received also {found[stem]}"
+                )
+            found[stem] = path
+    return found
+
+
+def _read_labels(path: Path, num_classes: int) -> tuple[list, list]:
+    """Return the boxes_xyxy of a label file, as shares, and their classes."""
+    boxes_xyxy, classes = [], []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            box, label = _read_label(line, num_classes, f"{path}:{number}")
+            boxes_xyxy.append(box)
+            classes.append(label)
+    return boxes_xyxy, classes
+
+
+def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], int]:
+    fields = line.split()
+    if len(fields) != 5:
+        raise ValueError(f"{where}: expected '{LINE}'; received {line[:80]!r}")
+    label, x, y, width, height = (parse_number(field, where) for field in fields)
+    if not (label.is_integer() and 0 <= label < num_classes):
+        raise ValueError(
+            f"{where}: expected a class in [0, {num_classes - 1}]; received {fields[0]!r}"
+        )
+    if not all(-SHARE_TOLERANCE <= v <= 1 + SHARE_TOLERANCE for v in (x, y, width, height)):
+        raise ValueError(
+            f"{where}: expected shares of the picture from 0 to 1; received {line[:80]!r}"
+        )
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
+
+
+def _format_labels(picture: Picture) -> list[str]:
+    low, high = picture.boxes_xyxy[:, :2], picture.boxes_xyxy[:, 2:]
+    shares_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(picture.size_wh, 2)  # (N, 4)
+    return [
+        " ".join([str(label), *(format(share, f".{DIGITS}g") for share in box)]) + "\n"
+        for label, box in zip(picture.classes, shares_xywh, strict=True)
+    ]

@@ -1,0 +1,88 @@
+"""Read pictures, letterbox them, and take boxes into the letterbox and back."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+GREY = 128  # fills what the picture does not cover
+
+
+class Letterbox(NamedTuple):
+    """Where a picture lies on its canvas: x_canvas = x_picture * scale_xy + offset_xy."""
+
+    size_wh: tuple[int, int]  # of the resized picture, pixels of the canvas
+    offset_xy: tuple[int, int]  # of its top left corner, pixels of the canvas
+    scale_xy: tuple[float, float]  # exactly size_wh / picture size, so the round trip is exact
+
+
+def read_image(path) -> np.ndarray:
+    """Read a picture as RGB uint8 (H, W, 3), upright as its EXIF orientation says.
+
+    Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB. Raises ValueError for a file that is missing or no picture.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: expected a picture; there is no such file")
+    data = np.fromfile(path, np.uint8)  # unlike imread, opens any file name on any system
+    image_bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image_bgr is None:
+        raise ValueError(f"{path}: expected a picture; received {data.size} bytes that are none")
+    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path, image_rgb: np.ndarray) -> None:
+    """Write RGB uint8 (H, W, 3) in the format that the file name ends in; make the folder.
+
+    Raises ValueError for an ending that names no format, OSError where the file cannot be written.
+    """
+    suffix = Path(path).suffix
+    try:
+        _, data = cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        raise ValueError(f"{path}: expected a picture's name (.png, .jpg ...)") from None
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    data.tofile(path)
+
+
+def letterbox_of(image_hw, canvas_hw) -> Letterbox:
+    """Fit a picture of (height, width) centred into a canvas of (height, width), keeping its aspect."""
+    (height, width), (canvas_height, canvas_width) = image_hw, canvas_hw
+    scale = min(canvas_width / width, canvas_height / height)
+    new_width = max(1, min(canvas_width, round(width * scale)))
+    new_height = max(1, min(canvas_height, round(height * scale)))
+    return Letterbox(
+        size_wh=(new_width, new_height),
+        offset_xy=((canvas_width - new_width) // 2, (canvas_height - new_height) // 2),
+        scale_xy=(new_width / width, new_height / height),
+    )
+
+
+def letterbox(image_rgb: np.ndarray, canvas_hw) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to fit into `canvas_hw`, on a grey canvas (h, w, 3) uint8."""
+    height, width = image_rgb.shape[:2]
+    fit = letterbox_of((height, width), canvas_hw)
+    if fit.size_wh != (width, height):
+        shrinks = fit.size_wh[0] < width  # area averaging keeps thin strokes, which sampling loses
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image_rgb = cv2.resize(image_rgb, fit.size_wh, interpolation=method)
+    if fit.size_wh == (canvas_hw[1], canvas_hw[0]):
+        return image_rgb
+    canvas = np.full((*canvas_hw, 3), GREY, np.uint8)
+    (x, y), (new_width, new_height) = fit.offset_xy, fit.size_wh
+    canvas[y : y + new_height, x : x + new_width] = image_rgb
+    return canvas
+
+
+def boxes_to_letterbox(boxes_xyxy: np.ndarray, fit: Letterbox) -> np.ndarray:
+    """Take (N, 4) boxes from pixels of the picture to pixels of the canvas, float32."""
+    scale, offset = np.tile(fit.scale_xy, 2), np.tile(fit.offset_xy, 2)
+    return (boxes_xyxy * scale + offset).astype(np.float32)
+
+
+def boxes_from_letterbox(boxes_xyxy: np.ndarray, fit: Letterbox, image_hw) -> np.ndarray:
+    """Take (N, 4) boxes from pixels of the canvas to pixels of the picture, clipped to it, float32."""
+    scale, offset = np.tile(fit.scale_xy, 2), np.tile(fit.offset_xy, 2)
+    height, width = image_hw
+    boxes = (boxes_xyxy - offset) / scale
+    return np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)

@@ -1,0 +1,112 @@
+"""The network, its weight average, its optimizer, and the step that trains them."""
+
+import keras
+import tensorflow as tf
+
+from yolov3.configs import Config
+from yolov3.labels import assign_anchors
+from yolov3.losses import compute_loss
+from yolov3.optimizer import FusedAdamW
+from yolov3.precision import POLICIES
+from yolov3.schedule import learning_rate_schedule
+from yolov3.yolov3 import build_yolov3
+
+NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
+BATCH_SIGNATURE = [
+    tf.TensorSpec([None, None, None, 3], tf.uint8),
+    tf.TensorSpec([None, None, 4], tf.float32),
+    tf.TensorSpec([None, None], tf.int32),
+]
+
+
+class Learner:
+    """Train a network, and keep a moving average of its weights, on all devices of the current strategy.
+
+    The average, over about the last 1 / (1 - decay) steps, is what validation, checkpoints and detection
+    use: while the learning rate is high it is much better than the weights of any single step. Source:
+    Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better role models".
+    """
+
+    def __init__(self, config: Config, num_classes: int, steps_per_epoch: int, precision: str):
+        self.config, self.num_classes = config, num_classes
+        self.strategy = tf.distribute.get_strategy()
+        policy = POLICIES[precision]
+        self.model = build_yolov3(num_classes, config.tiny, policy)
+        self.average = build_yolov3(num_classes, config.tiny)
+        for average, weight in zip(self.average.weights, self.model.weights, strict=True):
+            average.assign(weight)
+        self.step_count = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.schedule = learning_rate_schedule(
+            peak=config.train_lr_init,
+            end=config.train_lr_end,
+            warmup_steps=round(config.train_warmup_epochs * steps_per_epoch),
+            total_steps=config.train_epochs * steps_per_epoch,
+        )
+        self.optimizer = self._build_optimizer(precision)
+
+    def _build_optimizer(self, precision):
+        optimizer = FusedAdamW(self.schedule, weight_decay=self.config.train_weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+        if precision == "float16":  # whose range is too small for unscaled gradients
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Return all variables that a resumed run needs, each under a name of its own."""
+        parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
+        named = {"step": self.step_count}
+        for part, owner in parts.items():
+            named.update({f"{part}/{variable.path}": variable.value for variable in owner.variables})
+        return named
+
+    @tf.function(input_signature=BATCH_SIGNATURE)
+    def step(self, images, boxes_xyxy, classes):
+        """Learn from a batch: uint8 (B, H, W, 3) RGB, boxes (B, N, 4) in pixels, classes (B, N).
+
+        Returns the scalars giou, conf, prob, total, lr, gradient_norm and finite. A step whose loss or
+        gradient is not finite counts as a step and changes no weight.
+        """
+        learning_rate = tf.cast(self.schedule(self.step_count), tf.float32)
+        metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
+        metrics = {
+            name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+            for name, value in metrics.items()
+        }
+        finite = tf.math.is_finite(metrics["total"] + metrics["gradient_norm"])
+        tf.cond(finite, lambda: self._apply(gradients), lambda: None)
+        self.step_count.assign_add(1)
+        return {**metrics, "lr": learning_rate, "finite": finite}
+
+    def _gradients(self, images, boxes_xyxy, classes):
+        """Return the losses and gradients of one device's share of the batch."""
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        strides, anchors = self.config.strides, self.config.anchors
+        grid_sizes = [(height // stride, width // stride) for stride in strides]
+        targets = assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, self.num_classes)
+        with tf.GradientTape() as tape:
+            raw_maps = self.model(to_float(images), training=True)
+            losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
+            total = tf.add_n(list(losses.values()))
+            scaled = self.optimizer.scale_loss(total / self.strategy.num_replicas_in_sync)
+        gradients = tape.gradient(scaled, self.model.trainable_variables)
+        norm = tf.linalg.global_norm(gradients) * total / scaled
+        return {**losses, "total": total, "gradient_norm": norm}, gradients
+
+    def _apply(self, gradients):
+        self.strategy.run(self.optimizer.apply, (gradients, self.model.trainable_variables))
+        step = tf.cast(self.step_count, tf.float32)
+        decay = tf.minimum(self.config.train_average_decay, (1 + step) / (10 + step))
+        for average, weight in zip(self.average.variables, self.model.variables, strict=True):
+            self.strategy.extended.update(
+                average.value, _move_towards, args=(weight.value, 1 - decay), group=False
+            )
+
+
+def to_float(images):
+    """Return uint8 pictures as float32 in [0, 1], as the network wants them."""
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def _move_towards(average, weight, share):
+    average.assign_sub((average - weight) * share)

@@ -1,0 +1,95 @@
+"""Average precision, by pycocotools, the field's referee."""
+
+import contextlib
+import io
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+ALL_AREAS, MOST_DETECTIONS = 0, -1  # positions on pycocotools' axes of object sizes and detection limits
+IOU_50, IOU_75 = 0, 5  # positions of 0.50 and 0.75 on its axis of IoU thresholds 0.50, 0.55 ... 0.95
+
+
+def average_precision(records, detections, class_names) -> dict:
+    """Compare detections with the truth: {"AP50", "AP75", "AP", "per_class": {name: {...}}}.
+
+    `records` has the true boxes per picture (`annotations.Record`); `detections` holds, in the same order,
+    (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). AP is the mean over IoU 0.50 to 0.95. A class without
+    a true box has no AP (NaN) and no part in the means. Source: the COCO evaluation, pycocotools.
+    """
+    precision = _precision(records, detections, len(class_names))  # (T, C), NaN without truth
+    per_class = {
+        name: {**_summary(precision[:, [index]]), "boxes": _count(records, index)}
+        for index, name in enumerate(class_names)
+    }
+    return {**_summary(precision), "per_class": per_class}
+
+
+def _summary(precision):
+    """Average (T, C) average precisions over the classes which have any."""
+    if np.isnan(precision).all():
+        return {"AP50": float("nan"), "AP75": float("nan"), "AP": float("nan")}
+    by_threshold = np.nanmean(precision, axis=1)  # (T,)
+    values = {"AP50": by_threshold[IOU_50], "AP75": by_threshold[IOU_75], "AP": by_threshold.mean()}
+    return {name: float(value) for name, value in values.items()}
+
+
+def _precision(records, detections, num_classes):
+    """Return the average precision per IoU threshold and class: (T, C)."""
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports every step
+        truth = _ground_truth(records, num_classes)
+        found = _coco_detections(detections)
+        evaluation = COCOeval(truth, truth.loadRes(found) if len(found) else COCO(), "bbox")
+        evaluation.params.imgIds = list(range(len(records)))
+        evaluation.params.catIds = list(range(num_classes))
+        if len(found):
+            evaluation.evaluate()
+            evaluation.accumulate()
+    if not len(found):
+        has_truth = [_count(records, index) > 0 for index in range(num_classes)]
+        return np.tile(np.where(has_truth, 0.0, np.nan), (10, 1))
+    precision = evaluation.eval["precision"][..., ALL_AREAS, MOST_DETECTIONS]  # (T, R, C)
+    precision = np.where(precision < 0, np.nan, precision)  # -1: no true box of this class
+    return precision.mean(axis=1)  # (T, C)
+
+
+def _ground_truth(records, num_classes):
+    truth = COCO()
+    boxes = [
+        (image, box, label)
+        for image, record in enumerate(records)
+        for box, label in zip(record.boxes_xyxy.tolist(), record.classes.tolist(), strict=True)
+    ]
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": index} for index in range(len(records))],
+        "categories": [{"id": index, "name": str(index)} for index in range(num_classes)],
+        "annotations": [
+            {
+                "id": number,  # from 1: pycocotools takes 0 for "not matched"
+                "image_id": image,
+                "category_id": label,
+                "bbox": [left, top, right - left, bottom - top],
+                "area": (right - left) * (bottom - top),
+                "iscrowd": 0,
+            }
+            for number, (image, (left, top, right, bottom), label) in enumerate(boxes, start=1)
+        ],
+    }
+    truth.createIndex()
+    return truth
+
+
+def _coco_detections(detections):
+    """Return all detections as pycocotools' array (M, 7): image, left, top, width, height, score, class."""
+    rows = [np.zeros((0, 7))]
+    for image, (boxes_xyxy, scores, classes) in enumerate(detections):
+        boxes = np.asarray(boxes_xyxy, float).reshape(-1, 4)
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        rows.append(np.column_stack([np.full(len(boxes), image), boxes[:, :2], sizes, scores, classes]))
+    return np.concatenate(rows)
+
+
+def _count(records, label):
+    return int(sum((record.classes == label).sum() for record in records))

@@ -1,0 +1,48 @@
+"""Choose the computing precision that this hardware is fast at."""
+
+import platform
+from pathlib import Path
+
+import tensorflow as tf
+
+CPUINFO = Path("/proc/cpuinfo")
+CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # without one of these, bfloat16 is emulated and slow
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+INFERENCE_POLICIES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
+FIRST_BF16_GPU = (8, 0)  # compute capability of Ampere
+FIRST_FP16_GPU = (7, 0)  # and of Volta, the first with tensor cores
+
+
+def choose_precision(setting: str) -> str:
+    """Resolve "auto" to "float32", "bfloat16" or "float16"; return any other setting as it is."""
+    if setting != "auto":
+        return setting
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
+        if capability >= FIRST_BF16_GPU:
+            return "bfloat16"
+        return "float16" if capability >= FIRST_FP16_GPU else "float32"
+    return "bfloat16" if cpu_has_bf16() else "float32"
+
+
+def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
+    """Tell whether the CPU multiplies bfloat16 in hardware, from the flags that Linux reports."""
+    if not cpuinfo.is_file():
+        return False
+    return not CPU_BF16_FLAGS.isdisjoint(cpuinfo.read_text(errors="replace").split())
+
+
+def hardware_name() -> str:
+    """Name the device that computes, for people."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        return f"{len(gpus)} x {name}"
+    model = [line.partition(":")[2].strip() for line in _cpuinfo_lines() if line.startswith("model name")]
+    return model[0] if model else platform.processor() or platform.machine()
+
+
+def _cpuinfo_lines():
+    return CPUINFO.read_text(errors="replace").splitlines() if CPUINFO.is_file() else []

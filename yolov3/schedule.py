@@ -1,0 +1,38 @@
+"""What changes during a run: the learning rate per step, the input size per epoch."""
+
+import math
+
+import keras
+
+from yolov3.configs import SIZE_MULTIPLE
+
+
+def learning_rate_schedule(
+    peak: float, end: float, warmup_steps: int, total_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return linear warm-up from 0 to `peak`, then cosine decay to `end` at the last step.
+
+    A warm-up as long as the run, or longer, leaves one step of decay: nothing divides by zero.
+    Source: He et al. 2019, "Bag of Tricks for Image Classification", section 3.1 and 5.1.
+    """
+    decay_steps = max(1, total_steps - warmup_steps)
+    if warmup_steps == 0:
+        return keras.optimizers.schedules.CosineDecay(peak, decay_steps, alpha=end / peak)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=decay_steps,
+        alpha=end / peak,
+        warmup_target=peak,
+        warmup_steps=warmup_steps,
+    )
+
+
+def input_size_of(epoch: int, epochs: int, input_size: int, scales) -> int:
+    """Return the input size in pixels of an epoch (from 0): the run is cut into len(scales) equal parts.
+
+    Each part trains at its share of `input_size`, rounded to a multiple of 32; the last epoch always has
+    the last scale.
+    """
+    part = math.ceil((epoch + 1) / epochs * len(scales)) - 1
+    size = round(input_size * scales[part] / SIZE_MULTIPLE) * SIZE_MULTIPLE
+    return max(SIZE_MULTIPLE, size)

@@ -1,0 +1,66 @@
+"""The progress line of a training run: losses, learning rate, speed and time left."""
+
+import sys
+import time
+
+SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
+SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
+BAR_WIDTH = 20
+
+
+class TrainingProgress:
+    """Show how far a run is. Time left is judged by pixels, as steps of larger pictures take longer."""
+
+    def __init__(self, stream=sys.stderr, clock=time.monotonic):
+        self._stream, self._clock = stream, clock
+        self._is_terminal = stream.isatty()
+        self._pixels_done, self._seconds = 0, 0.0
+        self._last_step = self._last_shown = clock()
+
+    def start_epoch(self, epoch: int, epochs: int, steps: int, batch_size: int, input_size: int):
+        """Begin an epoch (from 0) of so many steps."""
+        self._title = f"epoch {epoch + 1}/{epochs} {input_size} px"
+        self._steps, self._batch_size, self._step_pixels = steps, batch_size, batch_size * input_size**2
+        self._last_step = self._clock()
+
+    def step(self, done: int, metrics: dict, pixels_left: int):
+        """Count a step and show `done` of the epoch's steps, its losses, and the time for `pixels_left`."""
+        now = self._clock()
+        self._seconds += now - self._last_step
+        step_seconds, self._last_step = now - self._last_step, now
+        self._pixels_done += self._step_pixels
+        pause = SECONDS_BETWEEN_UPDATES if self._is_terminal else SECONDS_BETWEEN_LINES
+        if now - self._last_shown < pause and done < self._steps:
+            return
+        self._last_shown = now
+        seconds_left = pixels_left * self._seconds / self._pixels_done
+        filled = BAR_WIDTH * done // self._steps
+        self._write(
+            f"{self._title} [{'=' * filled}{' ' * (BAR_WIDTH - filled)}] {done}/{self._steps}"
+            f"  loss {metrics['total']:.2f} (giou {metrics['giou']:.2f}, conf {metrics['conf']:.2f},"
+            f" prob {metrics['prob']:.2f})  lr {metrics['lr']:.1e}"
+            f"  {self._batch_size / max(step_seconds, 1e-9):.1f} pictures/s"
+            f"  {format_seconds(seconds_left)} left"
+        )
+
+    def message(self, text: str):
+        """Print a line of its own, below the progress line."""
+        end_line = "\n" if self._is_terminal else ""
+        print(f"{end_line}{text}", file=self._stream, flush=True)
+        self._last_step = self._clock()
+
+    def _write(self, line):
+        if self._is_terminal:
+            print(f"\r{line}\x1b[K", end="", file=self._stream, flush=True)
+        else:
+            print(line, file=self._stream, flush=True)
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as people do: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,0 +1,58 @@
+"""Losses and mAP of a network over annotated pictures."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yolov3.configs import Config
+from yolov3.dataset import evaluation_batches
+from yolov3.detection import unletterbox
+from yolov3.folding import fold_into
+from yolov3.labels import assign_anchors
+from yolov3.learner import BATCH_SIGNATURE
+from yolov3.losses import compute_loss
+from yolov3.metrics import average_precision
+from yolov3.postprocess import detect_boxes
+from yolov3.precision import INFERENCE_POLICIES
+from yolov3.yolov3 import build_yolov3
+
+SCORE_THRESHOLD = 0.001  # mAP counts (almost) every detection; 0.3 would cut the precision-recall curve
+BATCH_SIZE = 8
+
+
+class Validator:
+    """Measure a network again and again, in one forward pass: the losses and the mAP of the same raw maps."""
+
+    def __init__(self, config: Config, records, class_names, precision: str):
+        self.config, self.records, self.class_names = config, records, class_names
+        self.network = build_yolov3(
+            len(class_names), config.tiny, INFERENCE_POLICIES[precision], folded=True
+        )
+
+    def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
+        """Return giou, conf, prob, total (means per picture), AP50, AP75 and AP."""
+        fold_into(self.network, model)
+        losses, detections = [], []
+        for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
+            batch_losses, found = self._run(*batch)
+            losses += [[float(loss) for loss in batch_losses.values()]] * len(sizes_hw)
+            detections += unletterbox(*found, sizes_hw.numpy(), (input_size, input_size))
+        names = [*batch_losses, "total"]
+        means = np.mean(losses, axis=0)
+        precision = average_precision(self.records, detections, self.class_names)
+        metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
+        return {**metrics, **{name: precision[name] for name in ("AP50", "AP75", "AP")}}
+
+    @tf.function(input_signature=BATCH_SIGNATURE)
+    def _run(self, images, boxes_xyxy, classes):
+        anchors, strides = self.config.anchors, self.config.strides
+        raw_maps = self.network(tf.cast(images, tf.float32) / 255.0, training=False)
+        grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
+        targets = assign_anchors(
+            boxes_xyxy, classes, anchors, strides, grid_sizes, len(self.class_names)
+        )
+        losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
+        found = detect_boxes(
+            raw_maps, anchors, strides, SCORE_THRESHOLD, self.config.test_iou_threshold
+        )
+        return losses, found
