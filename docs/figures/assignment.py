@@ -1,0 +1,192 @@
+"""Draw which cells and anchors learn the boxes of a scene, and which predictions are ignored.
+
+python docs/figures/assignment.py
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from yolov3.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.configs import Config  # noqa: E402
+from yolov3.plots import GREY, INK, SKY, run_figure_script  # noqa: E402
+
+CONFIG = Config()
+SIZE = CONFIG.train_input_size
+SEED = 12  # a scene with digits of all sizes
+CLASSES = 10
+IGNORED = SKY + "77"
+COLOURS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#7A4FBF")
+
+
+def make_scene():
+    """Return a picture (SIZE, SIZE) of offline digits, its boxes_xyxy (N, 4) and labels (N,)."""
+    import numpy as np
+
+    from mnist.offline import read_offline_digits
+    from mnist.scenes import make_scenes
+
+    images, labels, *_ = read_offline_digits()
+    return next(make_scenes(images, labels, 1, SIZE, np.random.default_rng(SEED)))
+
+
+def assign(boxes_xyxy, labels):
+    """Return the target of each scale, arrays (G, G, A, 5 + C)."""
+    import numpy as np
+
+    from yolov3.labels import assign_anchors
+
+    grid_sizes = [(SIZE // stride, SIZE // stride) for stride in CONFIG.strides]
+    targets = assign_anchors(
+        np.float32(boxes_xyxy)[None],
+        np.int32(labels)[None],
+        CONFIG.anchors,
+        CONFIG.strides,
+        grid_sizes,
+        CLASSES,
+    )
+    return [target[0].numpy() for target in targets]
+
+
+def untrained_overlaps(boxes_xyxy):
+    """Return the best IoU of a network's predictions with any box, per scale (G, G, A).
+
+    Where all raw outputs are zero, each prediction is its anchor, in the middle of its cell.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from yolov3.boxes import bbox_iou, xywh_to_xyxy
+    from yolov3.yolov3 import decode
+
+    overlaps = []
+    for anchors, stride in zip(CONFIG.anchors, CONFIG.strides, strict=True):
+        raw = tf.zeros([1, SIZE // stride, SIZE // stride, len(anchors), 5 + CLASSES])
+        predicted_xyxy = xywh_to_xyxy(decode(raw, anchors, stride)[0, ..., :4])
+        iou = bbox_iou(predicted_xyxy[..., tf.newaxis, :], np.float32(boxes_xyxy))
+        overlaps.append(tf.reduce_max(iou, axis=-1).numpy())
+    return overlaps
+
+
+def draw():
+    """Draw one panel per scale; print who learns each box, and how the predictions divide."""
+    import_tensorflow()
+    from matplotlib.figure import Figure
+
+    from yolov3.losses import IGNORE_IOU
+
+    scene = make_scene()
+    targets = assign(scene.boxes_xyxy, scene.labels)
+    figure = Figure(figsize=(10, 3.9))
+    panels = figure.subplots(1, len(targets), sharex=True, sharey=True)
+    overlaps = untrained_overlaps(scene.boxes_xyxy)
+    _print_assignment(scene, targets)
+    for axes, target, overlap, stride in zip(
+        panels, targets, overlaps, CONFIG.strides, strict=True
+    ):
+        has_object = target[..., 4] > 0
+        ignored = (overlap >= IGNORE_IOU) & ~has_object
+        print(
+            f"stride {stride:2}: {has_object.size} predictions: {has_object.sum()} learn a box, "
+            f"{ignored.sum()} ignored"
+        )
+        _draw_scene(axes, scene, stride)
+        _shade(axes, ignored.any(axis=-1), stride)
+        _draw_anchors(axes, scene, target, stride)
+        anchors = "  ".join("x".join(map(str, anchor)) for anchor in _anchors(stride))
+        axes.set_title(f"stride {stride}, anchors {anchors}", fontsize=9.5)
+    _add_legend(figure)
+    return figure
+
+
+def _add_legend(figure):
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    figure.legend(
+        [
+            Patch(fill=False, edgecolor=INK),
+            Patch(facecolor=COLOURS[0]),
+            Line2D([], [], color=COLOURS[0], linestyle="--", linewidth=1.5),
+            Patch(facecolor=IGNORED),
+        ],
+        ["true box", "cell that learns it", "anchor that learns it", "holds an ignored prediction"],
+        loc="outside lower center",
+        ncols=4,
+    )
+
+
+def _print_assignment(scene, targets):
+    import numpy as np
+
+    for index, box in enumerate(scene.boxes_xyxy):
+        found = []
+        for target, stride in zip(targets, CONFIG.strides, strict=True):
+            for row, column, anchor in np.argwhere(target[..., 4] > 0):
+                if _owner(scene, target[row, column, anchor]) == index:
+                    shape = "x".join(map(str, _anchors(stride)[anchor]))
+                    found.append(f"{shape} at cell ({column}, {row})")
+        width, height = box[2:] - box[:2]
+        print(f"digit {scene.labels[index]}, {width}x{height}: {', '.join(found)}")
+
+
+def _anchors(stride):
+    return CONFIG.anchors[CONFIG.strides.index(stride)]
+
+
+def _owner(scene, value) -> int:
+    """Return the index of the box that a target value (5 + C,) belongs to."""
+    import numpy as np
+
+    centres = (scene.boxes_xyxy[:, :2] + scene.boxes_xyxy[:, 2:]) / 2
+    return int(np.abs(centres - value[:2]).sum(axis=1).argmin())
+
+
+def _draw_scene(axes, scene, stride):
+    from matplotlib.patches import Rectangle
+
+    axes.imshow(255 - (255 - scene.picture) * 0.45, cmap="gray", vmin=0, vmax=255)
+    for place in range(0, SIZE + 1, stride):
+        style = {"color": GREY, "linewidth": 0.25 if stride == min(CONFIG.strides) else 0.4}
+        axes.plot([place, place], [0, SIZE], **style)
+        axes.plot([0, SIZE], [place, place], **style)
+    for box in scene.boxes_xyxy:
+        style = {"fill": False, "edgecolor": INK, "linewidth": 1.2}
+        axes.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), **style))
+    axes.set_xlim(0, SIZE)
+    axes.set_ylim(SIZE, 0)
+    axes.axis("off")
+
+
+def _shade(axes, cells, stride):
+    """Tint the cells (G, G) that hold ignored predictions."""
+    import numpy as np
+    from matplotlib.patches import Rectangle
+
+    for row, column in np.argwhere(cells):
+        corner = (column * stride, row * stride)
+        axes.add_patch(Rectangle(corner, stride, stride, facecolor=IGNORED, edgecolor="none"))
+
+
+def _draw_anchors(axes, scene, target, stride):
+    """Fill the cells that learn a box and draw their anchors, in the box's colour."""
+    import numpy as np
+    from matplotlib.patches import Rectangle
+
+    for row, column, anchor in np.argwhere(target[..., 4] > 0):
+        owner = _owner(scene, target[row, column, anchor])
+        colour = COLOURS[owner % len(COLOURS)]
+        corner = np.array([column, row]) * stride
+        axes.add_patch(Rectangle(corner, stride, stride, facecolor=colour, edgecolor="none"))
+        size = np.array(_anchors(stride)[anchor])
+        corner = corner + stride / 2 - size / 2
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, lw=1.5, ls="--"))
+
+
+def main(argv=None) -> int:
+    return run_figure_script(draw, __file__, __doc__, argv)
+
+
+if __name__ == "__main__":
+    run_script(main)
