@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    Image.new("RGB", (60, 40)).save(tmp_path / "a b.png")
+    return tmp_path
+
+
+def run_tool(folder, *arguments):
+    command = [sys.executable, str(ROOT / "tools" / "check_annotations.py"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
+    (folder / "names").write_text("a\nb\n")
+    (folder / "good.txt").write_text("a b.png 1,2,3,4,1\n")
+    (folder / "bad.txt").write_text("a b.png 1,2,3,4,2\n")
+    good = run_tool(folder, "good.txt", "--classes", "names", "--tiny", "--input-size", "320")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout == "good.txt: 1 good line, 1 box, 0 bad lines, 0 warnings\n"
+    bad = run_tool(folder, "bad.txt", "--classes", "names")
+    assert (bad.returncode, bad.stderr) == (2, "")
+    assert "line 1: expected a label in [0, 1]; received '1,2,3,4,2'" in bad.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.txt", "--classes", "names"], "none.txt: expected a text file; received No such"),
+        (["good.txt", "--classes", "none"], "none: expected a text file; received No such"),
+        (["good.txt", "--classes", "names", "--input-size", "100"], "multiple of 32; received"),
+    ],
+)
+def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
+    (folder / "names").write_text("a\n")
+    result = run_tool(folder, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+
+from yolov3.draw import class_colour, draw_boxes
+
+GREY = 128
+NAMES = ["zero", "one", "traffic light"]
+
+
+def grey(width, height):
+    return np.full((height, width, 3), GREY, np.uint8)
+
+
+def painted(picture):
+    """Return the bounds of everything that is not grey: left, top, right, bottom, inclusive."""
+    rows, columns = np.nonzero((picture != GREY).any(axis=2))
+    return columns.min(), rows.min(), columns.max(), rows.max()
+
+
+def filled_with(picture, colour):
+    return (picture == colour).all(axis=2)
+
+
+def test_the_box_is_drawn_where_it_is_and_the_picture_is_not_changed():
+    image = grey(300, 200)
+    drawn = draw_boxes(image, np.array([[50, 60, 150, 120]]), [1], NAMES)
+    assert drawn.shape == image.shape and drawn.dtype == np.uint8
+    assert (image == GREY).all()
+    colour = class_colour(1)
+    assert (drawn[60, 120:150] == colour).all() and (drawn[119, 50:150] == colour).all()
+    assert (drawn[60:120, 50] == colour).all() and (drawn[60:120, 149] == colour).all()
+    assert (drawn[65:115, 55:145] == GREY).all()  # inside
+    assert painted(drawn)[0] == 50 and painted(drawn)[2:] == (149, 119)
+
+
+def test_no_boxes_give_a_copy():
+    image = grey(30, 20)
+    drawn = draw_boxes(image, np.zeros((0, 4)), [], NAMES, np.zeros(0))
+    assert (drawn == image).all() and not np.shares_memory(drawn, image)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [0, 0, 40, 30],  # no room above
+        [280, 0, 300, 20],  # nor to the right
+        [280, 180, 300, 200],
+        [0, 0, 300, 200],  # neither above nor below
+        [-500, -500, 900, 900],
+        [250, 190, 600, 400],
+        [400, 300, 500, 400],  # outside
+        [20, 100, 20, 100],  # empty
+    ],
+)
+def test_labels_stay_whole_at_every_edge(box):
+    middle = draw_boxes(grey(300, 200), np.array([[100, 100, 140, 130]]), [2], NAMES, [0.5])
+    drawn = draw_boxes(grey(300, 200), np.array([box]), [2], NAMES, [0.5])
+    colour = np.array(class_colour(2))
+    text = filled_with(middle, [0, 0, 0]) | filled_with(middle, [255, 255, 255])
+    text_here = filled_with(drawn, [0, 0, 0]) | filled_with(drawn, [255, 255, 255])
+    assert text.sum() == text_here.sum() > 0  # as many pixels of letters as in the middle
+    assert filled_with(drawn, colour).any()
+
+
+@pytest.mark.parametrize("size", [(20, 20), (8, 300), (3, 3), (1, 1)])
+def test_long_labels_and_small_pictures_do_no_harm(size):
+    drawn = draw_boxes(grey(*size), np.array([[0, 0, *size]]), [0], ["n" * 500], [0.123])
+    assert drawn.shape == (size[1], size[0], 3)
+    assert (drawn != GREY).any()
+
+
+def label_height(size, **options):
+    """Return the height of the label of a box in the middle of a square picture."""
+    box = np.array([[size // 2, size // 2, size // 2 + 20, size // 2 + 20]])
+    return size // 2 - painted(draw_boxes(grey(size, size), box, [0], NAMES, **options))[1]
+
+
+def test_labels_grow_with_the_picture_within_limits():
+    assert label_height(100) == label_height(200) > 10
+    assert label_height(1000) > 2 * label_height(200)
+    assert label_height(2500) == label_height(3000)
+
+
+def test_labels_of_overlapping_boxes_do_not_cover_each_other():
+    boxes = np.array([[100, 100, 200, 180], [102, 101, 202, 181]])
+    one = draw_boxes(grey(300, 300), boxes[:1], [0], NAMES)
+    both = draw_boxes(grey(300, 300), boxes, [0, 1], NAMES)
+    above, below = both[:100], both[185:]
+    assert filled_with(one[:100], class_colour(0)).any()
+    assert filled_with(above, class_colour(1)).any() and filled_with(below, class_colour(0)).any()
+
+
+def test_a_high_score_covers_a_low_one():
+    boxes = np.array([[50, 50, 100, 100]] * 2)
+    for scores, winner in (([0.9, 0.2], 0), ([0.2, 0.9], 1)):
+        drawn = draw_boxes(grey(300, 300), boxes, [0, 1], NAMES, np.array(scores))
+        assert (drawn[60:90, 99] == class_colour(winner)).all()
+
+
+def test_scores_are_printed():
+    box = np.array([[50, 50, 100, 100]])
+    pictures = [draw_boxes(grey(300, 300), box, [0], NAMES, s) for s in (None, [0.25], [0.75])]
+    widths = [filled_with(p[:50], class_colour(0)).any(axis=0).sum() for p in pictures]
+    assert widths[0] < widths[1] and (pictures[1] != pictures[2]).any()
+
+
+def test_letters_beyond_english_are_not_all_the_same_empty_box():
+    box = np.array([[50, 50, 100, 100]])
+    drawn = [draw_boxes(grey(200, 200), box, [0], [name]) for name in ("ö", "ß", "Ж", "λ")]
+    assert all((one != other).any() for i, one in enumerate(drawn) for other in drawn[:i])
+
+
+def test_colours_of_ten_classes_are_far_apart():
+    colours = np.array([class_colour(index) for index in range(10)], float)
+    distances = np.linalg.norm(colours[:, np.newaxis] - colours, axis=2)
+    assert distances[~np.eye(10, dtype=bool)].min() > 70
+    assert len({class_colour(index) for index in range(80)}) == 80
+
+
+def test_text_stands_out_from_its_label():
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+    names = [str(index) for index in range(80)]
+    for index in range(80):
+        drawn = draw_boxes(grey(200, 200), np.array([[50, 50, 100, 100]]), [index], names)
+        text = 0.0 if filled_with(drawn, [0, 0, 0]).any() else 1.0
+        light, dark = sorted([text, luminance(np.array(class_colour(index)) / 255)], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 3  # WCAG 2 for large text
+
+
+@pytest.mark.parametrize(
+    ("image", "boxes", "classes", "message"),
+    [
+        (np.zeros((9, 9), np.uint8), [[0, 0, 5, 5]], [0], r"received \(9, 9\), uint8"),
+        (np.zeros((9, 9, 3), np.float32), [[0, 0, 5, 5]], [0], "received .*float32"),
+        (grey(9, 9), [[0, 0, np.nan, 5]], [0], "finite boxes"),
+        (grey(9, 9), [[0, 0, 5, 5]], [3], r"class in \[0, 2\]; received 3"),
+        (grey(9, 9), [[0, 0, 5, 5]], [-1], r"class in \[0, 2\]; received -1"),
+    ],
+)
+def test_bad_input_is_an_error(image, boxes, classes, message):
+    with pytest.raises(ValueError, match=message):
+        draw_boxes(image, np.array(boxes, float), classes, NAMES)

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import show_data
+from yolov3.annotations import Record
+from yolov3.augment import Augmentation, augment
+from yolov3.data_plots import statistics_figure
+from yolov3.data_statistics import augment_sizes, augmentation_rng, statistics_of
+
+ROOT = Path(__file__).resolve().parents[1]
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    Image.new("RGB", (60, 40), BLUE).save(tmp_path / "a $b^2.png")  # no formula, as a title
+    Image.new("L", (30, 90)).save(tmp_path / "grey.png")
+    (tmp_path / "a.txt").write_text("a $b^2.png 10,5,20,25,1 0,0,60,40,0\ngrey.png\n")
+    (tmp_path / "names").write_text("cat\ndog $x_1$\n")
+    return tmp_path
+
+
+def record(*boxes_xyxy):
+    boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
+    return Record("x.png", boxes_xyxy, np.zeros(len(boxes_xyxy), np.int32), 1)
+
+
+def test_statistics_are_of_the_letterboxed_input():
+    sizes_wh = np.array([[100, 50], [30, 30]])
+    statistics = statistics_of([record((0, 0, 100, 50), (10, 10, 20, 30)), record()], sizes_wh, 200)
+    assert statistics.boxes_per_picture.tolist() == [2, 0]
+    assert statistics.boxes_xyxy.tolist() == [[0, 50, 200, 150], [20, 70, 40, 110]]
+    assert statistics.classes.tolist() == [0, 0]
+
+
+def test_augmented_statistics_are_those_of_the_real_pictures():
+    """The blank stand-ins must give the boxes and sizes that a picture would, colours included."""
+    settings = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    records = [record((10, 5, 20, 25)), record((3, 3, 50, 30), (1, 1, 9, 9)), record()]
+    changed, changed_wh = augment_sizes(records, np.array([[60, 40]] * 3), settings, seed=7)
+    for index, one in enumerate(records):
+        rng = augmentation_rng(7, index)
+        image, boxes_xyxy = augment(picture, one.boxes_xyxy, settings, rng)
+        np.testing.assert_array_equal(changed[index].boxes_xyxy, boxes_xyxy)
+        assert changed_wh[index].tolist() == [image.shape[1], image.shape[0]]
+
+
+def test_figures_stand_a_data_set_without_boxes_and_one_of_many_classes():
+    statistics = statistics_of([record()], np.array([[30, 30]]), 32)
+    names = [f"a rather long class name {number}" for number in range(100)]
+    figure = statistics_figure(statistics, names, statistics)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "boxes per class, 30 most frequent" and len(titles) == 8
+    figure.draw_without_rendering()
+
+
+def test_the_tool_draws_both_pictures(folder, capsys):
+    command = [str(folder / "a.txt"), "--classes", str(folder / "names"), "--count", "2"]
+    assert show_data.main([*command, "--output", str(folder / "plain")]) == 0
+    augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-color", "0.2"]
+    assert show_data.main([*command, *augmented]) == 0
+    printed = capsys.readouterr().out
+    assert "2 pictures, 2 boxes" in printed and "saved" in printed
+    plain, both = (Image.open(folder / name / "pictures.png") for name in ("plain", "both"))
+    assert plain.size == both.size == (1280, 344)
+    # The blue picture is in the first place of four; augmented, it comes again in the second.
+    shares = [
+        [np.all(np.asarray(sheet)[:, x : x + 320, :2] < 60, axis=2).mean() for x in (0, 320)]
+        for sheet in (plain.convert("RGB"), both.convert("RGB"))
+    ]
+    assert min(shares[0][0], *shares[1]) > 0.2
+    assert Image.open(folder / "plain" / "statistics.png").size == (1350, 800)
+    assert Image.open(folder / "both" / "statistics.png").size == (1800, 800)
+
+
+def test_an_augmented_tile_follows_each_picture(folder):
+    arguments = [str(folder / "a.txt"), "--classes", "x", "--output", "x", "--count", "1"]
+    args = show_data.parse_args(arguments)
+    left = np.zeros((10, 20, 3), np.uint8)
+    left[:, :10] = RED
+    Image.fromarray(left).save(folder / "half.png")
+    records = [Record(str(folder / "half.png"), np.float32([[0, 0, 10, 10]]), np.int32([0]), 1)]
+    before, after = show_data.choose_tiles(records, Augmentation(flip=1.0), args)
+    assert (before[0], after[0]) == ("half.png", "augmented")
+    np.testing.assert_array_equal(after[1], left[:, ::-1])
+    assert after[2].tolist() == [[10, 0, 20, 10]]
+    assert len(show_data.choose_tiles(records, Augmentation(), args)) == 1
+
+
+def run_tool(folder, *arguments):
+    command = [sys.executable, str(ROOT / "tools" / "show_data.py"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--augment-flip", "2"], "augment_flip: expected 0 to 1; received 2.0"),
+        (["--count", "0"], "--count: expected at least 1; received 0"),
+        (["--classes", "gone"], "gone: expected a text file; received No such file"),
+    ],
+)
+def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
+    result = run_tool(folder, "a.txt", "--classes", "names", "--output", "out", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr
+    assert not (folder / "out").exists()

@@ -1,0 +1,71 @@
+"""Check an annotation file and its pictures without training.
+
+    python tools/check_annotations.py mnist/mnist_train.txt --classes mnist/mnist.names
+
+Prints one report: bad lines, then warnings, counted and with the first ten of each kind. Exits with
+0 if no line is bad, else with 2. The file is never changed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from yolov3 import configs  # noqa: E402
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
+    parser.add_argument("--classes", required=True, help="class names, one per line")
+    parser.add_argument(
+        "--input-size",
+        type=_input_size,
+        default=416,
+        help="side of the network's input in pixels, for objects that share an anchor (416)",
+    )
+    parser.add_argument("--tiny", action="store_true", help="use the anchors of YOLOv3-tiny")
+    return parser.parse_args(arguments)
+
+
+def _input_size(text: str) -> int:
+    if (
+        not text.isascii()
+        or not text.isdigit()
+        or not int(text)
+        or int(text) % configs.SIZE_MULTIPLE
+    ):
+        raise argparse.ArgumentTypeError(
+            f"expected a multiple of {configs.SIZE_MULTIPLE}; received {text!r}"
+        )
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
+    from yolov3.annotation_check import check_annotations
+    from yolov3.annotations import read_class_names
+
+    try:
+        _, report = check_annotations(
+            args.file,
+            len(read_class_names(args.classes)),
+            anchors=configs.TINY_ANCHORS if args.tiny else configs.ANCHORS,
+            strides=configs.TINY_STRIDES if args.tiny else configs.STRIDES,
+            input_size=args.input_size,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report else 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

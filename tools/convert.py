@@ -1,0 +1,112 @@
+"""Convert annotations from one format to another, and drop what cannot be trained on.
+
+    python tools/convert.py --from voc VOC2007/Annotations --pictures VOC2007/JPEGImages \\
+        --to annotations voc_train.txt
+    python tools/convert.py --from coco instances_val2017.json --pictures val2017 \\
+        --to annotations coco_val.txt --classes model_data/coco.names
+    python tools/convert.py --from annotations train.txt --classes train.names --to yolo labels
+
+format       what --from reads and --to writes
+annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads
+voc          a folder of Pascal VOC .xml files, one per picture (--from also takes one file)
+coco         a .json file with images, annotations and categories
+yolo         a folder of .txt files, one per picture, 'class x_centre y_centre width height'
+             as shares of the picture; classes.txt in it has the class names
+
+The summary says what was dropped and why: pictures that are missing, unreadable or of another size
+than annotated, boxes that are empty or outside, crowds of COCO. Exits with 2 for what cannot be
+read, and nothing is written then. The inputs are never changed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from yolov3.cli import run_script  # noqa: E402
+
+FORMATS = ("annotations", "voc", "coco", "yolo")
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; exit with status 2 for a bad one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s --from FORMAT INPUT --to FORMAT OUTPUT [options]",
+    )
+    for flag, what in (("--from", "INPUT"), ("--to", "OUTPUT")):
+        parser.add_argument(
+            flag,
+            nargs=2,
+            required=True,
+            metavar=("FORMAT", what),
+            dest="source" if what == "INPUT" else "target",
+            help=f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder",
+        )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="folder of the pictures that INPUT names (default: the folder of INPUT)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="class names, one per line. From annotations and yolo: the names of the labels. "
+        "From voc and coco: the classes to keep, in this order; without it all are kept and, with "
+        "--to annotations, their names are written next to OUTPUT, with the ending .names",
+    )
+    parser.add_argument(
+        "--voc-corners",
+        choices=("pixels", "edges"),
+        default="pixels",
+        help="what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
+        "in VOC itself (xmin and ymin are one more than in the other formats); edges: the same as "
+        "in the other formats, as some tools write them (default: pixels)",
+    )
+    parser.add_argument(
+        "--trust-sizes",
+        action="store_true",
+        help="take the pictures' sizes from VOC or COCO and do not open the pictures",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the same name; others in a folder stay",
+    )
+    args = parser.parse_args(argv)
+    for flag, (name, _) in (("--from", args.source), ("--to", args.target)):
+        if name not in FORMATS:
+            parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
+    if args.trust_sizes and args.source[0] not in ("voc", "coco"):
+        parser.error(f"--trust-sizes: expected --from voc or coco; received {args.source[0]!r}")
+    if args.pictures and args.source[0] == "annotations":
+        parser.error("--pictures: expected --from voc, coco or yolo; received 'annotations'")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    from yolov3.formats.conversion import Task, convert
+    from yolov3.formats.voc import Corners
+
+    task = Task(
+        source=Path(args.source[1]),
+        source_format=args.source[0],
+        target=Path(args.target[1]),
+        target_format=args.target[0],
+        pictures=args.pictures,
+        classes=args.classes,
+        corners=Corners[args.voc_corners.upper()],
+        trust_sizes=args.trust_sizes,
+        overwrite=args.overwrite,
+    )
+    print(convert(task))
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)

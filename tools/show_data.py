@@ -1,0 +1,119 @@
+"""Show what is in a data set before a training: annotated pictures, and statistics of the boxes.
+
+    python tools/show_data.py train.txt --classes train.names --output data_look
+    python tools/show_data.py train.txt --classes train.names --output data_look \\
+        --augment-flip 0.5 --augment-scale 0.4 --augment-color 0.3
+
+Writes pictures.png and statistics.png to the output folder. With augmentation flags, those of
+train.py, both also show what training would see. Sizes are in pixels of the network's input.
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from yolov3.cli import run_script  # noqa: E402
+from yolov3.configs import Config  # noqa: E402
+from yolov3.flags import config_from_flags, input_size, whole_number  # noqa: E402
+
+COUNT = 12  # pictures on the sheet
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; exit with status 2 for a bad one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
+    parser.add_argument("--classes", required=True, metavar="FILE", help="names, one per line")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="folder for the two pictures"
+    )
+    parser.add_argument(
+        "--count",
+        type=whole_number,
+        default=COUNT,
+        metavar="N",
+        help="pictures on the sheet, chosen at random (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--input-size",
+        dest="train_input_size",
+        type=input_size,
+        default=Config.train_input_size,
+        metavar="PX",
+        help="input width and height of the network (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="K", help="of choice and augmentation (default: 0)"
+    )
+    for field in dataclasses.fields(Config):
+        if field.metadata["group"] == "augmentation":
+            flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
+            text += f" (default: {field.default:g})"
+            parser.add_argument(flag, type=float, default=field.default, metavar="X", help=text)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    config = config_from_flags(args)
+    from yolov3.annotations import read_class_names
+    from yolov3.augment import Augmentation
+    from yolov3.box_sizes import read_sized_annotations
+    from yolov3.data_plots import contact_sheet, statistics_figure
+    from yolov3.data_statistics import augment_sizes, statistics_of
+    from yolov3.formats.notes import counted
+
+    class_names = read_class_names(args.classes)
+    records, sizes_wh = read_sized_annotations(args.file, len(class_names))
+    settings = Augmentation(
+        **{name: getattr(config, f"augment_{name}") for name in Augmentation._fields}
+    )
+    before, after = statistics_of(records, sizes_wh, config.train_input_size), None
+    if any(settings):
+        changed = augment_sizes(records, sizes_wh, settings, config.seed)
+        after = statistics_of(*changed, config.train_input_size)
+    pictures, boxes = counted(len(records), "picture"), counted(len(before.classes), "box")
+    print(f"{args.file}: {pictures}, {boxes}")
+    figures = {
+        "pictures.png": contact_sheet(choose_tiles(records, settings, args), class_names),
+        "statistics.png": statistics_figure(before, class_names, after),
+    }
+    args.output.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(args.output / name)
+        print(f"saved {args.output / name}")
+    return 0
+
+
+def choose_tiles(records, settings, args) -> list[tuple]:
+    """Read some pictures; return (title, image, boxes, classes) of each, then of its augmentation.
+
+    Raises ValueError for a picture that cannot be read.
+    """
+    import numpy as np
+
+    from yolov3.augment import augment
+    from yolov3.data_statistics import augmentation_rng
+    from yolov3.images import read_image
+
+    rng = np.random.default_rng(args.seed)
+    chosen = rng.choice(len(records), min(args.count, len(records)), replace=False)
+    tiles = []
+    for index in sorted(chosen):
+        record = records[index]
+        image, boxes_xyxy = read_image(record.image_path), record.boxes_xyxy
+        tiles.append((Path(record.image_path).name, image, boxes_xyxy, record.classes))
+        if any(settings):
+            rng = augmentation_rng(args.seed, index)
+            image, boxes_xyxy = augment(image, boxes_xyxy, settings, rng)
+            tiles.append(("augmented", image, boxes_xyxy, record.classes))
+    return tiles
+
+
+if __name__ == "__main__":
+    run_script(main)
