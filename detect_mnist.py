@@ -4,8 +4,8 @@
     python detect_mnist.py --count 4 --seed 1 --output detections
     python detect_mnist.py --image my_scene.png --weights checkpoints/my_run
 
-The scene is a random one of the run's test annotations unless --image names it. A window opens where there is a
-screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (Ctrl-C).
+The scene is a random one of the run's test annotations unless --image names it. A window opens
+where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -24,8 +24,12 @@ def parse_args(argv=None) -> argparse.Namespace:
         metavar="CHECKPOINT",
         help="checkpoint, or a folder of them, of which the best is taken (default: %(default)s)",
     )
-    parser.add_argument("--image", metavar="FILE", help="picture to look at (default: a test scene)")
-    parser.add_argument("--count", type=whole_number, default=1, metavar="N", help="how many scenes")
+    parser.add_argument(
+        "--image", metavar="FILE", help="picture to look at (default: a test scene)"
+    )
+    parser.add_argument(
+        "--count", type=whole_number, default=1, metavar="N", help="how many scenes"
+    )
     parser.add_argument("--seed", type=int, metavar="K", help="choose the same scenes each time")
     parser.add_argument(
         "--output",
@@ -33,8 +37,12 @@ def parse_args(argv=None) -> argparse.Namespace:
         metavar="PATH",
         help="picture to save, or folder for several (default: %(default)s)",
     )
-    parser.add_argument("--score-threshold", type=share, metavar="X", help="default: the checkpoint's")
-    parser.add_argument("--iou-threshold", type=share, metavar="X", help="default: the checkpoint's")
+    parser.add_argument(
+        "--score-threshold", type=share, metavar="X", help="default: the checkpoint's"
+    )
+    parser.add_argument(
+        "--iou-threshold", type=share, metavar="X", help="default: the checkpoint's"
+    )
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
@@ -44,7 +52,7 @@ def main(argv=None) -> int:
     import_tensorflow()
     from yolov3.detection import Detector
     from yolov3.report import detect_and_draw, output_paths, scene_paths
-    from yolov3.window import has_screen, show
+    from yolov3.window import has_screen, open_window
 
     detector = Detector(
         args.weights, score_threshold=args.score_threshold, iou_threshold=args.iou_threshold
@@ -56,7 +64,7 @@ def main(argv=None) -> int:
         count, drawn = detect_and_draw(detector, image_path, output)
         found += count
         if not args.no_show and has_screen():
-            show(drawn, image_path)
+            open_window(drawn, image_path)
     return 0 if found else 1
 
 

@@ -32,18 +32,30 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="annotated pictures (default: those that the run was validated on)",
     )
     parser.add_argument(
-        "--json", default=DEFAULT_JSON, metavar="FILE", help="where figures go (default: %(default)s)"
+        "--json",
+        default=DEFAULT_JSON,
+        metavar="FILE",
+        help="where figures go (default: %(default)s)",
     )
-    parser.add_argument("--size", type=input_size, metavar="PX", help="input size (default: the checkpoint's)")
-    parser.add_argument("--batch-size", type=whole_number, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--score-threshold", type=share, default=LEAST_SCORE, metavar="X", help="default: %(default)s"
+        "--size", type=input_size, metavar="PX", help="input size (default: the checkpoint's)"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number, default=8, metavar="N", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=share,
+        default=LEAST_SCORE,
+        metavar="X",
+        help="default: %(default)s",
     )
     parser.add_argument(
         "--iou-threshold",
         type=share,
         metavar="X",
-        help="IoU above which suppression drops the weaker of two boxes (default: the checkpoint's)",
+        help="IoU above which suppression drops the weaker of two boxes "
+        "(default: the checkpoint's)",
     )
     return parser.parse_args(argv)
 

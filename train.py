@@ -2,11 +2,12 @@
 
     python train.py                      the MNIST tutorial, as yolov3/configs.py has it
     python train.py --tiny               the same with YOLOv3-tiny
+    python train.py --weights FILE       start from a checkpoint or from Darknet weights
     python train.py --resume             go on with the newest run where it stopped
 
-Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log to folders of its
-own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1 (the loss diverged), 2 (bad
-input), 130 (Ctrl-C).
+Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log
+to folders of its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit
+codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse

@@ -7,7 +7,6 @@ The picture is saved, and shown in a window where there is a screen.
 """
 
 import argparse
-import os
 import random
 import sys
 from pathlib import Path
@@ -15,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from yolov3.window import has_screen, open_window  # noqa: E402
+
 MNIST = ROOT / "mnist"
 TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
-TITLE = "annotated boxes, any key to close"
-POLL_MS = 50  # between looks at the keyboard and at whether the window was closed
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -79,14 +78,7 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     print(f"picture {index} of {annotations}: {record.image_path}, {len(record.classes)} boxes")
     print(f"saved {output}")
     if show:
-        _open_window(drawn)
-
-
-def has_screen() -> bool:
-    """Tell whether a window can be opened: always assumed where there is no X11 or Wayland."""
-    if not sys.platform.startswith("linux"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+        open_window(drawn, "annotated boxes")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -102,18 +94,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     return 0
-
-
-def _open_window(image_rgb) -> None:
-    """Show a picture until a key is pressed or the window is closed."""
-    import cv2
-
-    try:
-        cv2.imshow(TITLE, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-        while cv2.waitKey(POLL_MS) < 0 and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) > 0:
-            pass
-    except cv2.error:  # opencv-python-headless has no windows
-        print("no window: this OpenCV was built without them")
 
 
 def _complain(message: object, status: int) -> int:

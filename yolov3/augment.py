@@ -1,7 +1,7 @@
 """Augmentation: pure functions (image, boxes, random generator) -> (image, boxes).
 
-Crop, scale and translate only choose a window on the picture; it is cut out once and resized once, by the
-letterbox. No function loses a box, cuts into one or rounds one.
+Crop, scale and translate only choose a window on the picture; it is cut out once and resized once,
+by the letterbox. No function loses a box, cuts into one or rounds one.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Augmentation(NamedTuple):
     """How strongly to augment; 0 turns a part off."""
 
     flip: float = 0.0  # probability of a mirror image, left to right; never for digits or text
-    crop: float = 0.0  # largest share of the free margin around all boxes that is cut away, per side
+    crop: float = 0.0  # largest share of the free margin around all boxes to cut away, per side
     scale: float = 0.0  # largest zoom-out: the window is up to 1 + scale times the picture
     translate: float = 0.0  # largest shift, as a share of the window
     color: float = 0.0  # largest relative change of brightness, contrast and saturation
@@ -25,11 +25,11 @@ class Augmentation(NamedTuple):
 def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Generator):
     """Return a changed copy of an RGB uint8 (H, W, 3) picture and its (N, 4) boxes in pixels."""
     window_xyxy = random_window(image_rgb.shape[:2], boxes_xyxy, settings, rng)
+    if settings.color > 0:  # before the cut, whose padding is the grey of the letterbox
+        image_rgb = jitter_color(image_rgb, settings.color, rng)
     image_rgb, boxes_xyxy = cut_window(image_rgb, boxes_xyxy, window_xyxy)
     if rng.random() < settings.flip:
         image_rgb, boxes_xyxy = flip(image_rgb, boxes_xyxy)
-    if settings.color > 0:
-        image_rgb = jitter_color(image_rgb, settings.color, rng)
     return image_rgb, boxes_xyxy
 
 
@@ -49,7 +49,9 @@ def random_window(image_hw, boxes_xyxy, settings: Augmentation, rng) -> np.ndarr
     zoom_out = rng.uniform(0, settings.scale) / 2
     window += zoom_out * size_xyxy * [-1, -1, 1, 1]
     shift = rng.uniform(-settings.translate, settings.translate, 2) * (window[2:] - window[:2])
-    shift = np.clip(shift, np.minimum(keep[2:] - window[2:], 0), np.maximum(keep[:2] - window[:2], 0))
+    shift = np.clip(
+        shift, np.minimum(keep[2:] - window[2:], 0), np.maximum(keep[:2] - window[:2], 0)
+    )
     window += np.tile(shift, 2)
     return np.concatenate([np.floor(window[:2]), np.ceil(window[2:])]).astype(int)
 
@@ -69,7 +71,8 @@ def flip(image_rgb, boxes_xyxy):
     """Mirror a picture and its boxes left to right."""
     width = image_rgb.shape[1]
     boxes_xyxy = np.stack(
-        [width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]], axis=1
+        [width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]],
+        axis=1,
     )
     return np.ascontiguousarray(image_rgb[:, ::-1]), boxes_xyxy
 

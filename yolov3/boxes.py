@@ -32,9 +32,9 @@ def bbox_iou(boxes1_xyxy: tf.Tensor, boxes2_xyxy: tf.Tensor) -> tf.Tensor:
 def bbox_giou(boxes1_xyxy: tf.Tensor, boxes2_xyxy: tf.Tensor) -> tf.Tensor:
     """Return the generalised IoU of (..., 4) boxes, broadcast against each other: (...).
 
-    GIoU = IoU - (C - U) / C with U the area of the union and C that of the smallest enclosing box. It lies
-    in (-1, 1] and, unlike IoU, falls as two disjoint boxes move apart, so it always has a gradient.
-    Source: Rezatofighi et al. 2019, "Generalized Intersection over Union", section 3.
+    GIoU = IoU - (C - U) / C with U the area of the union and C that of the smallest enclosing box.
+    It lies in (-1, 1] and, unlike IoU, falls as two disjoint boxes move apart, so it always has a
+    gradient. Source: Rezatofighi et al. 2019, "Generalized Intersection over Union", section 3.
     """
     intersection, union = _intersection_and_union(boxes1_xyxy, boxes2_xyxy)
     top_left = tf.minimum(boxes1_xyxy[..., :2], boxes2_xyxy[..., :2])

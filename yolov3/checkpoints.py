@@ -1,13 +1,13 @@
 """Checkpoints: folders that are complete or absent, checked on load, free of code.
 
-    checkpoints/<run>/
-        best-000500/    highest validation mAP: what detection and evaluation take
-        last-000750/    newest: what --resume takes; the one before is kept too
-            model.safetensors     averaged weights by name (conv_0/kernel ...)
-            resume.safetensors    everything else a resumed run needs (last only)
-            config.json           the configuration of the run
-            state.json            class names, step, epoch, metrics
-            checksums.json        SHA-256 of the other files
+checkpoints/<run>/
+    best-000500/    highest validation mAP: what detection and evaluation take
+    last-000750/    newest: what --resume takes; the one before is kept too
+        model.safetensors     averaged weights by name (conv_0/kernel ...)
+        resume.safetensors    everything else a resumed run needs (last only)
+        config.json           the configuration of the run
+        state.json            class names, step, epoch, metrics
+        checksums.json        SHA-256 of the other files
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from yolov3.configs import Config, config_from_json, config_to_json
+from yolov3.typed_json import is_a, read_object
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
@@ -40,8 +41,10 @@ class Checkpoint:
     class_names: list[str]
     step: int
     epoch: int
-    metrics: dict
-    best_AP: float  # of the run up to here; -1 where nothing was validated
+    metrics: dict[str, float]
+    input_size: int  # pixels, of the epoch: what the weights are used to
+    best_AP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
+    best_size: int  # pixels
 
     def weights(self) -> dict[str, np.ndarray]:
         """Read the averaged weights by name."""
@@ -52,17 +55,25 @@ class Checkpoint:
         return _load_tensors(self.path / RESUME)
 
 
-def save_checkpoint(run_folder, kind, config, state: dict, weights: dict, resume: dict | None = None):
+STATE_TYPES = {
+    field.name: field.type for field in fields(Checkpoint) if field.name not in ("path", "config")
+}
+
+
+def save_checkpoint(
+    run_folder, kind, config, state: dict, weights: dict, resume: dict | None = None
+):
     """Write a checkpoint of kind "best" or "last" and delete older ones of its kind.
 
-    `state` has class_names, step, epoch, metrics and best_AP; `weights` and `resume` are arrays by name. The files are
-    written to a folder aside, synced, and renamed, so a crash at any moment leaves the earlier ones whole.
-    Returns the checkpoint's folder.
+    `state` has the fields of `Checkpoint` from class_names on; `weights` and `resume` are arrays by
+    name. The files are written to a folder aside, synced, and renamed, so a crash at any moment
+    leaves the earlier ones whole. Returns the checkpoint's folder.
     """
     run_folder = Path(run_folder)
     target = run_folder / f"{kind}-{state['step']:06d}"
+    for leftover in run_folder.glob(".*.partial"):  # of a crash
+        _remove(leftover)
     aside = run_folder / f".{target.name}.partial"
-    _remove(aside)
     aside.mkdir(parents=True)
     save_file(weights, aside / WEIGHTS)
     if resume is not None:
@@ -71,60 +82,95 @@ def save_checkpoint(run_folder, kind, config, state: dict, weights: dict, resume
     (aside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     sums = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
     (aside / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
-    for file in aside.iterdir():
-        _sync(file)
+    for path in (*aside.iterdir(), aside):
+        _sync(path)
     _remove(target)  # the same step, written again after a resume
     aside.rename(target)
     _sync(run_folder)
-    for old in _folders(run_folder, kind)[KEPT[kind] :]:
-        _remove(old)
+    older = [folder for folder in _folders(run_folder, kind) if folder != target]
+    for folder in older[KEPT[kind] - 1 :]:
+        _remove(folder)
     return target
 
 
 def open_checkpoint(folder) -> Checkpoint:
-    """Verify a checkpoint folder and read all but its weights. Raises ValueError that names what is wrong."""
+    """Verify a checkpoint folder and read all but its weights.
+
+    Raises ValueError that names what is wrong.
+    """
     folder = Path(folder)
     try:
-        sums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        sums = read_object(folder / CHECKSUMS)
         for name in {WEIGHTS, CONFIG, STATE} | (set(sums) & {RESUME}):
-            if sums[name] != _sha256(folder / name):
+            if sums.get(name) != _sha256(folder / name):
                 raise ValueError(f"{name} does not match its checksum")
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         return Checkpoint(
-            path=folder,
-            config=config_from_json(folder / CONFIG),
-            class_names=[str(name) for name in state["class_names"]],
-            step=int(state["step"]),
-            epoch=int(state["epoch"]),
-            metrics=dict(state["metrics"]),
-            best_AP=float(state["best_AP"]),
+            path=folder, config=config_from_json(folder / CONFIG), **_read_state(folder)
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: expected a whole checkpoint; received {error}") from None
 
 
 def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
-    """Open a checkpoint, or the best (or newest) one in a folder of checkpoints or of runs.
+    """Open a checkpoint, or the best (or the last) one in a folder of checkpoints or of runs.
 
-    The best has the highest validation AP, the last the highest step of the newest run. A damaged one is named through
-    `warn` and passed over. Raises ValueError if there is none.
+    The best of a run has the highest validation AP at the largest input size that was validated;
+    the best of several runs is that with the highest AP. The last is the one written last. A
+    damaged one is named through `warn` and passed over. Raises ValueError if there is none.
     """
     path = Path(path)
-    if (path / CHECKSUMS).is_file():
+    if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
         return open_checkpoint(path)
-    found = []
-    for folder in _folders(path, "*") + _folders(path, "*", "*/"):
+    pattern = "last" if kind == "last" else "*"
+    folders = _folders(path, pattern) + _folders(path, pattern, "*/")
+    for folder in _newest_first(folders) if kind == "last" else _best_first(folders, warn):
         try:
-            found.append(open_checkpoint(folder))
+            return open_checkpoint(folder)
         except ValueError as error:
             warn(f"passed over: {error}")
-    if kind == "last":
-        found = [checkpoint for checkpoint in found if (checkpoint.path / RESUME).is_file()]
-    if not found:
-        raise ValueError(f"{path}: expected a checkpoint or a folder of them; found none (train first)")
-    if kind == "last":
-        return max(found, key=lambda checkpoint: (checkpoint.path.stat().st_mtime_ns, checkpoint.step))
-    return max(found, key=lambda checkpoint: (checkpoint.metrics.get("AP", -1.0), checkpoint.step))
+    raise ValueError(f"{path}: expected a checkpoint or a folder of them; found none (train first)")
+
+
+def _newest_first(folders):
+    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))[::-1]
+
+
+def _best_first(folders, warn):
+    """Yield folders by what their small state files say, each run's best before its others."""
+    left = {}
+    for folder in folders:
+        try:
+            left[folder] = _read_state(folder)
+        except (OSError, ValueError) as error:
+            warn(f"passed over: {folder}: expected a whole checkpoint; received {error}")
+    while left:
+        winners = {}  # of each run
+        for folder in sorted(left, key=lambda folder: _rank_in_run(folder, left[folder])):
+            winners[folder.parent] = folder
+        best = max(winners.values(), key=lambda folder: (_ap(left[folder]), left[folder]["step"]))
+        del left[best]
+        yield best
+
+
+def _rank_in_run(folder, state):
+    # Of equals best-* goes first: last-* may be some steps past the validation that it names.
+    return state["best_size"], _ap(state), folder.name.startswith("best"), state["step"]
+
+
+def _ap(state):
+    value = state["metrics"].get("AP", -1.0)
+    return value if value == value else -1.0  # NaN: validated on pictures without boxes
+
+
+def _read_state(folder) -> dict:
+    """Read a checkpoint's state: the fields of `Checkpoint` from class_names on."""
+    state = read_object(folder / STATE)
+    if set(state) != set(STATE_TYPES):
+        raise ValueError(f"{STATE} with the fields {sorted(state)}")
+    for name, kind in STATE_TYPES.items():
+        if not is_a(state[name], kind):
+            raise ValueError(f"{STATE} with {name} {state[name]!r:.80}")
+    return state
 
 
 def _load_tensors(path):
@@ -136,7 +182,9 @@ def _load_tensors(path):
 
 def _folders(parent, kind, prefix=""):
     """Return checkpoint folders, highest step first."""
-    folders = [path for path in parent.glob(f"{prefix}{kind}-*") if FOLDER_NAME.fullmatch(path.name)]
+    folders = [
+        path for path in parent.glob(f"{prefix}{kind}-*") if FOLDER_NAME.fullmatch(path.name)
+    ]
     return sorted(folders, key=lambda path: int(FOLDER_NAME.fullmatch(path.name)[2]), reverse=True)
 
 

@@ -12,26 +12,39 @@ def run_script(main) -> None:
     """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
 
     A ValueError is bad input; an OSError is work that failed, such as a full disk: 1 and one line.
+    If nobody reads the output any more, as after `| head`, it is 1 without a word.
     """
     try:
-        code = main()
+        try:
+            sys.exit(_exit_code(main))
+        finally:
+            sys.stdout.flush()  # here, so that a reader that has gone is noticed
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
+        sys.exit(FAILED)
+
+
+def _exit_code(main) -> int:
+    try:
+        return main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        code = BAD_INPUT
+        return BAD_INPUT
     except OSError as error:
         print(f"failed: {error}", file=sys.stderr)
-        code = FAILED
-    sys.exit(code)
+        return FAILED
 
 
 def import_tensorflow() -> None:
     """Import TensorFlow without its start-up messages, which no log level turns off.
 
-    They go to the process's standard error before TensorFlow reads its settings, so that is held back
-    meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
+    They go to the process's standard error before TensorFlow reads its settings, so that is held
+    back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow  # noqa: F401

@@ -2,13 +2,17 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+from yolov3.typed_json import is_a, read_object
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
 ANCHORS_PER_SCALE = 3
-# Width and height in pixels, per scale, fine to coarse: darknet's cfg/yolov3.cfg and cfg/yolov3-tiny.cfg.
+# Width and height in pixels, per scale, fine to coarse: darknet's cfg/yolov3.cfg and
+# cfg/yolov3-tiny.cfg.
 ANCHORS = (
     ((10, 13), (16, 30), (33, 23)),
     ((30, 61), (62, 45), (59, 119)),
@@ -18,13 +22,16 @@ TINY_ANCHORS = (
     ((10, 14), (23, 27), (37, 58)),
     ((81, 82), (135, 169), (344, 319)),
 )
-# The official tiny weights decode their fine scale with anchors 1, 2, 3, though the cfg of today says 0, 1, 2.
+# The official tiny weights decode their fine scale with anchors 1, 2, 3, though the cfg of today
+# says 0, 1, 2.
 TINY_ANCHORS_DARKNET = (
     ((23, 27), (37, 58), (81, 82)),
     ((81, 82), (135, 169), (344, 319)),
 )
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 TINY_ANCHOR_SETS = ("scratch", "darknet")
+EPOCHS, TINY_EPOCHS = 5, 10  # what the tutorial's 1,000 scenes need; see README, Results
+TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
 
@@ -39,7 +46,8 @@ class Config:
     """Everything that decides how a run trains, validates and detects.
 
     The defaults train the MNIST tutorial. Every field is a flag of `train.py` (`train_epochs` is
-    `--train-epochs`), and a copy stands in every checkpoint. Raises ValueError for a value out of range.
+    `--train-epochs`), and a copy stands in every checkpoint. Raises ValueError for a value of the
+    wrong type or out of range.
     """
 
     train_classes: str = setting("mnist/mnist.names", "data", "class names, one per line")
@@ -47,7 +55,9 @@ class Config:
     test_annot_path: str = setting(
         "mnist/mnist_test.txt", "data", "annotations to validate on; an empty path trains without"
     )
-    train_logdir: str = setting("log", "data", "each run writes its TensorBoard log to a folder in here")
+    train_logdir: str = setting(
+        "log", "data", "each run writes its TensorBoard log to a folder in here"
+    )
     train_checkpoints_folder: str = setting(
         "checkpoints", "data", "each run writes its checkpoints to a folder in here"
     )
@@ -56,15 +66,36 @@ class Config:
     tiny_anchors: str = setting(
         "scratch",
         "network",
-        "anchors of YOLOv3-tiny; darknet: those of its official weights, for networks that started from them",
+        "anchors of YOLOv3-tiny; darknet: those of its official weights, for networks that "
+        "started from them",
         choices=TINY_ANCHOR_SETS,
     )
-    train_input_size: int = setting(416, "network", "input width and height in pixels, a multiple of 32")
+    train_input_size: int = setting(
+        416, "network", "input width and height in pixels, a multiple of 32"
+    )
     precision: str = setting(
-        "auto", "network", "computing precision; auto: the fastest of this hardware", choices=PRECISIONS
+        "auto",
+        "network",
+        "computing precision; auto: the fastest of this hardware",
+        choices=PRECISIONS,
     )
 
-    train_epochs: int = setting(6, "training", "passes over the training data")
+    weights: str = setting(
+        "", "transfer", "start from these: a checkpoint, or a file of Darknet weights"
+    )
+    transfer: str = setting(
+        "all-but-heads", "transfer", "which layers of them to copy", choices=TRANSFER_SCOPES
+    )
+    freeze_epochs: int = setting(
+        0, "transfer", "keep the backbone as it is for the first epochs, batch normalisation too"
+    )
+
+    train_epochs: int = setting(
+        None,
+        "training",
+        f"passes over the data; default {EPOCHS}, with --tiny {TINY_EPOCHS}",
+        type=int,
+    )
     train_batch_size: int = setting(4, "training", "pictures per step, over all devices")
     train_lr_init: float = setting(1e-3, "training", "learning rate after the warm-up")
     train_lr_end: float = setting(1e-5, "training", "learning rate at the end of the cosine decay")
@@ -74,26 +105,43 @@ class Config:
         0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.54, 0.77, 0.77, 1.0),
+        (0.54, 0.54, 0.54, 0.54, 1.0),
         "training",
         "progressive input size: the epochs are split into as many equal parts, each at this share",
     )
-    seed: int = setting(0, "training", "seed of the initial weights, the order and the augmentation")
+    seed: int = setting(
+        0, "training", "seed of the initial weights, the order and the augmentation"
+    )
 
     augment_flip: float = setting(
         0.0, "augmentation", "probability of a mirror image; wrong for digits and text"
     )
-    augment_crop: float = setting(0.0, "augmentation", "share of the margin around all boxes to cut away")
+    augment_crop: float = setting(
+        0.0, "augmentation", "share of the margin around all boxes to cut away"
+    )
     augment_scale: float = setting(0.0, "augmentation", "zoom out by up to this share")
-    augment_translate: float = setting(0.0, "augmentation", "shift by up to this share of the picture")
-    augment_color: float = setting(0.0, "augmentation", "brightness, contrast and saturation, +- share")
+    augment_translate: float = setting(
+        0.0, "augmentation", "shift by up to this share of the picture"
+    )
+    augment_color: float = setting(
+        0.0, "augmentation", "brightness, contrast and saturation, +- share"
+    )
 
-    test_score_threshold: float = setting(0.3, "detection", "least score of a detection that is shown")
+    test_score_threshold: float = setting(
+        0.3, "detection", "least score of a detection that is shown"
+    )
     test_iou_threshold: float = setting(
         0.45, "detection", "IoU above which the weaker of two boxes of a class is suppressed"
     )
 
     def __post_init__(self):
+        if self.train_epochs is None:
+            object.__setattr__(self, "train_epochs", TINY_EPOCHS if self.tiny else EPOCHS)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not is_a(value, field.type):
+                expected = getattr(field.type, "__name__", field.type)
+                raise ValueError(f"{field.name}: expected {expected}; received {value!r:.80}")
         for name, holds, expected in _requirements(self):
             if not holds:
                 raise ValueError(f"{name}: expected {expected}; received {getattr(self, name)!r}")
@@ -120,17 +168,23 @@ def _requirements(config):
     size = config.train_input_size
     scales = config.train_input_scales
     yield "train_input_size", size >= 32 and size % SIZE_MULTIPLE == 0, "a positive multiple of 32"
+    yield "transfer", config.transfer in TRANSFER_SCOPES, f"one of {', '.join(TRANSFER_SCOPES)}"
+    yield "freeze_epochs", config.freeze_epochs >= 0, "at least 0"
     yield "precision", config.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"
     sets = TINY_ANCHOR_SETS
     yield "tiny_anchors", config.tiny_anchors in sets, f"one of {', '.join(sets)}"
     for name in ("train_epochs", "train_batch_size"):
         yield name, getattr(config, name) >= 1, "at least 1"
-    yield "train_lr_init", config.train_lr_init > 0, "more than 0"
+    yield "train_lr_init", 0 < config.train_lr_init < math.inf, "more than 0"
     yield "train_lr_end", 0 <= config.train_lr_end <= config.train_lr_init, "0 to train_lr_init"
     for name in ("train_warmup_epochs", "train_weight_decay", "seed", "augment_scale"):
-        yield name, getattr(config, name) >= 0, "at least 0"
+        yield name, 0 <= getattr(config, name) < math.inf, "at least 0"
     yield "train_average_decay", 0 <= config.train_average_decay < 1, "0 to below 1"
-    yield "train_input_scales", scales and all(0 < share <= 1 for share in scales), "shares above 0 up to 1"
+    yield (
+        "train_input_scales",
+        scales and all(0 < share <= 1 for share in scales),
+        "shares above 0 up to 1",
+    )
     for name in ("flip", "crop", "translate", "color"):
         name = f"augment_{name}"
         yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
@@ -146,11 +200,10 @@ def config_to_json(config: Config) -> str:
 def config_from_json(path) -> Config:
     """Read what `config_to_json` wrote. Raises ValueError that names the file for anything else."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-        fields = {field.name for field in dataclasses.fields(Config)}
-        if not isinstance(values, dict) or set(values) - fields:
-            raise ValueError(f"unknown settings {sorted(set(values) - fields)}")
+        values = read_object(path)
+        if unknown := set(values) - {field.name for field in dataclasses.fields(Config)}:
+            raise ValueError(f"unknown settings {sorted(unknown)}")
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return Config(**values)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path}: expected the configuration of a run; received {error}") from None

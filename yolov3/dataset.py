@@ -1,6 +1,7 @@
 """The tf.data pipeline: records -> batches of pictures and boxes.
 
-Order and augmentation are functions of (seed, position), so a resumed run sees what it would have seen.
+Order and augmentation are functions of (seed, position), so a resumed run sees what it would have
+seen.
 """
 
 import cv2
@@ -15,9 +16,9 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the input,
-    classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The batches are cut
-    from an endless stream of passes over the data, each in its own order, so all are full and no picture
-    is repeated or left out.
+    classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The batches are
+    cut from an endless stream of passes over the data, each in its own order, so all are full and
+    no picture is repeated or left out.
     """
     capacity = _box_capacity(records)
 
@@ -29,15 +30,18 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
 
     first, stop = steps
     positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
-    positions = positions.map(lambda position: (shuffled_index(position, len(records), seed), position))
+    positions = positions.map(
+        lambda position: (shuffled_index(position, len(records), seed), position)
+    )
     batches = _batches(positions, load, batch_size, input_size, capacity, drop_remainder=True)
     return batches.map(lambda images, boxes_xyxy, classes, _: (images, boxes_xyxy, classes))
 
 
 def evaluation_batches(records, batch_size, input_size):
-    """Return a dataset of all records in order, as `training_batches`; the last batch may be smaller.
+    """Return a dataset of all records in order, as `training_batches`.
 
-    Each batch has a fourth part, the height and width of the pictures as they were: int32 (B, 2).
+    The last batch may be smaller. Each batch has a fourth part, the height and width of the
+    pictures as they were: int32 (B, 2).
     """
     capacity = _box_capacity(records)
 

@@ -17,10 +17,10 @@ from yolov3.yolov3 import build_yolov3
 class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
 
-    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a checkpoint or of a
-    folder of them. Input size and thresholds are those of the checkpoint's configuration unless given; the
-    network runs with batch normalisation folded into the convolutions, in the precision that suits this
-    hardware.
+    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a checkpoint
+    or of a folder of them. Input size and thresholds are those of the checkpoint unless given: the
+    size it was last trained at, the thresholds of its configuration. The network runs with batch
+    normalisation folded into the convolutions, in the precision that suits this hardware.
     Raises ValueError where the path holds no whole checkpoint.
     """
 
@@ -32,8 +32,8 @@ class Detector:
         iou_threshold: float | None = None,
         precision: str = "auto",
     ):
-        model, self.config, self.class_names, self.origin = _open(source)
-        self.input_size = input_size or self.config.train_input_size
+        model, self.config, self.class_names, trained_size, self.origin = _open(source)
+        self.input_size = input_size or trained_size
         self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
         self.precision = choose_precision(precision)
@@ -50,12 +50,13 @@ class Detector:
     def __call__(self, image_rgb: np.ndarray):
         """Detect in one picture, uint8 (H, W, 3) RGB of any size.
 
-        Returns boxes_xyxy (N, 4) float32 in pixels of the picture, scores (N,), falling, and classes (N,).
+        Returns boxes_xyxy (N, 4) float32 in pixels of the picture, scores (N,), falling, and
+        classes (N,).
         """
         return self.detect_batch([image_rgb])[0]
 
     def detect_batch(self, images_rgb) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Detect in several pictures of any sizes at once; returns for each what `__call__` returns."""
+        """Detect in several pictures of any sizes at once; return for each what `__call__` does."""
         canvas_hw = (self.input_size, self.input_size)
         canvases = np.stack([letterbox(image, canvas_hw) for image in images_rgb])
         boxes, scores, classes, counts = self.detect_canvases(canvases)
@@ -64,7 +65,10 @@ class Detector:
         )
 
     def detect_canvases(self, canvases):
-        """Run network and suppression on letterboxed uint8 (B, H, W, 3); see `postprocess.detect_boxes`."""
+        """Run network and suppression on letterboxed uint8 (B, H, W, 3).
+
+        Returns what `postprocess.detect_boxes` returns.
+        """
         return self._run(canvases, self.score_threshold, self.iou_threshold)
 
     @tf.function(
@@ -82,8 +86,13 @@ class Detector:
 
 
 def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, canvas_hw) -> list[tuple]:
-    """Take the padded detections of a batch to pixels of each picture: [(boxes_xyxy, scores, classes)]."""
-    batch = zip(*(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True)
+    """Take the padded detections of a batch to pixels of each picture.
+
+    Returns [(boxes_xyxy, scores, classes)].
+    """
+    batch = zip(
+        *(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True
+    )
     return [
         (
             boxes_from_letterbox(boxes[:count], letterbox_of(image_hw, canvas_hw), image_hw),
@@ -94,16 +103,18 @@ def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, canvas_hw) 
     ]
 
 
-def _open(source) -> tuple[keras.Model, Config, list[str], str]:
-    """Return the network, the configuration, the class names and the origin of a detector's source."""
+def _open(source) -> tuple[keras.Model, Config, list[str], int, str]:
+    """Return network, configuration, class names, input size and origin of a detector's source."""
     if isinstance(source, keras.Model):
         num_classes = source.outputs[0].shape[-1] - 5
         names = [str(index) for index in range(num_classes)]
-        return source, Config(tiny=len(source.outputs) == 2), names, source.name
+        config = Config(tiny=len(source.outputs) == 2)
+        return source, config, names, config.train_input_size, source.name
     checkpoint = source if isinstance(source, Checkpoint) else find_checkpoint(source)
     model = build_yolov3(len(checkpoint.class_names), checkpoint.config.tiny)
     set_weights(model, checkpoint.weights())
-    return model, checkpoint.config, checkpoint.class_names, str(checkpoint.path)
+    origin = str(checkpoint.path)
+    return model, checkpoint.config, checkpoint.class_names, checkpoint.input_size, origin
 
 
 def _given(value, default):

@@ -15,7 +15,8 @@ from yolov3.metrics import average_precision
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     """Return AP50, AP75, AP, per_class, images, images_per_second and how they were measured.
 
-    The time is that of reading, network and suppression for all pictures, after a warm-up which builds the graph.
+    The time is that of reading, network and suppression for all pictures, after a warm-up which
+    builds the graph.
     """
     size = detector.input_size
     detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
@@ -38,7 +39,10 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
 
 
 def format_table(result: dict) -> str:
-    """Return the figures of `evaluate` as a table for people; a class without a true box shows a dash."""
+    """Return the figures of `evaluate` as a table for people.
+
+    A class without a true box shows a dash.
+    """
     width = max(len("all classes"), *map(len, result["per_class"]))
     boxes = sum(row["boxes"] for row in result["per_class"].values())
     rows = [*result["per_class"].items(), ("all classes", {**result, "boxes": boxes})]

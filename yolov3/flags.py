@@ -5,14 +5,17 @@ import dataclasses
 
 from yolov3.configs import SIZE_MULTIPLE, Config
 
-GROUPS = ("data", "network", "training", "augmentation", "detection")
+GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag per field of `Config`, in groups; a flag that is not given leaves no trace in the result."""
+    """Add a flag per field of `Config`, in groups.
+
+    A flag that is not given leaves no trace in the result.
+    """
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
     for field in dataclasses.fields(Config):
-        text = f"{field.metadata['help']} (default: {_default_text(field.default)})"
+        text = field.metadata["help"] + _default_text(field.default)
         flag = "--" + field.name.replace("_", "-")
         common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
         groups[field.metadata["group"]].add_argument(flag, **common, **_kind(field))
@@ -21,7 +24,9 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
     """Return `base` with the flags that were given. Raises ValueError for a value out of range."""
     given = {name: value for name, value in vars(args).items() if name in _FIELD_NAMES}
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    given = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+    }
     return dataclasses.replace(base or Config(), **given)
 
 
@@ -37,14 +42,16 @@ def _kind(field) -> dict:
         return {"type": float, "nargs": "+", "metavar": "SHARE"}
     if "choices" in field.metadata:
         return {"choices": field.metadata["choices"]}
-    metavar = {int: "N", float: "X", str: "PATH"}[type(default)]
-    return {"type": type(default), "metavar": metavar}
+    kind = field.metadata.get("type", type(default))
+    return {"type": kind, "metavar": {int: "N", float: "X", str: "PATH"}[kind]}
 
 
 def _default_text(default):
+    if default is None:  # the help says what it depends on
+        return ""
     if isinstance(default, tuple):
-        return " ".join(str(value) for value in default)
-    return repr(default) if default == "" else default
+        default = " ".join(str(value) for value in default)
+    return f" (default: {default})"
 
 
 def share(text: str) -> float:

@@ -20,7 +20,8 @@ class Letterbox(NamedTuple):
 def read_image(path) -> np.ndarray:
     """Read a picture as RGB uint8 (H, W, 3), upright as its EXIF orientation says.
 
-    Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB. Raises ValueError for a file that is missing or no picture.
+    Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB. Raises ValueError for a file that is
+    missing or no picture.
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: expected a picture; there is no such file")
@@ -46,7 +47,10 @@ def write_image(path, image_rgb: np.ndarray) -> None:
 
 
 def letterbox_of(image_hw, canvas_hw) -> Letterbox:
-    """Fit a picture of (height, width) centred into a canvas of (height, width), keeping its aspect."""
+    """Fit a picture of (height, width) centred into a canvas of (height, width).
+
+    It keeps its aspect.
+    """
     (height, width), (canvas_height, canvas_width) = image_hw, canvas_hw
     scale = min(canvas_width / width, canvas_height / height)
     new_width = max(1, min(canvas_width, round(width * scale)))
@@ -81,7 +85,10 @@ def boxes_to_letterbox(boxes_xyxy: np.ndarray, fit: Letterbox) -> np.ndarray:
 
 
 def boxes_from_letterbox(boxes_xyxy: np.ndarray, fit: Letterbox, image_hw) -> np.ndarray:
-    """Take (N, 4) boxes from pixels of the canvas to pixels of the picture, clipped to it, float32."""
+    """Take (N, 4) boxes from pixels of the canvas to pixels of the picture.
+
+    They are clipped to the picture, and float32.
+    """
     scale, offset = np.tile(fit.scale_xy, 2), np.tile(fit.offset_xy, 2)
     height, width = image_hw
     boxes = (boxes_xyxy - offset) / scale

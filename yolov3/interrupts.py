@@ -6,7 +6,8 @@ import signal
 class StopRequest:
     """Within `with StopRequest() as stop:`, `stop.requested` tells that a signal came.
 
-    The first signal only asks, so that the step in hand is finished and saved; a second one acts at once.
+    The first signal only asks, so that the step in hand is finished and saved; a second one acts at
+    once.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -4,25 +4,29 @@ import tensorflow as tf
 
 from yolov3.boxes import shape_iou, xyxy_to_xywh
 
-MATCH_IOU = 0.3  # every anchor that overlaps a box by more than this learns it, and always the best one
+# Every anchor that overlaps a box by more than this learns it, and always the best one.
+MATCH_IOU = 0.3
 BEST_ANCHOR_BONUS = 1.0  # puts a box's best anchor above every IoU in the contest for a cell
 TIE_BREAK = 1e-5  # of two equal claims the earlier box wins, on every run and device
 
 
 def assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, num_classes):
-    """Return one target tensor (B, G, G, A, 5 + C) per scale: x, y, w, h in pixels, 1, one-hot class.
+    """Return one target tensor (B, G, G, A, 5 + C) per scale.
 
-    `boxes_xyxy` is (B, N, 4) in pixels of the input and `classes` (B, N) int, padded with boxes of size
-    zero; `anchors` is (S, A, 2) in pixels, `strides` (S,) and `grid_sizes` S pairs of rows and columns. A box is
-    learned in the cell of its centre, by the anchor of the best shape IoU over all scales and by all others
-    above `MATCH_IOU`. Where two boxes claim the same cell and anchor, a best anchor goes before a merely good one,
-    then the higher IoU wins; nothing is overwritten by chance. Cells without an object are all zero.
+    It holds x, y, w, h in pixels, 1, one-hot class. `boxes_xyxy` is (B, N, 4) in pixels of the
+    input and `classes` (B, N) int, padded with boxes of size zero; `anchors` is (S, A, 2) in
+    pixels, `strides` (S,) and `grid_sizes` S pairs of rows and columns. A box is learned in the
+    cell of its centre, by the anchor of the best shape IoU over all scales and by all others above
+    `MATCH_IOU`. Where two boxes claim the same cell and anchor, a best anchor goes before a merely
+    good one, then the higher IoU wins; nothing is overwritten by chance. Cells without an object
+    are all zero.
     """
     anchors = tf.cast(anchors, tf.float32)
     boxes_xywh = xyxy_to_xywh(tf.cast(boxes_xyxy, tf.float32))
     priorities = _priorities(boxes_xywh, anchors)  # (B, N, S, A)
     one_hot = tf.one_hot(classes, num_classes)  # (B, N, C)
-    values = tf.concat([boxes_xywh, tf.ones_like(boxes_xywh[..., :1]), one_hot], axis=-1)  # (B, N, 5 + C)
+    is_object = tf.ones_like(boxes_xywh[..., :1])
+    values = tf.concat([boxes_xywh, is_object, one_hot], axis=-1)  # (B, N, 5 + C)
     return [
         _fill_grid(values, priorities[:, :, scale], stride, grid_sizes[scale])
         for scale, stride in enumerate(strides)
@@ -42,7 +46,7 @@ def _priorities(boxes_xywh, anchors):
 
 
 def _fill_grid(values, priority, stride, grid_size):
-    """Write each box (B, N, 5 + C) to the cells and anchors (B, N, A) of one scale which it wins."""
+    """Write each box (B, N, 5 + C) to the cells and anchors (B, N, A) of a scale which it wins."""
     batch, count, depth = tf.unstack(tf.shape(values))
     num_anchors = priority.shape[-1]
     rows, columns = grid_size
@@ -51,8 +55,11 @@ def _fill_grid(values, priority, stride, grid_size):
     image = tf.range(batch)[:, tf.newaxis]  # (B, 1)
     cell = (image * rows + cell_y) * columns + cell_x  # (B, N)
     slot = cell[..., tf.newaxis] * num_anchors + tf.range(num_anchors)  # (B, N, A)
-    slot, priority = tf.reshape(slot, [-1, 1]), tf.reshape(priority, [-1])  # (B * N * A, 1), (B * N * A,)
-    claims = tf.tensor_scatter_nd_max(tf.zeros([batch * rows * columns * num_anchors]), slot, priority)
+    slot = tf.reshape(slot, [-1, 1])  # (B * N * A, 1)
+    priority = tf.reshape(priority, [-1])  # (B * N * A,)
+    claims = tf.tensor_scatter_nd_max(
+        tf.zeros([batch * rows * columns * num_anchors]), slot, priority
+    )
     wins = (priority > 0) & (priority >= tf.gather_nd(claims, slot))
     values = tf.repeat(tf.reshape(values, [-1, depth]), num_anchors, axis=0)  # (B * N * A, 5 + C)
     grid = tf.scatter_nd(slot[wins], values[wins], [batch * rows * columns * num_anchors, depth])

@@ -13,11 +13,12 @@ from yolov3.schedule import input_size_of
 from yolov3.training import Outcome, Training
 from yolov3.training_progress import format_seconds
 
+
 def start_training(config: Config, resume_from: Checkpoint | None = None) -> int:
     """Train as configured, anew or from a checkpoint; return the exit code of the script.
 
-    Raises ValueError for bad annotations, names or a checkpoint that does not fit, before anything is
-    written.
+    Raises ValueError for bad annotations, names or a checkpoint that does not fit, before anything
+    is written.
     """
     class_names = read_class_names(existing_file(config.train_classes))
     records = load_records(config.train_annot_path, config, len(class_names))
@@ -30,13 +31,15 @@ def start_training(config: Config, resume_from: Checkpoint | None = None) -> int
             f"{resume_from.class_names}; received {class_names}"
         )
     keras.utils.set_random_seed(config.seed)
-    run = resumed_run(config, resume_from.path) if resume_from else new_run(config)
-    print_plan(config, run, len(records), len(test_records), len(class_names))
-    training = Training(config, records, test_records, class_names, run)
+    training = Training(config, records, test_records, class_names)
     if resume_from:
         training.resume(resume_from)
         print(f"resuming {resume_from.path} at step {training.step} of {training.total_steps}")
-    outcome = training.fit()
+    elif config.weights:
+        training.start_from(config.weights, config.transfer)
+    run = resumed_run(config, resume_from.path) if resume_from else new_run(config)
+    print_plan(config, run, len(records), len(test_records), len(class_names))
+    outcome = training.fit(run)
     print_outcome(outcome, training)
     return outcome.value
 
@@ -48,13 +51,16 @@ def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: 
         input_size_of(epoch, len(epochs), config.train_input_size, config.train_input_scales)
         for epoch in epochs
     ]
-    shown = " ".join(str(size) for size in sizes) if len(sizes) <= 12 else f"{sizes[0]} to {sizes[-1]}"
+    shown = (
+        " ".join(str(size) for size in sizes) if len(sizes) <= 12 else f"{sizes[0]} to {sizes[-1]}"
+    )
+    precision = choose_precision(config.precision)
     print(
-        f"network     {config.network}, {num_classes} classes, {choose_precision(config.precision)}\n"
+        f"network     {config.network}, {num_classes} classes, {precision}\n"
         f"device      {hardware_name()}, TensorFlow {tf.__version__}, Keras {keras.__version__}\n"
         f"data        {num_train:,} pictures to train on, {num_test:,} to validate on\n"
-        f"training    {config.train_epochs} epochs at {shown} px, batches of {config.train_batch_size}, "
-        f"learning rate {config.train_lr_init:g}, seed {config.seed}\n"
+        f"training    {config.train_epochs} epochs at {shown} px, batches of "
+        f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
         f"checkpoints {run.checkpoints}\n"
         f"log         {run.log} (watch: tensorboard --logdir {config.train_logdir})",
         flush=True,

@@ -7,11 +7,13 @@ from yolov3.configs import Config
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
 from yolov3.optimizer import FusedAdamW
+from yolov3.parts import backbone_layers, freeze_backbone, unfreeze
 from yolov3.precision import POLICIES
 from yolov3.schedule import learning_rate_schedule
 from yolov3.yolov3 import build_yolov3
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
+AVERAGE_EVERY = 4  # steps: a pass over all weights, which costs a tenth of a step on a CPU
 BATCH_SIGNATURE = [
     tf.TensorSpec([None, None, None, 3], tf.uint8),
     tf.TensorSpec([None, None, 4], tf.float32),
@@ -20,11 +22,12 @@ BATCH_SIGNATURE = [
 
 
 class Learner:
-    """Train a network, and keep a moving average of its weights, on all devices of the current strategy.
+    """Train a network, and keep a moving average of its weights, on all devices of the strategy.
 
-    The average, over about the last 1 / (1 - decay) steps, is what validation, checkpoints and detection
-    use: while the learning rate is high it is much better than the weights of any single step. Source:
-    Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better role models".
+    The average, over about the last 1 / (1 - decay) steps, is what validation, checkpoints and
+    detection use: while the learning rate is high it is much better than the weights of any single
+    step. Source: Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better
+    role models".
     """
 
     def __init__(self, config: Config, num_classes: int, steps_per_epoch: int, precision: str):
@@ -33,8 +36,7 @@ class Learner:
         policy = POLICIES[precision]
         self.model = build_yolov3(num_classes, config.tiny, policy)
         self.average = build_yolov3(num_classes, config.tiny)
-        for average, weight in zip(self.average.weights, self.model.weights, strict=True):
-            average.assign(weight)
+        self.start_average()
         self.step_count = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.schedule = learning_rate_schedule(
             peak=config.train_lr_init,
@@ -43,11 +45,27 @@ class Learner:
             total_steps=config.train_epochs * steps_per_epoch,
         )
         self.optimizer = self._build_optimizer(precision)
+        backbone = [weight for layer in backbone_layers(self.model) for weight in layer.weights]
+        late = [weight for weight in backbone if weight.trainable] if config.freeze_epochs else []
+        self._adamw.start_late(late, config.freeze_epochs * steps_per_epoch)
+        self.set_frozen(False)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Freeze or free the backbone, and build the graph of `step` anew."""
+        freeze_backbone(self.model) if frozen else unfreeze(self.model)
+        self.step = tf.function(self._step, input_signature=BATCH_SIGNATURE)
+
+    def start_average(self) -> None:
+        """Let the average begin at the network's weights."""
+        for average, weight in zip(self.average.variables, self.model.variables, strict=True):
+            average.assign(weight)
 
     def _build_optimizer(self, precision):
         optimizer = FusedAdamW(self.schedule, weight_decay=self.config.train_weight_decay)
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-        if precision == "float16":  # whose range is too small for unscaled gradients
+        self._adamw = optimizer
+        self.scales_loss = precision == "float16"  # whose range is too small for plain gradients
+        if self.scales_loss:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(self.model.trainable_variables)
         return optimizer
@@ -57,15 +75,16 @@ class Learner:
         parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
         named = {"step": self.step_count}
         for part, owner in parts.items():
-            named.update({f"{part}/{variable.path}": variable.value for variable in owner.variables})
+            named.update(
+                {f"{part}/{variable.path}": variable.value for variable in owner.variables}
+            )
         return named
 
-    @tf.function(input_signature=BATCH_SIGNATURE)
-    def step(self, images, boxes_xyxy, classes):
+    def _step(self, images, boxes_xyxy, classes):
         """Learn from a batch: uint8 (B, H, W, 3) RGB, boxes (B, N, 4) in pixels, classes (B, N).
 
-        Returns the scalars giou, conf, prob, total, lr, gradient_norm and finite. A step whose loss or
-        gradient is not finite counts as a step and changes no weight.
+        Returns the scalars giou, conf, prob, total, lr, gradient_norm and finite. A step whose loss
+        or gradient is not finite counts as a step and changes no weight.
         """
         learning_rate = tf.cast(self.schedule(self.step_count), tf.float32)
         metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
@@ -73,7 +92,9 @@ class Learner:
             name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
             for name, value in metrics.items()
         }
-        finite = tf.math.is_finite(metrics["total"] + metrics["gradient_norm"])
+        # Scaled gradients may overflow; the optimizer then lowers its scale, and skips the step.
+        checked = metrics["total"] + (0.0 if self.scales_loss else metrics["gradient_norm"])
+        finite = tf.math.is_finite(checked)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
         self.step_count.assign_add(1)
         return {**metrics, "lr": learning_rate, "finite": finite}
@@ -83,7 +104,9 @@ class Learner:
         height, width = tf.unstack(tf.shape(images)[1:3])
         strides, anchors = self.config.strides, self.config.anchors
         grid_sizes = [(height // stride, width // stride) for stride in strides]
-        targets = assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, self.num_classes)
+        targets = assign_anchors(
+            boxes_xyxy, classes, anchors, strides, grid_sizes, self.num_classes
+        )
         with tf.GradientTape() as tape:
             raw_maps = self.model(to_float(images), training=True)
             losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
@@ -95,11 +118,15 @@ class Learner:
 
     def _apply(self, gradients):
         self.strategy.run(self.optimizer.apply, (gradients, self.model.trainable_variables))
+        tf.cond(self.step_count % AVERAGE_EVERY == 0, self._update_average, lambda: None)
+
+    def _update_average(self):
         step = tf.cast(self.step_count, tf.float32)
         decay = tf.minimum(self.config.train_average_decay, (1 + step) / (10 + step))
+        share = 1 - decay**AVERAGE_EVERY
         for average, weight in zip(self.average.variables, self.model.variables, strict=True):
             self.strategy.extended.update(
-                average.value, _move_towards, args=(weight.value, 1 - decay), group=False
+                average.value, _move_towards, args=(weight.value, share), group=False
             )
 
 

@@ -7,16 +7,19 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-ALL_AREAS, MOST_DETECTIONS = 0, -1  # positions on pycocotools' axes of object sizes and detection limits
-IOU_50, IOU_75 = 0, 5  # positions of 0.50 and 0.75 on its axis of IoU thresholds 0.50, 0.55 ... 0.95
+# Positions on pycocotools' axes: of object sizes and detection limits,
+ALL_AREAS, MOST_DETECTIONS = 0, -1
+# and of 0.50 and 0.75 on that of the IoU thresholds 0.50, 0.55 ... 0.95.
+IOU_50, IOU_75 = 0, 5
 
 
 def average_precision(records, detections, class_names) -> dict:
     """Compare detections with the truth: {"AP50", "AP75", "AP", "per_class": {name: {...}}}.
 
-    `records` has the true boxes per picture (`annotations.Record`); `detections` holds, in the same order,
-    (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). AP is the mean over IoU 0.50 to 0.95. A class without
-    a true box has no AP (NaN) and no part in the means. Source: the COCO evaluation, pycocotools.
+    `records` has the true boxes per picture (`annotations.Record`); `detections` holds, in the same
+    order, (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). AP is the mean over IoU 0.50 to
+    0.95. A class without a true box has no AP (NaN) and no part in the means. Source: the COCO
+    evaluation, pycocotools.
     """
     precision = _precision(records, detections, len(class_names))  # (T, C), NaN without truth
     per_class = {
@@ -82,12 +85,17 @@ def _ground_truth(records, num_classes):
 
 
 def _coco_detections(detections):
-    """Return all detections as pycocotools' array (M, 7): image, left, top, width, height, score, class."""
+    """Return all detections as pycocotools' array (M, 7).
+
+    Its columns are image, left, top, width, height, score and class.
+    """
     rows = [np.zeros((0, 7))]
     for image, (boxes_xyxy, scores, classes) in enumerate(detections):
         boxes = np.asarray(boxes_xyxy, float).reshape(-1, 4)
         sizes = boxes[:, 2:] - boxes[:, :2]
-        rows.append(np.column_stack([np.full(len(boxes), image), boxes[:, :2], sizes, scores, classes]))
+        rows.append(
+            np.column_stack([np.full(len(boxes), image), boxes[:, :2], sizes, scores, classes])
+        )
     return np.concatenate(rows)
 
 

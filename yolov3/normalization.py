@@ -8,10 +8,11 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Compute what `keras.layers.BatchNormalization` computes for (B, H, W, C), in one kernel.
 
-    Under TensorFlow, Keras 3 writes batch normalisation out as mean, squared difference, multiply and so on.
-    `FusedBatchNormV3` does it in one pass (cuDNN on a GPU, oneDNN on a CPU) with float32 statistics whatever
-    the compute type is. Weights, their names and the meaning of `momentum` are those of the parent class; the
-    running variance is the unbiased one, as in darknet, PyTorch and `tf.compat.v1.layers`.
+    Under TensorFlow, Keras 3 writes batch normalisation out as mean, squared difference, multiply
+    and so on. `FusedBatchNormV3` does it in one pass (cuDNN on a GPU, oneDNN on a CPU) with float32
+    statistics whatever the compute type is. Weights, their names and the meaning of `momentum` are
+    those of the parent class; the running variance is the unbiased one, as in darknet, PyTorch and
+    `tf.compat.v1.layers`.
     """
 
     def call(self, inputs, training=None):
@@ -20,7 +21,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         outputs, mean, variance = self._fused(inputs, [], [], is_training=True)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             updated = moving * self.momentum + batch * (1.0 - self.momentum)
-            moving.assign(tf.where(tf.math.is_finite(updated), updated, moving))  # one bad batch does not stay
+            # One bad batch does not stay.
+            moving.assign(tf.where(tf.math.is_finite(updated), updated, moving))
         return outputs
 
     def _fused(self, inputs, mean, variance, is_training):

@@ -8,14 +8,28 @@ import tensorflow as tf
 class FusedAdamW(keras.optimizers.AdamW):
     """Compute what `keras.optimizers.AdamW` computes, with TensorFlow's fused Adam kernel.
 
-    Keras 3 writes Adam out as eight ops per variable, each a pass over memory; `ResourceApplyAdam` is one.
-    `epsilon` sits outside the bias correction in both, so the results agree to rounding.
+    Keras 3 writes Adam out as eight ops per variable, each a pass over memory; `ResourceApplyAdam`
+    is one. `epsilon` sits outside the bias correction in both, so the results agree to rounding.
     Source: Kingma and Ba 2015; Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._late_starts = {}  # index of a variable: the step that it starts at
+
+    def start_late(self, variables, first_step: int) -> None:
+        """Say that variables are frozen up to a step, so that Adam's bias correction begins there.
+
+        Without it, moments that are still zero are taken for settled ones, and the first steps
+        after unfreezing are several times too long.
+        """
+        for variable in variables:
+            self._late_starts[self._get_variable_index(variable)] = first_step
+
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, tf.float32)
+        steps = self.iterations + 1 - self._late_starts.get(index, 0)
+        step = tf.cast(tf.maximum(steps, 1), tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
             m=_handle(self._momentums[index]),

@@ -40,7 +40,9 @@ def hardware_name() -> str:
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
         return f"{len(gpus)} x {name}"
-    model = [line.partition(":")[2].strip() for line in _cpuinfo_lines() if line.startswith("model name")]
+    model = [
+        line.partition(":")[2].strip() for line in _cpuinfo_lines() if line.startswith("model name")
+    ]
     return model[0] if model else platform.processor() or platform.machine()
 
 

@@ -14,9 +14,9 @@ PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
-    """Choose pictures of the annotations that the detector was validated on, at random unless seeded.
+    """Choose pictures of the annotations that the detector was validated on.
 
-    Raises ValueError if the file is missing or bad.
+    The choice is random unless seeded. Raises ValueError if the file is missing or bad.
     """
     path = existing_file(detector.config.test_annot_path or detector.config.train_annot_path)
     records = read_annotations(path, len(detector.class_names))
@@ -25,9 +25,9 @@ def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
 
 
 def output_paths(output: str, image_paths) -> list[Path]:
-    """Return where to save each picture: `output` itself if it names one picture, else in that folder.
+    """Return where to save each picture.
 
-    Raises ValueError where several pictures would go to one file.
+    That is `output` itself if it names one picture, else in that folder. Raises ValueError where several pictures would go to one file.
     """
     target = Path(output)
     if target.suffix.lower() not in PICTURE_SUFFIXES:
@@ -40,7 +40,8 @@ def output_paths(output: str, image_paths) -> list[Path]:
 def detect_and_draw(detector: Detector, image_path, output: Path):
     """Detect in one picture, print each object and the time, save the drawn picture.
 
-    Returns how many objects were found and the drawn picture, RGB uint8. Raises ValueError for an unreadable picture.
+    Returns how many objects were found and the drawn picture, RGB uint8. Raises ValueError for an
+    unreadable picture.
     """
     image_rgb = read_image(image_path)
     detector(image_rgb)  # builds the graph and warms the caches, so that the time below is the rule

@@ -14,8 +14,8 @@ HARMLESS = {"train_logdir", "train_checkpoints_folder", "test_annot_path", "test
 def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
     """Return the configuration and checkpoint to go on with; print the settings that flags change.
 
-    `path` is a checkpoint, the folder of a run or one of runs; empty for --train-checkpoints-folder. Raises ValueError
-    if there is no checkpoint to resume, or if a flag asks for another network.
+    `path` is a checkpoint, a run's folder or one of runs; empty for --train-checkpoints-folder.
+    Raises ValueError if there is no checkpoint to resume, or if a flag asks for another network.
     """
     folder = path or getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
     checkpoint = find_checkpoint(folder, kind="last")
@@ -25,7 +25,9 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
         if before == now:
             continue
         if field.name == "tiny":
-            raise ValueError(f"{checkpoint.path}: expected --{'' if before else 'no-'}tiny, as it was trained")
+            raise ValueError(
+                f"{checkpoint.path}: expected --{'' if before else 'no-'}tiny, as it was trained"
+            )
         effect = "no effect on the weights" if field.name in HARMLESS else "the run will differ"
         print(f"changed: {field.name} from {before!r} to {now!r} ({effect})")
     return config, checkpoint

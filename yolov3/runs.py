@@ -16,7 +16,10 @@ class Run(NamedTuple):
 
 
 def new_run(config: Config) -> Run:
-    """Make the folders of a new run, named after network and time. Raises OSError if they cannot be made."""
+    """Make the folders of a new run, named after network and time.
+
+    Raises OSError if they cannot be made.
+    """
     name = f"{config.network}_{time.strftime('%Y%m%d-%H%M%S')}"
     for attempt in range(1, 1000):
         unique = name if attempt == 1 else f"{name}-{attempt}"

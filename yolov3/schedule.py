@@ -28,10 +28,10 @@ def learning_rate_schedule(
 
 
 def input_size_of(epoch: int, epochs: int, input_size: int, scales) -> int:
-    """Return the input size in pixels of an epoch (from 0): the run is cut into len(scales) equal parts.
+    """Return the input size in pixels of an epoch (from 0).
 
-    Each part trains at its share of `input_size`, rounded to a multiple of 32; the last epoch always has
-    the last scale.
+    The run is cut into len(scales) equal parts. Each part trains at its share of `input_size`,
+    rounded to a multiple of 32; the last epoch always has the last scale.
     """
     part = math.ceil((epoch + 1) / epochs * len(scales)) - 1
     size = round(input_size * scales[part] / SIZE_MULTIPLE) * SIZE_MULTIPLE

@@ -6,7 +6,10 @@ LOSSES = ("total", "giou", "conf", "prob")
 
 
 class Summaries:
-    """Write the scalars of a run, and pictures, to its own log folder. Nothing is flushed per step."""
+    """Write the scalars of a run, and pictures, to its own log folder.
+
+    Nothing is flushed per step.
+    """
 
     def __init__(self, folder):
         self._writer = tf.summary.create_file_writer(str(folder))

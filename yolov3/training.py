@@ -17,6 +17,7 @@ from yolov3.runs import Run
 from yolov3.schedule import input_size_of
 from yolov3.summaries import Summaries
 from yolov3.training_progress import TrainingProgress, format_seconds
+from yolov3.transfer import transfer_weights
 from yolov3.validation import Validator
 from yolov3.weights import assign_by_name, named_variables, to_arrays
 
@@ -33,32 +34,44 @@ class Outcome(Enum):
 
 
 class Training:
-    """One run: what it learns, from what, and where it writes."""
+    """One run: what it learns, and from what. Nothing is written before `fit`."""
 
-    def __init__(self, config: Config, records, test_records, class_names, run: Run):
+    def __init__(self, config: Config, records, test_records, class_names):
         """Build everything a run needs; `test_records` may be empty, for no validation."""
-        self.config, self.records, self.class_names, self.run = config, records, class_names, run
+        self.config, self.records, self.class_names = config, records, class_names
         self.steps_per_epoch = math.ceil(len(records) / config.train_batch_size)
         self.total_steps = self.steps_per_epoch * config.train_epochs
         precision = choose_precision(config.precision)
         with distribution_strategy().scope():
             self.learner = Learner(config, len(class_names), self.steps_per_epoch, precision)
-        self.validate = Validator(config, test_records, class_names, precision) if test_records else None
-        self.summaries = Summaries(run.log)
+        self.validate = (
+            Validator(config, test_records, class_names, precision) if test_records else None
+        )
         self.progress = TrainingProgress()
-        self.best = -1.0  # the highest validation AP so far
+        self.best = -1.0  # the highest validation AP so far, at the newest input size
+        self.best_size = 0  # pixels
         self.metrics: dict[str, float] = {}  # of the newest validation
         self.bad_steps = 0  # in a row
+        self.is_frozen = False
         self.seconds = 0.0  # spent in fit
 
     def resume(self, checkpoint: Checkpoint):
-        """Take up where a checkpoint of kind "last" stopped. Raises ValueError if it does not fit."""
+        """Take up where a "last" checkpoint stopped. Raises ValueError if it does not fit."""
         assign_by_name(self.learner.variables(), checkpoint.resume_state())
         self.metrics = checkpoint.metrics
-        self.best = checkpoint.best_AP
+        self.best, self.best_size = checkpoint.best_AP, checkpoint.best_size
 
-    def fit(self) -> Outcome:
-        """Train to the last epoch, to Ctrl-C, or to the tenth non-finite step in a row."""
+    def start_from(self, source: str, scope: str):
+        """Copy layers of a trained network and print which. Raises ValueError if it is another."""
+        print(transfer_weights(self.learner.model, source, scope), flush=True)
+        self.learner.start_average()
+
+    def fit(self, run: Run) -> Outcome:
+        """Train to the last epoch, to Ctrl-C, or to the tenth non-finite step in a row.
+
+        Checkpoints and log go to the folders of `run`.
+        """
+        self.run, self.summaries = run, Summaries(run.log)
         started = time.monotonic()
         try:
             return self._fit()
@@ -70,6 +83,7 @@ class Training:
         self.summaries.settings(config_to_json(self.config))
         with StopRequest() as stop:
             for epoch in range(self.step // self.steps_per_epoch, self.config.train_epochs):
+                self._freeze_or_free(epoch)
                 outcome = self._train_epoch(epoch, stop)
                 if outcome is Outcome.FINISHED:
                     self._finish_epoch(epoch)
@@ -83,24 +97,38 @@ class Training:
         """Steps done since the start of the run, resumed ones included."""
         return int(self.learner.step_count)
 
+    def _freeze_or_free(self, epoch):
+        frozen = epoch < self.config.freeze_epochs
+        if frozen != self.is_frozen:
+            self.learner.set_frozen(frozen)
+            self.is_frozen = frozen
+            state = "frozen" if frozen else "free to learn"
+            self.progress.message(f"epoch {epoch + 1}: the backbone is {state}")
+
     def _train_epoch(self, epoch, stop) -> Outcome:
         """Take the steps that are left of an epoch."""
         config, size = self.config, self._input_size(epoch)
         first, end = self.step, (epoch + 1) * self.steps_per_epoch
-        done = first - epoch * self.steps_per_epoch
+        first_done = first - epoch * self.steps_per_epoch + 1
         self.progress.start_epoch(
             epoch, config.train_epochs, self.steps_per_epoch, config.train_batch_size, size
         )
         batches = training_batches(
-            self.records, _augmentation(config), config.seed, config.train_batch_size, size, (first, end)
+            self.records,
+            _augmentation(config),
+            config.seed,
+            config.train_batch_size,
+            size,
+            (first, end),
         )
         last_save = time.monotonic()
-        for done, batch in enumerate(self._distribute(batches), start=done + 1):
+        for done, batch in enumerate(self._distribute(batches), start=first_done):
             self._take_step(batch, done, epoch, size)
             if self.bad_steps >= MOST_BAD_STEPS:
                 self.progress.message(
-                    f"{MOST_BAD_STEPS} steps in a row, up to step {self.step}, had a loss or gradient that is "
-                    "not finite. The weights are those before them. Try a lower --train-lr-init."
+                    f"{MOST_BAD_STEPS} steps in a row, up to step {self.step}, had a loss or "
+                    "gradient that is not finite; no weight took part in them. "
+                    "Try a lower --train-lr-init."
                 )
                 return Outcome.DIVERGED
             if done < self.steps_per_epoch and stop.requested:
@@ -115,7 +143,9 @@ class Training:
         metrics = {name: value.numpy() for name, value in self.learner.step(*batch).items()}
         if not metrics["finite"]:
             self.bad_steps += 1
-            self.progress.message(f"step {self.step}: loss or gradient not finite; this step is skipped")
+            self.progress.message(
+                f"step {self.step}: loss or gradient not finite; this step is skipped"
+            )
             return
         self.bad_steps = 0
         self.summaries.step(self.step, metrics)
@@ -123,13 +153,14 @@ class Training:
 
     def _finish_epoch(self, epoch):
         """Validate, keep the best, save the last."""
-        started = time.monotonic()
+        started, size = time.monotonic(), self._input_size(epoch)
         if self.validate:
-            self.metrics = self.validate(self.learner.average, self._input_size(epoch))
+            self.metrics = self.validate(self.learner.average, size)
             self.summaries.validation(self.step, self.metrics)
-        is_best = not self.validate or self.metrics["AP"] >= self.best
+        is_new_size = size != self.best_size  # mAP of different sizes are different quantities
+        is_best = not self.validate or is_new_size or self.metrics["AP"] >= self.best
         if is_best:
-            self.best = self.metrics.get("AP", -1.0)
+            self.best, self.best_size = self.metrics.get("AP", -1.0), size
             self._save("best", epoch)
         self._save("last", epoch)
         self.summaries.flush()
@@ -137,7 +168,8 @@ class Training:
             self.progress.message(
                 f"validation: loss {self.metrics['total']:.2f}  mAP50 {self.metrics['AP50']:.4f}"
                 f"  mAP75 {self.metrics['AP75']:.4f}  mAP {self.metrics['AP']:.4f}"
-                f"  ({format_seconds(time.monotonic() - started)}){', best so far' if is_best else ''}"
+                f"  ({format_seconds(time.monotonic() - started)})"
+                f"{', best so far' if is_best else ''}"
             )
 
     def _save(self, kind, epoch):
@@ -147,6 +179,8 @@ class Training:
             "epoch": epoch,
             "metrics": self.metrics,
             "best_AP": self.best,
+            "best_size": self.best_size,
+            "input_size": self._input_size(epoch),
         }
         resume = None
         if kind == "last":
@@ -156,7 +190,9 @@ class Training:
 
     def _input_size(self, epoch):
         config = self.config
-        return input_size_of(epoch, config.train_epochs, config.train_input_size, config.train_input_scales)
+        return input_size_of(
+            epoch, config.train_epochs, config.train_input_size, config.train_input_scales
+        )
 
     def _pixels_left(self, done, epoch, size):
         """Return the pixels of all steps to come: this epoch's and the later ones'."""
@@ -167,7 +203,11 @@ class Training:
 
     def _distribute(self, batches):
         strategy = self.learner.strategy
-        return strategy.experimental_distribute_dataset(batches) if strategy.num_replicas_in_sync > 1 else batches
+        return (
+            strategy.experimental_distribute_dataset(batches)
+            if strategy.num_replicas_in_sync > 1
+            else batches
+        )
 
 
 def distribution_strategy() -> tf.distribute.Strategy:

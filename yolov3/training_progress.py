@@ -14,26 +14,32 @@ class TrainingProgress:
     def __init__(self, stream=sys.stderr, clock=time.monotonic):
         self._stream, self._clock = stream, clock
         self._is_terminal = stream.isatty()
-        self._pixels_done, self._seconds = 0, 0.0
+        self._pixels_done, self._seconds, self._is_traced = 0, 0.0, False
         self._last_step = self._last_shown = clock()
 
     def start_epoch(self, epoch: int, epochs: int, steps: int, batch_size: int, input_size: int):
         """Begin an epoch (from 0) of so many steps."""
         self._title = f"epoch {epoch + 1}/{epochs} {input_size} px"
-        self._steps, self._batch_size, self._step_pixels = steps, batch_size, batch_size * input_size**2
+        self._steps, self._batch_size, self._step_pixels = (
+            steps,
+            batch_size,
+            batch_size * input_size**2,
+        )
         self._last_step = self._clock()
 
     def step(self, done: int, metrics: dict, pixels_left: int):
         """Count a step and show `done` of the epoch's steps, its losses, and the time for `pixels_left`."""
         now = self._clock()
-        self._seconds += now - self._last_step
         step_seconds, self._last_step = now - self._last_step, now
-        self._pixels_done += self._step_pixels
+        if self._pixels_done or self._is_traced:  # the very first step builds the graph
+            self._seconds += step_seconds
+            self._pixels_done += self._step_pixels
+        self._is_traced = True
         pause = SECONDS_BETWEEN_UPDATES if self._is_terminal else SECONDS_BETWEEN_LINES
         if now - self._last_shown < pause and done < self._steps:
             return
         self._last_shown = now
-        seconds_left = pixels_left * self._seconds / self._pixels_done
+        seconds_left = pixels_left * self._seconds / max(self._pixels_done, 1)
         filled = BAR_WIDTH * done // self._steps
         self._write(
             f"{self._title} [{'=' * filled}{' ' * (BAR_WIDTH - filled)}] {done}/{self._steps}"

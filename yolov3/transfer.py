@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 
 from yolov3.checkpoints import find_checkpoint
+from yolov3.configs import TRANSFER_SCOPES as SCOPES
 from yolov3.darknet import read_darknet_weights
 from yolov3.darknet_file import measure, recognise
 from yolov3.parts import (
@@ -18,8 +19,6 @@ from yolov3.parts import (
     norm_of,
 )
 from yolov3.weights import assign_by_name
-
-SCOPES = ("backbone", "all-but-heads", "all")
 
 
 class LayerFate(NamedTuple):

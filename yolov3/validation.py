@@ -16,12 +16,16 @@ from yolov3.postprocess import detect_boxes
 from yolov3.precision import INFERENCE_POLICIES
 from yolov3.yolov3 import build_yolov3
 
-SCORE_THRESHOLD = 0.001  # mAP counts (almost) every detection; 0.3 would cut the precision-recall curve
+# mAP counts (almost) every detection; 0.3 would cut the precision-recall curve.
+SCORE_THRESHOLD = 0.001
 BATCH_SIZE = 8
 
 
 class Validator:
-    """Measure a network again and again, in one forward pass: the losses and the mAP of the same raw maps."""
+    """Measure a network again and again.
+
+    One forward pass gives the losses and the mAP of the same raw maps.
+    """
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names

@@ -21,7 +21,8 @@ def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
 
 def assign_by_name(variables: dict, values: dict[str, np.ndarray]) -> None:
     """Assign arrays to the variables of the same names: all of them, or none and ValueError."""
-    missing, unknown = sorted(variables.keys() - values.keys()), sorted(values.keys() - variables.keys())
+    missing = sorted(variables.keys() - values.keys())
+    unknown = sorted(values.keys() - variables.keys())
     if missing or unknown:
         raise ValueError(f"expected other weights: missing {missing[:3]}, unknown {unknown[:3]}")
     for name, variable in variables.items():

@@ -13,7 +13,7 @@ def has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def show(image_rgb, title: str) -> None:
+def open_window(image_rgb, title: str) -> None:
     """Show RGB uint8 (H, W, 3) until a key is pressed or the window is closed."""
     import cv2
 

@@ -1,8 +1,8 @@
 """The networks: Darknet-53 and tiny backbones, detection heads, and `decode`.
 
-Layers carry the names of darknet's cfg sections in order (`conv_0`, `bn_0`, `conv_1` ...), so weights of
-any source are matched by name. Source: Redmon and Farhadi 2018, "YOLOv3: An Incremental Improvement", and
-darknet's cfg/yolov3.cfg and cfg/yolov3-tiny.cfg.
+Layers carry the names of darknet's cfg sections in order (`conv_0`, `bn_0`, `conv_1` ...), so
+weights of any source are matched by name. Source: Redmon and Farhadi 2018, "YOLOv3: An Incremental
+Improvement", and darknet's cfg/yolov3.cfg and cfg/yolov3-tiny.cfg.
 """
 
 import keras
@@ -24,11 +24,11 @@ def build_yolov3(
 ) -> keras.Model:
     """Build YOLOv3 or YOLOv3-tiny.
 
-    The model maps (B, H, W, 3) RGB in [0, 1], H and W multiples of 32, to the list of raw maps
-    (B, H/s, W/s, A, 5 + C) for the strides s, fine to coarse: t_x, t_y, t_w, t_h, confidence logit, class
-    logits. The raw maps are float32 and the same in training and inference. `dtype` is a Keras dtype
-    policy ("mixed_bfloat16" computes in bfloat16 on float32 weights). `folded` leaves batch
-    normalisation out and gives every convolution a bias to hold it: see `folding`.
+    The model maps (B, H, W, 3) RGB in [0, 1], H and W multiples of 32, to the list of raw maps (B,
+    H/s, W/s, A, 5 + C) for the strides s, fine to coarse: t_x, t_y, t_w, t_h, confidence logit,
+    class logits. The raw maps are float32 and the same in training and inference. `dtype` is a
+    Keras dtype policy ("mixed_bfloat16" computes in bfloat16 on float32 weights). `folded` leaves
+    batch normalisation out and gives every convolution a bias to hold it: see `folding`.
 
     Raises ValueError for a class count below 1.
     """
@@ -43,14 +43,16 @@ def build_yolov3(
 def decode(raw: tf.Tensor, anchors, stride) -> tf.Tensor:
     """Turn one raw map (B, G, G, A, 5 + C) into boxes, confidences and class probabilities.
 
-    `anchors` is (A, 2) width and height in pixels of the input, `stride` the pixels per cell. Returns
-    (B, G, G, A, 5 + C): x_centre, y_centre, width, height in pixels, confidence and class probabilities in
-    [0, 1]. Source: the YOLOv3 paper, section 2.1: b_xy = sigmoid(t_xy) + cell, b_wh = anchor * exp(t_wh).
+    `anchors` is (A, 2) width and height in pixels of the input, `stride` the pixels per cell.
+    Returns (B, G, G, A, 5 + C): x_centre, y_centre, width, height in pixels, confidence and class
+    probabilities in [0, 1]. Source: the YOLOv3 paper, section 2.1: b_xy = sigmoid(t_xy) + cell,
+    b_wh = anchor * exp(t_wh).
     """
     raw = tf.cast(raw, tf.float32)
     rows, columns = tf.shape(raw)[1], tf.shape(raw)[2]
     cells_x, cells_y = tf.meshgrid(tf.range(columns), tf.range(rows))
-    cells = tf.cast(tf.stack([cells_x, cells_y], axis=-1), tf.float32)[:, :, tf.newaxis]  # (G, G, 1, 2)
+    cells = tf.stack([cells_x, cells_y], axis=-1)[:, :, tf.newaxis]  # (G, G, 1, 2)
+    cells = tf.cast(cells, tf.float32)
     centre = (tf.sigmoid(raw[..., 0:2]) + cells) * stride
     log_size = tf.clip_by_value(raw[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)
     size = tf.exp(log_size) * tf.cast(anchors, tf.float32)
@@ -79,7 +81,10 @@ class _Builder:
         self.index = 0
 
     def conv(self, x, filters, kernel, strides=1):
-        """Add convolution, batch normalisation, leaky ReLU: (B, H, W, _) -> (B, H/s, W/s, filters)."""
+        """Add convolution, batch normalisation, leaky ReLU.
+
+        The shape goes from (B, H, W, _) to (B, H/s, W/s, filters).
+        """
         name = f"bn_{self.index}"
         x = self._convolve(
             x, filters, kernel, strides, use_bias=self.folded, kernel_initializer="he_normal"

@@ -1,0 +1,82 @@
+"""Draw the validation mAP of runs against the minutes of training, from their TensorBoard logs.
+
+python tools/plot_training.py log/yolov3_* --output curves.png
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from yolov3.cli import import_tensorflow, run_script  # noqa: E402
+
+TAGS = {"mAP/AP50": "mAP50", "mAP/AP75": "mAP75"}
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of a run")
+    parser.add_argument(
+        "--output", default="training.png", metavar="PNG", help="default: %(default)s"
+    )
+    return parser.parse_args(argv)
+
+
+def read_curves(log_folder: str) -> dict[str, list[tuple[float, float]]]:
+    """Return the (minutes since the run's first event, value) of each mAP tag.
+
+    Raises ValueError for a folder without a validation in it.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(log_folder, size_guidance={"scalars": 0})
+    events.Reload()
+    if not set(TAGS) <= set(events.Tags()["scalars"]):
+        raise ValueError(f"{log_folder}: expected the log of a validated run; received none")
+    start = events.FirstEventTimestamp()
+    return {
+        label: [((event.wall_time - start) / 60, event.value) for event in events.Scalars(tag)]
+        for tag, label in TAGS.items()
+    }
+
+
+def draw(curves: dict[str, dict], output: str) -> None:
+    """Draw one panel per run: mAP50 and mAP75 against minutes."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from yolov3.plots import BLUE, ORANGE, STYLE, save_figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.5 * len(curves), 3.2), layout="constrained")
+        for axes, (name, run) in zip(
+            figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
+        ):
+            for color, (label, points) in zip((BLUE, ORANGE), run.items(), strict=True):
+                minutes, values = zip(*points, strict=True)
+                axes.plot(minutes, values, marker="o", color=color, label=label)
+            axes.set(title=name, xlabel="minutes of training", ylim=(0, 1), xlim=(0, None))
+            axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])
+            axes.grid(alpha=0.3)
+            axes.legend(loc="lower right")
+        save_figure(figure, output)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    import_tensorflow()
+    curves = {Path(log).name.partition("_")[0]: read_curves(log) for log in args.logs}
+    for name, run in curves.items():
+        for label, points in run.items():
+            text = ", ".join(f"{value:.4f} after {minutes:.1f}" for minutes, value in points)
+            print(f"{name} {label}: {text} min")
+    draw(curves, args.output)
+    print(f"saved {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
