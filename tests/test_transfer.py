@@ -130,6 +130,7 @@ def test_unknown_scope_and_missing_source(model, darknet_file, tmp_path):
 def test_checkpoints_are_sources_too(model, tmp_path):
     source = build_yolov3(SOURCE_CLASSES, tiny=True)
     state = {"class_names": list("abcde"), "step": 7, "epoch": 1, "metrics": {}, "best_AP": -1.0}
+    state |= {"input_size": 416, "best_size": 416}
     save_checkpoint(tmp_path / "run", "best", Config(tiny=True), state, snapshot(source))
     before = snapshot(model)
     report = transfer_weights(model, tmp_path, "all-but-heads")

@@ -30,15 +30,19 @@ def read_curves(log_folder: str) -> dict[str, list[tuple[float, float]]]:
 
     Raises ValueError for a folder without a validation in it.
     """
+    import tensorflow as tf
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(log_folder, size_guidance={"scalars": 0})
+    events = EventAccumulator(log_folder, size_guidance={"tensors": 0})
     events.Reload()
-    if not set(TAGS) <= set(events.Tags()["scalars"]):
+    if not set(TAGS) <= set(events.Tags()["tensors"]):
         raise ValueError(f"{log_folder}: expected the log of a validated run; received none")
     start = events.FirstEventTimestamp()
     return {
-        label: [((event.wall_time - start) / 60, event.value) for event in events.Scalars(tag)]
+        label: [
+            ((event.wall_time - start) / 60, float(tf.make_ndarray(event.tensor_proto)))
+            for event in events.Tensors(tag)  # as tf.summary.scalar writes them
+        ]
         for tag, label in TAGS.items()
     }
 

@@ -29,7 +29,6 @@ WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
 FOLDER_NAME = re.compile(r"(best|last)-(\d{6,})")
 KEPT = {"best": 1, "last": 2}  # of the last, one more in case the newest is damaged
-CHUNK = 1 << 20  # bytes hashed at a time
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,12 @@ def open_checkpoint(folder) -> Checkpoint:
     folder = Path(folder)
     try:
         sums = read_object(folder / CHECKSUMS)
-        for name in {WEIGHTS, CONFIG, STATE} | (set(sums) & {RESUME}):
-            if sums.get(name) != _sha256(folder / name):
+        if not {WEIGHTS, CONFIG, STATE} <= set(sums) <= {WEIGHTS, CONFIG, STATE, RESUME}:
+            raise ValueError(f"{CHECKSUMS} of {sorted(sums)}")
+        for name, checksum in sums.items():
+            if checksum != _sha256(folder / name):
                 raise ValueError(f"{name} does not match its checksum")
-        return Checkpoint(
-            path=folder, config=config_from_json(folder / CONFIG), **_read_state(folder)
-        )
+        return Checkpoint(folder, config_from_json(folder / CONFIG), **_read_state(folder))
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: expected a whole checkpoint; received {error}") from None
 
@@ -165,12 +164,10 @@ def _ap(state):
 def _read_state(folder) -> dict:
     """Read a checkpoint's state: the fields of `Checkpoint` from class_names on."""
     state = read_object(folder / STATE)
-    if set(state) != set(STATE_TYPES):
-        raise ValueError(f"{STATE} with the fields {sorted(state)}")
     for name, kind in STATE_TYPES.items():
-        if not is_a(state[name], kind):
-            raise ValueError(f"{STATE} with {name} {state[name]!r:.80}")
-    return state
+        if not is_a(state.get(name), kind):
+            raise ValueError(f"{STATE} with {name} {state.get(name)!r:.80}")
+    return {name: state[name] for name in STATE_TYPES}
 
 
 def _load_tensors(path):
@@ -189,11 +186,8 @@ def _folders(parent, kind, prefix=""):
 
 
 def _sha256(file):
-    digest = hashlib.sha256()
     with open(file, "rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _sync(path):

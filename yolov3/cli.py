@@ -44,7 +44,8 @@ def import_tensorflow() -> None:
     """Import TensorFlow without its start-up messages, which no log level turns off.
 
     They go to the process's standard error before TensorFlow reads its settings, so that is held
-    back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
+    back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows
+    everything.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow  # noqa: F401

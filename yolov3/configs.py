@@ -180,15 +180,10 @@ def _requirements(config):
     for name in ("train_warmup_epochs", "train_weight_decay", "seed", "augment_scale"):
         yield name, 0 <= getattr(config, name) < math.inf, "at least 0"
     yield "train_average_decay", 0 <= config.train_average_decay < 1, "0 to below 1"
-    yield (
-        "train_input_scales",
-        scales and all(0 < share <= 1 for share in scales),
-        "shares above 0 up to 1",
-    )
-    for name in ("flip", "crop", "translate", "color"):
-        name = f"augment_{name}"
-        yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
-    for name in ("test_score_threshold", "test_iou_threshold"):
+    are_shares = scales and all(0 < share <= 1 for share in scales)
+    yield "train_input_scales", are_shares, "shares above 0 up to 1"
+    shares = ("augment_flip", "augment_crop", "augment_translate", "augment_color")
+    for name in (*shares, "test_score_threshold", "test_iou_threshold"):
         yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
 
 

@@ -15,10 +15,10 @@ from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_imag
 def training_batches(records, augmentation: Augmentation, seed, batch_size, input_size, steps):
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
-    Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the input,
-    classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The batches are
-    cut from an endless stream of passes over the data, each in its own order, so all are full and
-    no picture is repeated or left out.
+    Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
+    input, classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The
+    batches are cut from an endless stream of passes over the data, each in its own order, so all
+    are full and no picture is repeated or left out.
     """
     capacity = _box_capacity(records)
 

@@ -1,11 +1,14 @@
 """Find objects in pictures with a trained network."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.configs import Config
+from yolov3.darknet import open_darknet
 from yolov3.folding import fold_into
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_of
 from yolov3.postprocess import detect_boxes
@@ -17,11 +20,11 @@ from yolov3.yolov3 import build_yolov3
 class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
 
-    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a checkpoint
-    or of a folder of them. Input size and thresholds are those of the checkpoint unless given: the
+    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a checkpoint,
+    of a folder of them, or of a file of Darknet weights. Input size and thresholds are those of the checkpoint unless given: the
     size it was last trained at, the thresholds of its configuration. The network runs with batch
     normalisation folded into the convolutions, in the precision that suits this hardware.
-    Raises ValueError where the path holds no whole checkpoint.
+    Raises ValueError where the path holds none of these whole.
     """
 
     def __init__(
@@ -110,6 +113,9 @@ def _open(source) -> tuple[keras.Model, Config, list[str], int, str]:
         names = [str(index) for index in range(num_classes)]
         config = Config(tiny=len(source.outputs) == 2)
         return source, config, names, config.train_input_size, source.name
+    if not isinstance(source, Checkpoint) and Path(source).is_file():
+        model, config, names = open_darknet(source)
+        return model, config, names, config.train_input_size, str(source)
     checkpoint = source if isinstance(source, Checkpoint) else find_checkpoint(source)
     model = build_yolov3(len(checkpoint.class_names), checkpoint.config.tiny)
     set_weights(model, checkpoint.weights())

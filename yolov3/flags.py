@@ -1,4 +1,4 @@
-"""Command-line flags of the scripts: one for every field of `Config`, and those that scripts share."""
+"""Command-line flags of the scripts: one per field of `Config`, and kinds of values they share."""
 
 import argparse
 import dataclasses
@@ -27,7 +27,7 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
     given = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
-    return dataclasses.replace(base or Config(), **given)
+    return dataclasses.replace(base, **given) if base else Config(**given)
 
 
 _FIELD_NAMES = frozenset(field.name for field in dataclasses.fields(Config))

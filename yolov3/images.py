@@ -67,7 +67,7 @@ def letterbox(image_rgb: np.ndarray, canvas_hw) -> np.ndarray:
     height, width = image_rgb.shape[:2]
     fit = letterbox_of((height, width), canvas_hw)
     if fit.size_wh != (width, height):
-        shrinks = fit.size_wh[0] < width  # area averaging keeps thin strokes, which sampling loses
+        shrinks = min(fit.scale_xy) < 1  # area averaging keeps thin strokes, sampling loses them
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image_rgb = cv2.resize(image_rgb, fit.size_wh, interpolation=method)
     if fit.size_wh == (canvas_hw[1], canvas_hw[0]):

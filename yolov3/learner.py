@@ -53,7 +53,9 @@ class Learner:
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or free the backbone, and build the graph of `step` anew."""
         freeze_backbone(self.model) if frozen else unfreeze(self.model)
-        self.step = tf.function(self._step, input_signature=BATCH_SIGNATURE)
+        is_distributed = self.strategy.num_replicas_in_sync > 1
+        signature = None if is_distributed else BATCH_SIGNATURE  # shares of a batch fit none
+        self.step = tf.function(self._step, input_signature=signature)
 
     def start_average(self) -> None:
         """Let the average begin at the network's weights."""
@@ -61,12 +63,14 @@ class Learner:
             average.assign(weight)
 
     def _build_optimizer(self, precision):
-        optimizer = FusedAdamW(self.schedule, weight_decay=self.config.train_weight_decay)
+        optimizer = FusedAdamW(  # the name, which Keras would count up, stands in checkpoints
+            self.schedule, weight_decay=self.config.train_weight_decay, name="fused_adam_w"
+        )
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
         self._adamw = optimizer
         self.scales_loss = precision == "float16"  # whose range is too small for plain gradients
         if self.scales_loss:
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
         optimizer.build(self.model.trainable_variables)
         return optimizer
 
@@ -87,6 +91,7 @@ class Learner:
         or gradient is not finite counts as a step and changes no weight.
         """
         learning_rate = tf.cast(self.schedule(self.step_count), tf.float32)
+        statistics = [tf.identity(weight) for weight in self.model.non_trainable_variables]
         metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
         metrics = {
             name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
@@ -95,7 +100,7 @@ class Learner:
         # Scaled gradients may overflow; the optimizer then lowers its scale, and skips the step.
         checked = metrics["total"] + (0.0 if self.scales_loss else metrics["gradient_norm"])
         finite = tf.math.is_finite(checked)
-        tf.cond(finite, lambda: self._apply(gradients), lambda: None)
+        tf.cond(finite, lambda: self._apply(gradients), lambda: self._put_back(statistics))
         self.step_count.assign_add(1)
         return {**metrics, "lr": learning_rate, "finite": finite}
 
@@ -115,6 +120,11 @@ class Learner:
         gradients = tape.gradient(scaled, self.model.trainable_variables)
         norm = tf.linalg.global_norm(gradients) * total / scaled
         return {**losses, "total": total, "gradient_norm": norm}, gradients
+
+    def _put_back(self, statistics):
+        """Undo what a bad batch did to the moving statistics of batch normalisation."""
+        for weight, value in zip(self.model.non_trainable_variables, statistics, strict=True):
+            weight.assign(value)
 
     def _apply(self, gradients):
         self.strategy.run(self.optimizer.apply, (gradients, self.model.trainable_variables))

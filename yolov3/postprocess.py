@@ -11,11 +11,11 @@ MAX_DETECTIONS = 100  # per picture; the COCO metrics count no more
 def detect_boxes(raw_maps, anchors, strides, score_threshold, iou_threshold):
     """Return the detections of a batch.
 
-    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,). `raw_maps` holds one
-    (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,), in pixels. Boxes are in
-    pixels of the input, by falling score, padded with zeros beyond `counts`. The score of a class is
-    confidence times class probability. Each class is suppressed on its own: a box goes when its IoU
-    with a better one of the same class exceeds `iou_threshold`.
+    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,). `raw_maps` holds
+    one (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,), in pixels. Boxes
+    are in pixels of the input, by falling score, padded with zeros beyond `counts`. The score of a
+    class is confidence times class probability. Each class is suppressed on its own: a box goes
+    when its IoU with a better one of the same class exceeds `iou_threshold`.
     """
     depth = raw_maps[0].shape[-1]
     decoded = [  # per scale (B, G * G * A, 5 + C)

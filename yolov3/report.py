@@ -27,7 +27,8 @@ def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
 def output_paths(output: str, image_paths) -> list[Path]:
     """Return where to save each picture.
 
-    That is `output` itself if it names one picture, else in that folder. Raises ValueError where several pictures would go to one file.
+    That is `output` itself if it names one picture, else in that folder. Raises ValueError where
+    several pictures would go to one file.
     """
     target = Path(output)
     if target.suffix.lower() not in PICTURE_SUFFIXES:

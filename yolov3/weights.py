@@ -11,7 +11,7 @@ def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 def to_arrays(variables: dict) -> dict[str, np.ndarray]:
     """Copy the values of variables."""
-    return {name: np.ascontiguousarray(variable.numpy()) for name, variable in variables.items()}
+    return {name: np.array(variable.numpy(), order="C") for name, variable in variables.items()}
 
 
 def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,160 @@
+"""Augmentation: no box is lost or cut, and every box follows its pixels."""
+
+import numpy as np
+import pytest
+
+from yolov3.augment import Augmentation, augment, cut_window, flip, jitter_color, random_window
+from yolov3.images import GREY
+
+STRONG = Augmentation(flip=0.5, crop=1.0, scale=0.5, translate=0.3, color=0.0)
+HEIGHT, WIDTH = 90, 140
+SEEDS = range(40)
+
+
+def rng_of(seed):
+    return np.random.default_rng(seed)
+
+
+def scene(seed, count=3):
+    """Return a black picture with `count` rectangles, each of a colour of its own, and their boxes.
+
+    The rectangles lie in columns of their own, so that none covers another.
+    """
+    rng = rng_of(seed)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    boxes = []
+    for i in range(count):
+        left, right = i * WIDTH // count, (i + 1) * WIDTH // count
+        x = np.sort(rng.choice(np.arange(left, right + 1), 2, replace=False))
+        y = np.sort(rng.choice(HEIGHT + 1, 2, replace=False))
+        image[y[0] : y[1], x[0] : x[1], i] = 255
+        boxes.append([x[0], y[0], x[1], y[1]])
+    return image, np.array(boxes, np.float32)
+
+
+def bounds(mask):
+    rows, columns = np.nonzero(mask)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+def found(image, count=3):
+    """Return where the rectangles of a scene are, from their pixels alone."""
+    return np.array([bounds((image == np.eye(3)[i] * 255).all(axis=2)) for i in range(count)])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_box_is_where_its_pixels_are_and_as_large_as_before(seed):
+    image, boxes = scene(seed)
+    changed, moved = augment(image, boxes, STRONG, rng_of(seed))
+    np.testing.assert_array_equal(moved, found(changed))
+    np.testing.assert_array_equal(moved[:, 2:] - moved[:, :2], boxes[:, 2:] - boxes[:, :2])
+    assert changed.dtype == np.uint8 and moved.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Augmentation(flip=1.0), Augmentation(crop=1.0), Augmentation(translate=0.3)],
+    ids=str,
+)
+def test_each_part_moves_boxes_on_its_own(settings):
+    moves = 0
+    for seed in SEEDS:
+        image, boxes = scene(seed)
+        changed, moved = augment(image, boxes, settings, rng_of(seed))
+        np.testing.assert_array_equal(moved, found(changed))
+        moves += not np.array_equal(moved, boxes)
+    assert moves > len(SEEDS) / 2
+
+
+def test_float_boxes_are_not_rounded():
+    image, boxes = scene(0)
+    boxes = boxes + np.float32([0.25, 0.25, -0.25, -0.25])
+    for seed in SEEDS:
+        _, moved = augment(image, boxes, STRONG, rng_of(seed))
+        np.testing.assert_allclose(moved[:, 2:] - moved[:, :2], boxes[:, 2:] - boxes[:, :2])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_window_holds_all_boxes_and_keeps_to_its_limits(seed):
+    _, boxes = scene(seed)
+    left, top, right, bottom = random_window((HEIGHT, WIDTH), boxes, STRONG, rng_of(seed))
+    assert (boxes[:, :2] >= [left, top]).all() and (boxes[:, 2:] <= [right, bottom]).all()
+    assert right - left <= WIDTH * 1.5 + 2 and bottom - top <= HEIGHT * 1.5 + 2
+
+
+def test_crops_cut_from_all_four_sides():
+    boxes = np.float32([[60, 40, 80, 50]])
+    settings = Augmentation(crop=1.0)
+    windows = [random_window((HEIGHT, WIDTH), boxes, settings, rng_of(seed)) for seed in SEEDS]
+    cuts = np.abs(np.mean(windows, axis=0) - [0, 0, WIDTH, HEIGHT])
+    assert (cuts > 0.25 * np.array([60, 40, 60, 40])).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_picture_without_boxes_keeps_at_least_half(seed):
+    image, no_boxes = noise(), np.zeros((0, 4), np.float32)
+    changed, boxes = augment(image, no_boxes, Augmentation(crop=1.0, flip=0.5), rng_of(seed))
+    assert boxes.shape == (0, 4)
+    assert changed.shape[0] >= HEIGHT / 2 and changed.shape[1] >= WIDTH / 2
+
+
+def noise(seed=0):
+    return rng_of(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def test_a_window_beyond_the_picture_is_grey_there():
+    changed, boxes = cut_window(noise(), np.float32([[10, 20, 30, 40]]), (-5, -7, 145, 93))
+    assert changed.shape == (100, 150, 3)
+    np.testing.assert_array_equal(changed[7:97, 5:145], noise())
+    for bar in (changed[:7], changed[97:], changed[:, :5], changed[:, 145:]):
+        assert bar.size and (bar == GREY).all()
+    np.testing.assert_array_equal(boxes, [[15, 27, 35, 47]])
+
+
+def test_flipping_twice_is_identity():
+    image, boxes = noise(), scene(1)[1]
+    once, once_boxes = flip(image, boxes)
+    assert not np.array_equal(once, image) and not np.array_equal(once_boxes, boxes)
+    twice, twice_boxes = flip(once, once_boxes)
+    np.testing.assert_array_equal(twice, image)
+    np.testing.assert_array_equal(twice_boxes, boxes)
+
+
+def test_the_seed_decides_everything():
+    image, boxes = scene(3)
+    settings = STRONG._replace(color=0.5)
+    first, again, other = (augment(image, boxes, settings, rng_of(seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[1], other[1])
+
+
+def test_all_off_is_identity():
+    image, boxes = noise(), scene(2)[1]
+    changed, moved = augment(image, boxes, Augmentation(), rng_of(0))
+    np.testing.assert_array_equal(changed, image)
+    np.testing.assert_array_equal(moved, boxes)
+
+
+def test_the_picture_and_boxes_passed_in_are_not_changed():
+    image, boxes = scene(4)
+    copies = image.copy(), boxes.copy()
+    for seed in SEEDS:
+        augment(image, boxes, STRONG._replace(color=0.5), rng_of(seed))
+    np.testing.assert_array_equal(image, copies[0])
+    np.testing.assert_array_equal(boxes, copies[1])
+
+
+def test_colours_change_but_boxes_do_not():
+    image, boxes = noise(), scene(2)[1]
+    changed, moved = augment(image, boxes, Augmentation(color=0.5), rng_of(1))
+    assert changed.shape == image.shape and changed.dtype == np.uint8
+    assert np.abs(changed.astype(int) - image).mean() > 5
+    np.testing.assert_array_equal(moved, boxes)
+
+
+def test_colours_keep_grey_grey_and_black_and_white_in_range():
+    grey = np.repeat(noise()[..., :1], 3, axis=2)
+    for seed in SEEDS:
+        changed = jitter_color(grey, 1.0, rng_of(seed)).astype(int)
+        assert np.ptp(changed, axis=2).max() <= 1

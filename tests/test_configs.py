@@ -1,0 +1,100 @@
+"""Tests of the configuration: its defaults, its requirements, its file."""
+
+import dataclasses
+import json
+
+import pytest
+
+from yolov3 import configs
+from yolov3.configs import Config, config_from_json, config_to_json
+
+BAD_VALUES = [
+    ("train_input_size", 0, "a positive multiple of 32"),
+    ("train_input_size", 400, "a positive multiple of 32"),
+    ("train_input_size", -416, "a positive multiple of 32"),
+    ("train_input_size", 416.0, "int"),
+    ("precision", "double", "one of auto, float32"),
+    ("tiny_anchors", "coco", "one of scratch, darknet"),
+    ("tiny", 1, "bool"),
+    ("transfer", "heads", "one of "),
+    ("freeze_epochs", -1, "at least 0"),
+    ("train_epochs", 0, "at least 1"),
+    ("train_epochs", "5", "int"),
+    ("train_batch_size", 0, "at least 1"),
+    ("train_batch_size", True, "int"),
+    ("train_lr_init", 0.0, "more than 0"),
+    ("train_lr_init", float("inf"), "more than 0"),
+    ("train_lr_end", -1e-5, "0 to train_lr_init"),
+    ("train_lr_end", 1.0, "0 to train_lr_init"),
+    ("train_warmup_epochs", -0.5, "at least 0"),
+    ("train_weight_decay", float("nan"), "at least 0"),
+    ("train_average_decay", 1.0, "0 to below 1"),
+    ("train_input_scales", (), "shares above 0 up to 1"),
+    ("train_input_scales", (0.5, 0.0), "shares above 0 up to 1"),
+    ("train_input_scales", (0.5, 1.1), "shares above 0 up to 1"),
+    ("train_input_scales", ("1",), "tuple"),
+    ("train_classes", None, "str"),
+    ("seed", -1, "at least 0"),
+    ("augment_scale", -0.1, "at least 0"),
+    ("augment_flip", 1.5, "0 to 1"),
+    ("augment_crop", -0.5, "0 to 1"),
+    ("augment_translate", 2.0, "0 to 1"),
+    ("augment_color", 1.01, "0 to 1"),
+    ("test_score_threshold", 1.2, "0 to 1"),
+    ("test_iou_threshold", -0.1, "0 to 1"),
+]
+OTHER = Config(tiny=True, train_input_scales=(0.5, 1), train_lr_init=0.1 + 0.2, train_classes="ü ñ")
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), BAD_VALUES)
+def test_bad_value_is_named(name, value, expected):
+    with pytest.raises(ValueError) as error:
+        Config(**{name: value})
+    message = str(error.value)
+    assert message.startswith(f"{name}: expected {expected}")
+    assert message.endswith(f"received {value!r}")
+
+
+@pytest.mark.parametrize("config", [Config(), OTHER], ids=["default", "other"])
+def test_json_round_trip(tmp_path, config):
+    path = tmp_path / "config.json"
+    path.write_text(config_to_json(config), encoding="utf-8")
+    assert config_from_json(path) == config
+    assert len(path.read_text().splitlines()) >= len(dataclasses.fields(Config))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '["tiny"]', "3", "null", '{"tiny": }'])
+def test_other_json_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="config.json: expected the configuration of a run"):
+        config_from_json(path)
+
+
+def test_unknown_setting_is_named(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"tiny": True, "tinny": True}))
+    with pytest.raises(ValueError, match=r"unknown settings \['tinny'\]"):
+        config_from_json(path)
+    with pytest.raises(ValueError, match="missing.json: expected the configuration"):
+        config_from_json(tmp_path / "missing.json")
+
+
+def test_epochs_depend_on_the_network_unless_given():
+    assert Config().train_epochs == configs.EPOCHS
+    assert Config(tiny=True).train_epochs == configs.TINY_EPOCHS
+    assert Config(tiny=True, train_epochs=3).train_epochs == 3
+
+
+def test_anchors_and_strides():
+    assert Config().anchors[2] == ((116, 90), (156, 198), (373, 326))
+    assert Config().strides == (8, 16, 32)
+    assert Config(tiny=True).anchors[0] == ((10, 14), (23, 27), (37, 58))
+    assert Config(tiny=True).strides == (16, 32)
+    assert Config(tiny=True, tiny_anchors="darknet").anchors[0][0] == (23, 27)
+    assert (Config().network, Config(tiny=True).network) == ("yolov3", "yolov3-tiny")
+
+
+def test_nothing_changes_afterwards():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().tiny = True

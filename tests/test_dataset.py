@@ -1,0 +1,118 @@
+"""Tests of the tf.data pipeline: which pictures, in which order, with which boxes."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolov3.annotations import Record
+from yolov3.augment import Augmentation, augment
+from yolov3.dataset import evaluation_batches, shuffled_index, training_batches
+from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_image
+
+COUNT, BATCH, SIZE, SEED = 7, 2, 64, 5
+UNCHANGED = Augmentation()
+CHANGED = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Make pictures of 48 x 32 in shades of grey; picture i has i boxes of class i."""
+    folder = tmp_path_factory.mktemp("pictures")
+    made = []
+    for index in range(COUNT):
+        path = str(folder / f"{index}.png")
+        cv2.imwrite(path, np.full((32, 48, 3), 30 * index, np.uint8))
+        boxes_xyxy = np.tile(np.float32([12, 8, 36, 24]), (index, 1))
+        made.append(Record(path, boxes_xyxy, np.full(index, index, np.int32), index + 1))
+    return made
+
+
+def batches_of(records, steps, seed=SEED, augmentation=UNCHANGED):
+    batches = training_batches(records, augmentation, seed, BATCH, SIZE, steps)
+    return [tuple(part.numpy() for part in batch) for batch in batches]
+
+
+def order_of(batches):
+    """Tell the pictures by their shade."""
+    return [int(image[SIZE // 2, 0, 0]) // 30 for images, *_ in batches for image in images]
+
+
+def assert_equal(ours, theirs):
+    assert len(ours) == len(theirs) > 0
+    for our, their in zip(ours, theirs, strict=True):
+        for our_part, their_part in zip(our, their, strict=True):
+            np.testing.assert_array_equal(our_part, their_part)
+
+
+def test_every_picture_once_per_pass_in_another_order(records):
+    batches = batches_of(records, (0, COUNT * 3 // BATCH + 1))
+    order = order_of(batches)
+    passes = [order[start : start + COUNT] for start in (0, COUNT, 2 * COUNT)]
+    assert [sorted(one) for one in passes] == [list(range(COUNT))] * 3
+    assert len({tuple(one) for one in passes}) == 3
+    assert {len(images) for images, *_ in batches} == {BATCH}  # also where two passes meet
+
+
+def test_seed_decides(records):
+    first = batches_of(records, (0, 7), augmentation=CHANGED)
+    assert_equal(first, batches_of(records, (0, 7), augmentation=CHANGED))
+    other = batches_of(records, (0, 7), seed=SEED + 1)
+    assert order_of(batches_of(records, (0, 7))) != order_of(other)
+
+
+def test_starting_later_gives_what_a_whole_run_gives(records):
+    whole = batches_of(records, (0, 7), augmentation=CHANGED)
+    assert_equal(batches_of(records, (3, 7), augmentation=CHANGED), whole[3:])
+
+
+def test_same_pictures_and_boxes_as_without_tf_data(records):
+    expected = []
+    for position in range(4 * BATCH):
+        record = records[int(shuffled_index(tf.constant(position, tf.int64), COUNT, SEED))]
+        rng = np.random.default_rng([SEED, position])
+        image, boxes_xyxy = augment(read_image(record.image_path), record.boxes_xyxy, CHANGED, rng)
+        fit = letterbox_of(image.shape[:2], (SIZE, SIZE))
+        boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
+        expected.append((letterbox(image, (SIZE, SIZE)), boxes_xyxy, record.classes))
+    batches = batches_of(records, (0, 4), augmentation=CHANGED)
+    received = [parts for batch in batches for parts in zip(*batch, strict=True)]
+    for (image, boxes, classes), (their_image, their_boxes, their_classes) in zip(
+        received, expected, strict=True
+    ):
+        np.testing.assert_array_equal(image, their_image)
+        np.testing.assert_array_equal(boxes[: len(their_boxes)], their_boxes)
+        np.testing.assert_array_equal(classes[: len(their_classes)], their_classes)
+        assert not boxes[len(their_boxes) :].any()
+
+
+def test_batches_have_the_shapes_and_types_of_the_step(records):
+    batches = training_batches(records, UNCHANGED, SEED, BATCH, SIZE, (0, 1))
+    assert batches.element_spec == (
+        tf.TensorSpec((BATCH, SIZE, SIZE, 3), tf.uint8),
+        tf.TensorSpec((BATCH, COUNT - 1, 4), tf.float32),
+        tf.TensorSpec((BATCH, COUNT - 1), tf.int32),
+    )
+
+
+def test_evaluation_takes_all_in_order_and_a_smaller_last_batch(records):
+    batches = [tuple(part.numpy() for part in b) for b in evaluation_batches(records, 3, SIZE)]
+    assert order_of(batches) == list(range(COUNT))
+    assert [len(images) for images, *_ in batches] == [3, 3, 1]
+    for *_, sizes_hw in batches:
+        assert (sizes_hw == [32, 48]).all()
+
+
+def test_boxes_are_in_pixels_of_the_letterbox(records):
+    # 48 x 32 becomes 64 x 43, 10 rows down: x * 64 / 48 and y * 43 / 32 + 10.
+    images, boxes_xyxy, classes, _ = next(iter(evaluation_batches(records[3:4], 1, SIZE)))
+    np.testing.assert_allclose(boxes_xyxy[0], [[16, 20.75, 48, 42.25]] * 3)
+    assert classes.numpy().tolist() == [[3, 3, 3]]
+    column = images[0, :, 0, 0].numpy()
+    assert (column[10:53] == 90).all() and (column[:10] == 128).all() and (column[53:] == 128).all()
+
+
+def test_pictures_without_boxes_are_kept(records):
+    images, boxes_xyxy, _, _ = next(iter(evaluation_batches(records[:1], 4, SIZE)))
+    assert images.shape == (1, SIZE, SIZE, 3)
+    assert boxes_xyxy.shape == (1, 1, 4) and not boxes_xyxy.numpy().any()

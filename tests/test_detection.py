@@ -1,0 +1,183 @@
+"""Tests of the detector: its sources, its pixels, its batches, its graph."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolov3.boxes import xywh_to_xyxy
+from yolov3.checkpoints import find_checkpoint, save_checkpoint
+from yolov3.configs import TINY_ANCHORS_DARKNET, Config
+from yolov3.darknet import save_darknet_weights
+from yolov3.detection import Detector
+from yolov3.folding import fold_into
+from yolov3.images import letterbox
+from yolov3.weights import named_variables, set_weights, to_arrays
+from yolov3.yolov3 import build_yolov3, decode
+
+SIZE, CLASSES = 64, 2
+SURE, NEVER = 20.0, -20.0
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Build a tiny network whose weights and batch statistics are all random."""
+    model = build_yolov3(CLASSES, tiny=True)
+    rng = np.random.default_rng(0)
+    arrays = to_arrays(named_variables(model))
+    for name, array in arrays.items():
+        if name.startswith("bn_"):
+            arrays[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
+        if name.endswith(("beta", "moving_mean")):
+            arrays[name] -= 1
+    arrays["conv_9/kernel"] *= 5  # the output convolutions: scores away from that of the bias
+    arrays["conv_12/kernel"] *= 5
+    set_weights(model, arrays)
+    return model
+
+
+@pytest.fixture(scope="module")
+def detector(model):
+    return Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"AP": 0.5}}
+    state |= {"input_size": SIZE, "best_AP": 0.5, "best_size": SIZE}
+    config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
+    save_checkpoint(folder / "run", "best", config, state, to_arrays(named_variables(model)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(1)
+    sizes_hw = [(64, 128), (100, 60), (64, 64), (33, 47)]
+    return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes_hw]
+
+
+def planted(row, column, box_xywh):
+    """Return a network that finds one box of class 1 in a cell of the coarse map, anchor 0."""
+    fine = np.full((1, 4, 4, 3, 5 + CLASSES), NEVER, np.float32)
+    coarse = np.full((1, 2, 2, 3, 5 + CLASSES), NEVER, np.float32)
+    centre = (np.array(box_xywh[:2]) / 32) - [column, row]
+    coarse[0, row, column, 0, :2] = np.log(centre / (1 - centre))
+    coarse[0, row, column, 0, 2:4] = np.log(np.array(box_xywh[2:]) / [81, 82])
+    coarse[0, row, column, 0, [4, 6]] = SURE
+    return lambda images, training: [tf.constant(fine), tf.constant(coarse)]
+
+
+@pytest.mark.parametrize(
+    ("image_hw", "expected"),
+    [
+        ((64, 64), [40, 20, 56, 28]),
+        ((64, 128), [80, 8, 112, 24]),  # half the size, 16 rows down: x / 0.5, (y - 16) / 0.5
+        ((128, 64), [48, 40, 64, 56]),  # half the size, 16 columns right; clipped
+        ((20, 64), [40, 0, 56, 6]),  # 22 rows down; clipped at the top
+    ],
+)
+def test_boxes_are_in_pixels_of_the_picture(model, image_hw, expected):
+    detector = Detector(model, input_size=SIZE, precision="float32")
+    detector.network = planted(0, 1, (48, 24, 16, 8))
+    boxes_xyxy, scores, classes = detector(np.zeros((*image_hw, 3), np.uint8))
+    np.testing.assert_allclose(boxes_xyxy, [expected], atol=1e-3)
+    np.testing.assert_allclose(scores, [1], atol=1e-5)
+    assert classes.tolist() == [1]
+
+
+def test_best_box_is_that_of_the_unfolded_network(detector, model, pictures):
+    picture = pictures[2]
+    raw_maps = model(letterbox(picture, (SIZE, SIZE))[np.newaxis] / np.float32(255))
+    rows = np.concatenate(
+        [
+            decode(raw, anchors, stride).numpy().reshape(-1, 5 + CLASSES)
+            for raw, anchors, stride in zip(
+                raw_maps, detector.config.anchors, detector.config.strides, strict=True
+            )
+        ]
+    )
+    scores = rows[:, 4:5] * rows[:, 5:]
+    row, label = np.unravel_index(scores.argmax(), scores.shape)
+    boxes_xyxy, found, classes = detector(picture)
+    expected = np.clip(xywh_to_xyxy(rows[row, :4]), 0, SIZE)
+    np.testing.assert_allclose(boxes_xyxy[0], expected, atol=0.01)
+    assert classes[0] == label and found[0] == pytest.approx(scores.max(), abs=1e-5)
+    assert (np.diff(found) <= 0).all()
+
+
+def test_folded_equals_unfolded(model, pictures):
+    folded = build_yolov3(CLASSES, tiny=True, folded=True)
+    fold_into(folded, model)
+    images = letterbox(pictures[0], (SIZE, SIZE))[np.newaxis] / np.float32(255)
+    for ours, theirs in zip(folded(images), model(images, training=False), strict=True):
+        assert np.std(theirs) > 0.1
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_batch_gives_what_each_picture_gives_alone(detector, pictures):
+    together = detector.detect_batch(pictures)
+    assert len(together) == len(pictures)
+    for picture, ours in zip(pictures, together, strict=True):
+        alone = detector(picture)
+        assert len(alone[1]) > 0
+        for our, their in zip(ours, alone, strict=True):
+            np.testing.assert_allclose(our, their, atol=1e-3)
+
+
+def test_picture_sizes_and_batches_do_not_retrace(detector, pictures):
+    for picture in pictures:
+        detector(picture)
+    detector.detect_batch(pictures[:3])
+    assert detector._run.experimental_get_tracing_count() == 1
+
+
+def test_boxes_lie_in_the_picture(detector, pictures):
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        boxes_xyxy, scores, classes = detector(picture)
+        assert boxes_xyxy.dtype == np.float32 and boxes_xyxy.shape == (len(scores), 4)
+        assert (boxes_xyxy >= 0).all() and (boxes_xyxy <= [width, height] * 2).all()
+        assert set(classes.tolist()) <= {0, 1}
+
+
+def test_checkpoint_folder_is_a_source(checkpoints, detector, pictures):
+    ours = Detector(checkpoints, score_threshold=0.001, iou_threshold=0.45, precision="float32")
+    for our, their in zip(ours(pictures[0]), detector(pictures[0]), strict=True):
+        np.testing.assert_array_equal(our, their)
+    assert ours.class_names == ["cat", "dog"]
+    assert str(checkpoints / "run" / "best-000005") in ours.description
+    assert "yolov3-tiny" in ours.description and "64x64, float32" in ours.description
+
+
+def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
+    detector = Detector(find_checkpoint(checkpoints), precision="float32")
+    assert detector.input_size == SIZE  # that of the weights, not the configuration's 416
+    assert (detector.score_threshold, detector.iou_threshold) == (0.002, 0.4)
+    other = Detector(checkpoints, 96, 0.0, 1.0, precision="float32")
+    assert (other.input_size, other.score_threshold, other.iou_threshold) == (96, 0.0, 1.0)
+
+
+def test_no_checkpoint_is_a_value_error(tmp_path):
+    with pytest.raises(ValueError, match="expected a checkpoint or a folder of them"):
+        Detector(tmp_path)
+
+
+def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tmp_path):
+    path = tmp_path / "shapes.weights"
+    save_darknet_weights(model, path)
+    from_file = Detector(path, input_size=SIZE, score_threshold=0.001, precision="float32")
+    assert from_file.class_names == ["0", "1"]
+    assert from_file.config.anchors == TINY_ANCHORS_DARKNET
+    for ours, theirs in zip(
+        from_file.network.weights, Detector(model).network.weights, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(from_file(pictures[0])[1])
+
+
+def test_a_text_file_is_no_source(tmp_path):
+    path = tmp_path / "notes.weights"
+    path.write_text("not weights\n" * 100)
+    with pytest.raises(ValueError, match="notes.weights"):
+        Detector(path)

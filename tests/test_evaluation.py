@@ -1,0 +1,36 @@
+"""evaluation: the table and the JSON file; the figures themselves are tested in test_metrics."""
+
+import json
+import math
+
+from yolov3.evaluation import format_table, write_json
+
+RESULT = {
+    "AP50": 0.5,
+    "AP75": 0.25,
+    "AP": 0.125,
+    "per_class": {
+        "zero": {"AP50": 0.5, "AP75": 0.25, "AP": 0.125, "boxes": 1200},
+        "nine": {"AP50": math.nan, "AP75": math.nan, "AP": math.nan, "boxes": 0},
+    },
+    "images": 200,
+    "images_per_second": 12.34,
+}
+
+
+def test_the_table_has_a_row_per_class_and_dashes_without_truth():
+    lines = format_table(RESULT).splitlines()
+    assert lines[0].split() == ["boxes", "AP50", "AP75", "AP"]
+    assert lines[1].split() == ["zero", "1,200", "0.5000", "0.2500", "0.1250"]
+    assert lines[2].split() == ["nine", "0", "-", "-", "-"]
+    assert lines[3].split() == ["all", "classes", "1,200", "0.5000", "0.2500", "0.1250"]
+    assert lines[4] == "200 pictures, 12.3 per second"
+    assert len({len(line) for line in lines[:4]}) == 1, "columns line up"
+
+
+def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
+    path = tmp_path / "new" / "result.json"
+    write_json(path, RESULT)
+    read = json.loads(path.read_text())
+    assert read["per_class"]["nine"] == {"AP50": None, "AP75": None, "AP": None, "boxes": 0}
+    assert read["AP50"] == 0.5 and read["images"] == 200

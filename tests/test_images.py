@@ -1,0 +1,181 @@
+"""Reading and writing pictures, and the letterbox there and back."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yolov3.images import (
+    GREY,
+    boxes_from_letterbox,
+    boxes_to_letterbox,
+    letterbox,
+    letterbox_of,
+    read_image,
+    write_image,
+)
+
+SIZES_WH = [
+    (1, 1),
+    (416, 416),
+    (640, 480),
+    (480, 640),
+    (333, 777),
+    (20000, 3),
+    (3, 20000),
+    (417, 1),
+]
+CANVASES_HW = [(416, 416), (32, 32), (320, 608)]
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+# Letterbox
+
+
+@pytest.mark.parametrize("canvas_hw", CANVASES_HW)
+@pytest.mark.parametrize("size_wh", SIZES_WH)
+def test_boxes_come_back_from_the_letterbox(size_wh, canvas_hw):
+    width, height = size_wh
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 1, (50, 2, 2)), axis=1) * [width, height]
+    boxes = np.vstack([corners.reshape(-1, 4), [0, 0, width, height]])
+    fit = letterbox_of((height, width), canvas_hw)
+    there = boxes_to_letterbox(boxes, fit)
+    assert there.dtype == np.float32
+    back = boxes_from_letterbox(there, fit, (height, width))
+    np.testing.assert_allclose(back, boxes, atol=1e-3, rtol=1e-7)  # float32 knows 7 digits
+
+
+@pytest.mark.parametrize("canvas_hw", CANVASES_HW)
+@pytest.mark.parametrize("size_wh", SIZES_WH)
+def test_the_picture_fills_one_side_of_the_canvas_centred(size_wh, canvas_hw):
+    width, height = size_wh
+    fit = letterbox_of((height, width), canvas_hw)
+    spare_x, spare_y = canvas_hw[1] - fit.size_wh[0], canvas_hw[0] - fit.size_wh[1]
+    assert min(spare_x, spare_y) == 0 and min(fit.size_wh) >= 1
+    assert fit.offset_xy == (spare_x // 2, spare_y // 2)
+    assert letterbox(np.zeros((height, width, 3), np.uint8), canvas_hw).shape == (*canvas_hw, 3)
+
+
+def test_letterbox_by_hand():
+    fit = letterbox_of((50, 100), (416, 416))
+    assert fit.size_wh == (416, 208) and fit.offset_xy == (0, 104)
+    boxes = np.float32([[10, 20, 30, 50]])
+    np.testing.assert_allclose(boxes_to_letterbox(boxes, fit), [[41.6, 187.2, 124.8, 312.0]])
+
+
+def test_grey_bars_lie_above_and_below_a_wide_picture():
+    canvas = letterbox(np.full((50, 100, 3), 7, np.uint8), (416, 416))
+    assert canvas.dtype == np.uint8
+    assert (canvas[:104] == GREY).all() and (canvas[312:] == GREY).all()
+    assert (canvas[104:312] == 7).all()
+
+
+def test_a_picture_of_the_canvas_size_is_not_changed():
+    image = noise(96, 160)
+    np.testing.assert_array_equal(letterbox(image, (96, 160)), image)
+
+
+@pytest.mark.parametrize("size_hw", [(4160, 4160), (4160, 1), (1, 4160)])
+def test_shrinking_averages_so_that_thin_strokes_stay(size_hw):
+    stripes = np.zeros((*size_hw, 3), np.uint8)
+    along = max(range(2), key=lambda axis: size_hw[axis])
+    np.moveaxis(stripes, along, 0)[::10] = 250  # a tenth is white: the mean is 25
+    shrunk = letterbox(stripes, (416, 416))
+    picture = shrunk[(shrunk != GREY).any(axis=2)]
+    assert len(picture) in (416 * 416, 416)
+    assert (picture == 25).all()
+
+
+def test_boxes_are_clipped_to_the_picture_on_the_way_back():
+    fit = letterbox_of((50, 100), (416, 416))
+    back = boxes_from_letterbox(np.float32([[-50, 0, 500, 416]]), fit, (50, 100))
+    np.testing.assert_array_equal(back, [[0, 0, 100, 50]])
+
+
+def test_no_boxes_are_no_trouble():
+    fit = letterbox_of((50, 100), (416, 416))
+    there = boxes_to_letterbox(np.zeros((0, 4)), fit)
+    assert there.shape == boxes_from_letterbox(there, fit, (50, 100)).shape == (0, 4)
+
+
+# Files
+
+
+def test_a_written_picture_reads_back_in_rgb(tmp_path):
+    image = noise(5, 7)
+    path = tmp_path / "new folder" / "größe 1.png"
+    write_image(path, image)
+    np.testing.assert_array_equal(read_image(path), image)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
+
+
+def save(array, path):
+    Image.fromarray(array).save(path)
+    return read_image(path)
+
+
+def test_grey_pictures_have_three_equal_channels(tmp_path):
+    grey = noise(4, 6)[..., 0]
+    image = save(grey, tmp_path / "grey.png")
+    assert image.shape == (4, 6, 3) and image.dtype == np.uint8
+    assert (image == grey[..., np.newaxis]).all()
+
+
+def test_transparency_is_dropped(tmp_path):
+    rgb = noise(4, 6)
+    rgba = np.dstack([rgb, noise(4, 6, seed=1)[..., 0]])
+    np.testing.assert_array_equal(save(rgba, tmp_path / "rgba.png"), rgb)
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    grey = np.array([[0, 255, 256, 65535, 128 * 256]], np.uint16)
+    image = save(grey, tmp_path / "deep.png")
+    assert image.dtype == np.uint8
+    assert abs(image[0, :, 0].astype(int) - [0, 1, 1, 255, 128]).max() <= 1
+
+
+def test_a_picture_stands_upright_as_exif_says(tmp_path):
+    upright = np.zeros((40, 80, 3), np.uint8)
+    upright[:20, :40] = 200  # the top left quarter
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn clockwise to show
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))  # counter-clockwise
+    turned.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    image = read_image(tmp_path / "turned.jpg")
+    assert image.shape == upright.shape
+    assert abs(image[5:15, 5:35].astype(int) - 200).max() < 10
+    assert image[25:, 45:].max() < 10 and image[:15, 45:].max() < 10
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(ValueError, match="gone.png.*no such file"):
+        read_image(tmp_path / "gone.png")
+    with pytest.raises(ValueError, match="no such file"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", bytes(1000)])
+def test_garbage_is_refused(tmp_path, data):
+    path = tmp_path / "garbage.png"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"garbage.png: expected a picture.*{len(data)} bytes"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture."])
+def test_a_name_without_a_format_is_refused_and_nothing_is_written(tmp_path, name):
+    with pytest.raises(ValueError, match="expected a picture's name"):
+        write_image(tmp_path / "folder" / name, noise(3, 3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_an_os_error(tmp_path):
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(OSError):
+        write_image(tmp_path / "taken.png", noise(3, 3))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        write_image(tmp_path / "file" / "picture.png", noise(3, 3))

@@ -1,0 +1,96 @@
+"""Tests of score, suppression and order on planted raw maps."""
+
+import numpy as np
+import pytest
+
+from yolov3.postprocess import MAX_DETECTIONS, detect_boxes
+
+STRIDE, CLASSES = 8, 2
+ANCHORS = [(16, 16)] * 3
+SURE, NEVER = 20.0, -20.0
+
+
+def logit(probability):
+    return np.log(probability / (1 - probability))
+
+
+def raw_map(objects, grid=8):
+    """Plant objects (row, column, anchor, class, score), each 16 x 16 around its cell's centre."""
+    raw = np.zeros((1, grid, grid, 3, 5 + CLASSES), np.float32)
+    raw[..., 4:] = NEVER
+    for row, column, anchor, label, score in objects:
+        raw[0, row, column, anchor, 4] = logit(score)
+        raw[0, row, column, anchor, 5 + label] = SURE
+    return raw
+
+
+def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS):
+    """Return per picture (boxes_xyxy, scores, classes)."""
+    found = detect_boxes([raw], [anchors], [STRIDE], score_threshold, iou_threshold)
+    boxes, scores, classes, counts = (part.numpy() for part in found)
+    return [(boxes[i, :n], scores[i, :n], classes[i, :n]) for i, n in enumerate(counts)]
+
+
+def test_box_score_and_class():
+    (boxes, scores, classes) = detect(raw_map([(2, 3, 1, 1, 0.8)]))[0]
+    np.testing.assert_allclose(boxes, [[20, 12, 36, 28]], atol=1e-4)  # around (28, 20)
+    np.testing.assert_allclose(scores, [0.8], atol=1e-5)
+    assert classes.tolist() == [1] and classes.dtype == np.int32
+
+
+def test_score_is_confidence_times_class_probability():
+    raw = raw_map([(2, 3, 0, 0, 0.8)])
+    raw[0, 2, 3, 0, 5:] = logit(0.5), logit(0.25)
+    boxes, scores, classes = detect(raw)[0]
+    np.testing.assert_allclose(scores, [0.4, 0.2], atol=1e-5)
+    assert classes.tolist() == [0, 1]
+
+
+def test_same_class_is_suppressed_and_another_is_not():
+    pair = [(2, 3, 0, 0, 0.6), (2, 3, 1, 0, 0.9)]
+    boxes, scores, _ = detect(raw_map(pair))[0]
+    np.testing.assert_allclose(scores, [0.9], atol=1e-5)
+    pair[1] = (2, 3, 1, 1, 0.9)
+    boxes, scores, classes = detect(raw_map(pair))[0]
+    np.testing.assert_allclose(scores, [0.9, 0.6], atol=1e-5)
+    assert classes.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("iou_threshold", "count"), [(0.32, 1), (0.35, 2)])
+def test_iou_threshold(iou_threshold, count):
+    neighbours = [(2, 3, 0, 0, 0.6), (2, 4, 0, 0, 0.9)]  # 8 apart, 16 wide: IoU 8 / 24
+    assert len(detect(raw_map(neighbours), iou_threshold=iou_threshold)[0][1]) == count
+
+
+@pytest.mark.parametrize(("score_threshold", "count"), [(0.59, 2), (0.61, 1), (0.95, 0)])
+def test_score_threshold(score_threshold, count):
+    apart = [(0, 0, 0, 0, 0.6), (6, 6, 0, 0, 0.9)]
+    assert len(detect(raw_map(apart), score_threshold)[0][1]) == count
+
+
+def test_the_best_hundred_by_falling_score():
+    scores = np.linspace(0.2, 0.9, 144)
+    rng = np.random.default_rng(0)
+    cells = rng.permutation(144)
+    objects = [(c // 12, c % 12, 0, i % 2, s) for i, (c, s) in enumerate(zip(cells, scores))]  # noqa: B905
+    found = detect(raw_map(objects, grid=12), anchors=[(4, 4)] * 3)[0][1]
+    np.testing.assert_allclose(found, scores[::-1][:MAX_DETECTIONS], atol=1e-5)
+
+
+def test_pictures_of_a_batch_do_not_mix():
+    one = raw_map([(2, 3, 0, 0, 0.6), (5, 5, 2, 1, 0.7)])
+    two = raw_map([(2, 3, 0, 0, 0.9)])
+    empty = raw_map([])
+    together = detect(np.concatenate([one, empty, two]))
+    for ours, raw in zip(together, (one, empty, two), strict=True):
+        for our, alone in zip(ours, detect(raw)[0], strict=True):
+            np.testing.assert_array_equal(our, alone)
+    assert [len(scores) for _, scores, _ in together] == [2, 0, 1]
+
+
+def test_scales_are_joined_each_with_its_own_stride():
+    fine, coarse = raw_map([(0, 0, 0, 0, 0.6)]), raw_map([(1, 1, 0, 0, 0.9)], grid=4)
+    found = detect_boxes([fine, coarse], [ANCHORS, ANCHORS], [8, 16], 0.1, 0.45)
+    np.testing.assert_allclose(
+        found[0][0, :2], [[16, 16, 32, 32], [-4, -4, 12, 12]], atol=1e-4
+    )  # not clipped

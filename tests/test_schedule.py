@@ -1,0 +1,80 @@
+"""The learning rate per step and the input size per epoch."""
+
+import math
+
+import pytest
+
+from yolov3.schedule import input_size_of, learning_rate_schedule
+
+PEAK, END = 1e-3, 1e-6
+
+
+def rate(warmup_steps, total_steps, step):
+    schedule = learning_rate_schedule(PEAK, END, warmup_steps, total_steps)
+    return float(schedule(step))
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (0, 0.0),
+        (1, PEAK / 100),
+        (50, PEAK / 2),
+        (100, PEAK),  # the warm-up ends
+        (600, (PEAK + END) / 2),  # the middle of 100 .. 1100
+        (350, END + (PEAK - END) * (1 + math.cos(math.pi / 4)) / 2),  # a quarter
+        (1100, END),
+        (5000, END),
+    ],
+)
+def test_warm_up_then_cosine(step, expected):
+    assert rate(100, 1100, step) == pytest.approx(expected, rel=1e-4, abs=1e-9)
+
+
+def test_without_warm_up_the_first_step_runs_at_the_peak():
+    assert rate(0, 1000, 0) == pytest.approx(PEAK)
+    assert rate(0, 1000, 500) == pytest.approx((PEAK + END) / 2, rel=1e-4)
+    assert rate(0, 1000, 1000) == pytest.approx(END, rel=1e-3)
+
+
+@pytest.mark.parametrize("total_steps", [1, 10, 99, 100])
+def test_a_warm_up_as_long_as_the_run_or_longer_only_rises(total_steps):
+    rates = [rate(100, total_steps, step) for step in range(total_steps)]
+    assert rates == pytest.approx([PEAK * step / 100 for step in range(total_steps)], abs=1e-9)
+
+
+def test_the_rate_never_jumps():
+    rates = [rate(20, 200, step) for step in range(201)]
+    rises = [later - earlier for earlier, later in zip(rates, rates[1:], strict=False)]
+    assert max(map(abs, rises)) <= PEAK / 20 + 1e-9
+    assert all(rise > 0 for rise in rises[:20]) and all(rise < 0 for rise in rises[20:])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "scales", "sizes"),
+    [
+        (1, (0.5, 0.75, 1.0), [416]),  # the last epoch has the last scale
+        (2, (0.5, 1.0), [192, 416]),  # 208 is 6.5 x 32: halves go to the even side
+        (5, (1.0,), [416] * 5),
+        (5, (0.54, 0.77, 1.0), [224, 320, 320, 416, 416]),
+        (10, (0.54, 0.77, 1.0), [224] * 3 + [320] * 3 + [416] * 4),
+        (10, (0.54, 1.0), [224] * 5 + [416] * 5),
+    ],
+)
+def test_input_sizes_of_a_run(epochs, scales, sizes):
+    assert [input_size_of(epoch, epochs, 416, scales) for epoch in range(epochs)] == sizes
+
+
+@pytest.mark.parametrize("epochs", range(1, 40))
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0), (0.54, 0.77, 1.0), (1.0, 0.5, 0.3, 0.9)])
+def test_sizes_are_multiples_of_32_and_each_part_has_its_share(epochs, scales):
+    sizes = [input_size_of(epoch, epochs, 608, scales) for epoch in range(epochs)]
+    assert all(size % 32 == 0 and size >= 32 for size in sizes)
+    nearest = [32 * round(608 * scale / 32) for scale in scales]
+    assert sizes[-1] == nearest[-1]
+    counts = [sizes.count(size) for size in nearest]
+    assert max(counts) - min(counts) <= 1 and sum(counts) == epochs
+
+
+def test_a_tiny_scale_gives_the_smallest_possible_size():
+    assert input_size_of(0, 2, 416, (0.01, 1.0)) == 32
