@@ -1,8 +1,8 @@
 """plot_training: the curves of a log, the figure, and a log without a validation."""
 
-import plot_training
 import pytest
 
+import plot_training
 from yolov3.cli import BAD_INPUT, run_script
 from yolov3.summaries import Summaries
 

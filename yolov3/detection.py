@@ -20,10 +20,11 @@ from yolov3.yolov3 import build_yolov3
 class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
 
-    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a checkpoint,
-    of a folder of them, or of a file of Darknet weights. Input size and thresholds are those of the checkpoint unless given: the
-    size it was last trained at, the thresholds of its configuration. The network runs with batch
-    normalisation folded into the convolutions, in the precision that suits this hardware.
+    `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a
+    checkpoint, of a folder of them, or of a file of Darknet weights. Input size and thresholds are
+    those of the checkpoint unless given: the size it was last trained at, the thresholds of its
+    configuration. The network runs with batch normalisation folded into the convolutions, in the
+    precision that suits this hardware.
     Raises ValueError where the path holds none of these whole.
     """
 

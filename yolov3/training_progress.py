@@ -9,7 +9,10 @@ BAR_WIDTH = 20
 
 
 class TrainingProgress:
-    """Show how far a run is. Time left is judged by pixels, as steps of larger pictures take longer."""
+    """Show how far a run is.
+
+    The time left is judged by pixels, because steps with larger pictures take longer.
+    """
 
     def __init__(self, stream=sys.stderr, clock=time.monotonic):
         self._stream, self._clock = stream, clock
@@ -28,10 +31,10 @@ class TrainingProgress:
         self._last_step = self._clock()
 
     def step(self, done: int, metrics: dict, pixels_left: int):
-        """Count a step and show `done` of the epoch's steps, its losses, and the time for `pixels_left`."""
+        """Count a step; show `done` of the epoch's, its losses, and the time for `pixels_left`."""
         now = self._clock()
         step_seconds, self._last_step = now - self._last_step, now
-        if self._pixels_done or self._is_traced:  # the very first step builds the graph
+        if self._is_traced:  # the very first step builds the graph, and tells nothing
             self._seconds += step_seconds
             self._pixels_done += self._step_pixels
         self._is_traced = True
@@ -39,14 +42,13 @@ class TrainingProgress:
         if now - self._last_shown < pause and done < self._steps:
             return
         self._last_shown = now
-        seconds_left = pixels_left * self._seconds / max(self._pixels_done, 1)
         filled = BAR_WIDTH * done // self._steps
+        losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in ("giou", "conf", "prob"))
         self._write(
             f"{self._title} [{'=' * filled}{' ' * (BAR_WIDTH - filled)}] {done}/{self._steps}"
-            f"  loss {metrics['total']:.2f} (giou {metrics['giou']:.2f}, conf {metrics['conf']:.2f},"
-            f" prob {metrics['prob']:.2f})  lr {metrics['lr']:.1e}"
+            f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}"
             f"  {self._batch_size / max(step_seconds, 1e-9):.1f} pictures/s"
-            f"  {format_seconds(seconds_left)} left"
+            f"  {self._time_left(pixels_left)}"
         )
 
     def message(self, text: str):
@@ -54,6 +56,11 @@ class TrainingProgress:
         end_line = "\n" if self._is_terminal else ""
         print(f"{end_line}{text}", file=self._stream, flush=True)
         self._last_step = self._clock()
+
+    def _time_left(self, pixels_left):
+        if not self._pixels_done:
+            return "time left not known yet"
+        return f"{format_seconds(pixels_left * self._seconds / self._pixels_done)} left"
 
     def _write(self, line):
         if self._is_terminal:
