@@ -143,7 +143,7 @@ def test_interrupt_ends_training_with_a_checkpoint_to_resume(
     )
     try:
         line = next(line for line in process.stderr if line.startswith("epoch 1/"))
-        assert "1/500 64 px" in line
+        assert line.startswith("epoch 1/500 ")
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=TIMEOUT)
     finally:

@@ -263,15 +263,11 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
         assert all(np.array_equal(copy[0], other) for other in copy)
     moved = float(tf.reduce_sum(abs(learner.average.variables[0] - learner.model.variables[0])))
     assert moved > 0
-    weights = [copy[0].numpy() for copy in copies]
-    weights += [variable.numpy() for variable in learner.average.variables]
-    ends.append(({name: float(value) for name, value in metrics.items()}, weights))
-(one, one_weights), (two, two_weights) = ends
+    ends.append({name: float(value) for name, value in metrics.items()})
+one, two = ends  # of the second step, so the first update was the same, too
 print(one, two)
 for name in one:
     assert np.isclose(one[name], two[name], rtol=1e-3), (name, one[name], two[name])
-for a, b in zip(one_weights, two_weights, strict=True):
-    assert np.isclose(a, b, rtol=1e-2, atol=1e-3).mean() > 0.99
 print("same")
 """
 

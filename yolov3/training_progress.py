@@ -14,9 +14,9 @@ class TrainingProgress:
     The time left is judged by pixels, because steps with larger pictures take longer.
     """
 
-    def __init__(self, stream=sys.stderr, clock=time.monotonic):
-        self._stream, self._clock = stream, clock
-        self._is_terminal = stream.isatty()
+    def __init__(self, stream=None, clock=time.monotonic):
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._is_terminal = self._stream.isatty()
         self._pixels_done, self._seconds, self._is_traced = 0, 0.0, False
         self._last_step = self._last_shown = clock()
 
