@@ -105,7 +105,7 @@ class Config:
         0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.54, 0.54, 0.54, 1.0),
+        (0.54, 0.54, 0.77, 0.77, 1.0),
         "training",
         "progressive input size: the epochs are split into as many equal parts, each at this share",
     )
