@@ -25,10 +25,11 @@ class Augmentation(NamedTuple):
 def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Generator):
     """Return a changed copy of an RGB uint8 (H, W, 3) picture and its (N, 4) boxes in pixels."""
     window_xyxy = random_window(image_rgb.shape[:2], boxes_xyxy, settings, rng)
+    is_flipped = rng.random() < settings.flip
     if settings.color > 0:  # before the cut, whose padding is the grey of the letterbox
         image_rgb = jitter_color(image_rgb, settings.color, rng)
     image_rgb, boxes_xyxy = cut_window(image_rgb, boxes_xyxy, window_xyxy)
-    if rng.random() < settings.flip:
+    if is_flipped:
         image_rgb, boxes_xyxy = flip(image_rgb, boxes_xyxy)
     return image_rgb, boxes_xyxy
 
