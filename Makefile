@@ -5,7 +5,7 @@ MODEL = yolov3-tiny
 ARGS =
 PY = .venv/bin/python
 # TensorFlow's start-up messages would bury those of the scripts.
-TF_CPP_MIN_LOG_LEVEL ?= 2
+TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .PHONY: help demo data train evaluate detect tensorboard weights figures test lint clean env env-dev
