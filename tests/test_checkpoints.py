@@ -1,57 +1,21 @@
-"""Tests of checkpoints: round trips, which one is chosen, and damage of every kind."""
+"""Tests of one checkpoint: an exact round trip, which ones are kept, and crashes at any moment."""
 
-import hashlib
-import json
+import errno
+import itertools
 import os
-import pickle
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from checkpoint_samples import RESUME, WEIGHTS, flip_a_byte, names, save
 
-from yolov3.checkpoints import find_checkpoint, open_checkpoint, save_checkpoint
-from yolov3.configs import Config
-
-WEIGHTS = {
-    "conv_0/kernel": np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32),
-    "conv_0/bias": np.float32([np.nan, -0.0, 1e-45, np.inf]),
-}
-RESUME = {"step": np.int64(7), "optimizer/momentum": np.arange(5, dtype=np.float32)}
-STATE = {"class_names": ["zero", "one two"], "best_AP": 0.5, "best_size": 416}
-
-
-def save(run, kind, step, ap=None, size=416, weights=WEIGHTS):
-    metrics = {} if ap is None else {"AP": ap, "AP50": 0.9}
-    state = {**STATE, "step": step, "epoch": 3, "metrics": metrics}
-    state |= {"best_size": size, "input_size": size}
-    resume = {name: np.asarray(value) for name, value in RESUME.items()}
-    config = Config(tiny=True, seed=3)
-    return save_checkpoint(run, kind, config, state, weights, resume if kind == "last" else None)
-
-
-def names(run):
-    return sorted(folder.name for folder in run.iterdir())
-
-
-def rewrite(folder, name, text):
-    """Change a file and its checksum, as somebody who means harm would."""
-    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    sums = json.loads((folder / "checksums.json").read_text())
-    sums[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "checksums.json").write_text(json.dumps(sums))
-
-
-def flip_a_byte(folder, name):
-    content = bytearray((folder / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / name).write_bytes(content)
-
-
-def truncate(folder, name):
-    os.truncate(folder / name, (folder / name).stat().st_size // 2)
-
-
-def delete(folder, name):
-    (folder / name).unlink()
+from yolov3 import checkpoints
+from yolov3.checkpoint_search import find_checkpoint
+from yolov3.checkpoints import open_checkpoint
+from yolov3.configs import REPO, Config
 
 
 def test_round_trip_is_exact(tmp_path):
@@ -89,162 +53,178 @@ def test_same_step_again_replaces(tmp_path):
     assert list(open_checkpoint(folder).weights()) == ["other"]
 
 
-def test_best_has_the_highest_ap_and_last_is_the_newest(tmp_path):
-    best = save(tmp_path / "a", "best", 500, ap=0.8)
-    save(tmp_path / "a", "last", 750, ap=0.7)
-    save(tmp_path / "b", "best", 900, ap=0.6)
-    last = save(tmp_path / "b", "last", 400, ap=0.6)
-    for folder in (tmp_path, tmp_path / "a"):
-        assert find_checkpoint(folder).path == best
-    assert find_checkpoint(tmp_path, "last").path == last
-    assert find_checkpoint(best).path == best
+def test_going_on_from_an_earlier_one_keeps_that_one_and_no_later_ones(tmp_path):
+    for step in (100, 200):
+        save(tmp_path, "last", step)
+    damaged = save(tmp_path, "last", 300)
+    flip_a_byte(damaged, "model.safetensors")
+    save(tmp_path, "last", 250)
+    assert names(tmp_path) == ["last-000200", "last-000250"]
 
 
-def test_within_a_run_the_larger_input_size_goes_first(tmp_path):
-    save(tmp_path / "a", "last", 100, ap=0.9, size=224)
-    larger = save(tmp_path / "a", "best", 200, ap=0.7, size=416)
-    assert find_checkpoint(tmp_path).path == larger
-    other_run = save(tmp_path / "b", "best", 100, ap=0.8, size=224)
-    assert find_checkpoint(tmp_path).path == other_run
+OTHERS = {"conv_0/kernel": np.full((64, 64), 7, np.float32)}
+GROWING = ("mkdir", "fsync", "rename")  # what a full or read-only disk refuses
+CALLS = (*GROWING, "open", "unlink", "rmdir")
+HISTORIES = {  # steps saved before, and the step during whose save the disk fails
+    "next": ((100, 200), 300),
+    "same": ((100, 200), 200),
+    "earlier": ((100, 200), 150),
+}
 
 
-def test_of_equal_ap_the_validated_one_goes_first(tmp_path):
-    best = save(tmp_path, "best", 500, ap=0.8)
-    save(tmp_path, "last", 600, ap=0.8)  # in the middle of an epoch: AP is that of step 500
-    assert find_checkpoint(tmp_path).path == best
+class Killed(BaseException):
+    """The process is no more; nothing handles this."""
 
 
-def test_not_a_number_is_never_the_best(tmp_path):
-    save(tmp_path / "a", "best", 500, ap=float("nan"))
-    good = save(tmp_path / "b", "best", 100, ap=0.1)
-    assert find_checkpoint(tmp_path).path == good
+class FailingDisk:
+    """Let file-system call number `last`, from 0, and all later ones raise an error.
+
+    What is written to a file is counted twice: the first failure leaves it empty, the second half
+    written.
+    """
+
+    def __init__(self, monkeypatch, calls, error):
+        self.last, self.error = None, error
+        self.made = 0
+        monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # which here only costs time
+        for name in calls:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+        monkeypatch.setattr(pathlib.Path, "write_text", self._torn(pathlib.Path.write_text))
+        save_file = checkpoints.save_file
+        save_tensors = self._torn(lambda path, tensors: save_file(tensors, path))
+        monkeypatch.setattr(checkpoints, "save_file", lambda a, path: save_tensors(path, a))
+
+    def _count(self):
+        if self.last is not None and self.made >= self.last:
+            raise self.error
+        self.made += 1
+
+    def _counted(self, function):
+        def call(*args, **kwargs):
+            self._count()
+            return function(*args, **kwargs)
+
+        return call
+
+    def _torn(self, write):
+        def call(path, *args, **kwargs):
+            self._count()
+            write(path, *args, **kwargs)
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2])
+            self._count()
+            path.write_bytes(content)
+
+        return call
 
 
-def test_only_as_many_as_needed_are_hashed(tmp_path, monkeypatch):
-    for step, run in enumerate("abc"):
-        save(tmp_path / run, "best", step, ap=0.1 * step)
-    opened = []
-    monkeypatch.setattr(
-        "yolov3.checkpoints.open_checkpoint",
-        lambda folder: opened.append(folder.parent.name) or open_checkpoint(folder),
-    )
-    find_checkpoint(tmp_path)
-    assert opened == ["c"]
+def failures(tmp_path, disk, kind, history):
+    """Save with a disk that fails at the first call, at the second ...; return the runs."""
+    before, step = history
+    for step_before in before:
+        save(tmp_path / "whole", kind, step_before, ap=0.1)
+    runs = []
+    for number in itertools.count():
+        run = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", run, symlinks=True)
+        disk.made, disk.last = 0, number
+        try:
+            save(run, kind, step, ap=0.2, weights=OTHERS)
+            return runs  # with so many calls it is done
+        except type(disk.error):
+            runs.append(run)
+        finally:
+            disk.last = None
 
 
-@pytest.mark.parametrize("damage", [flip_a_byte, truncate, delete])
-@pytest.mark.parametrize(
-    "name",
-    ["model.safetensors", "resume.safetensors", "config.json", "state.json", "checksums.json"],
-)
-@pytest.mark.parametrize("kind", ["best", "last"])
-def test_damaged_one_is_named_and_the_one_before_is_taken(tmp_path, kind, damage, name):
-    before = save(tmp_path, "last", 100, ap=0.1)
-    newest = save(tmp_path, "last", 200, ap=0.2)
-    damage(newest, name)
+def assert_whole(run, kind, history):
+    """Assert that the newest checkpoint is one of before or the new one, without a warning."""
+    before, step = history
     warnings = []
-    assert find_checkpoint(tmp_path, kind, warnings.append).path == before
-    assert len(warnings) == 1 and str(newest) in warnings[0]
-    with pytest.raises(ValueError, match="last-000200: expected a whole checkpoint"):
-        find_checkpoint(newest)
+    found = find_checkpoint(run, kind, warnings.append)
+    assert not warnings
+    assert found.step in (before[-1], step)
+    weights = found.weights()
+    assert weights.keys() in (WEIGHTS.keys(), OTHERS.keys())
+    assert kind == "best" or found.resume_state().keys() == RESUME.keys()
 
 
-def test_nothing_whole_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"found none \(train first\)"):
-        find_checkpoint(tmp_path)
-    with pytest.raises(ValueError, match="nowhere: expected a checkpoint"):
-        find_checkpoint(tmp_path / "nowhere")
-    folder = save(tmp_path, "best", 100)
-    with pytest.raises(ValueError, match="found none"):
-        find_checkpoint(tmp_path, "last")
-    delete(folder, "model.safetensors")
-    with pytest.raises(ValueError, match="found none"):
-        find_checkpoint(tmp_path, warn=lambda text: None)
+@pytest.mark.parametrize("kind", ["best", "last"])
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_killed_at_any_moment_a_run_can_go_on(tmp_path, monkeypatch, kind, history):
+    runs = failures(tmp_path, FailingDisk(monkeypatch, CALLS, Killed()), kind, history)
+    assert len(runs) >= 25
+    for run in runs:
+        assert_whole(run, kind, history)
+        save(run, kind, 400, ap=0.3)  # after a kill, too, the leftovers are swept away
+        kept = [name for name in names(run) if name != f"{kind}-000400"]
+        assert len(kept) == {"best": 0, "last": 1}[kind]
+        assert all(len(name) == len("last-000400") for name in kept)
+        open_checkpoint(run / f"{kind}-000400")
 
 
-def test_leftovers_of_a_crash_are_ignored_then_cleaned(tmp_path):
-    before = save(tmp_path, "last", 100, ap=0.1)
-    partial = tmp_path / ".last-000200.partial"
-    partial.mkdir()
-    (partial / "model.safetensors").write_bytes(b"half")
-    assert find_checkpoint(tmp_path, "last").path == before
-    save(tmp_path, "last", 300, ap=0.1)
-    assert names(tmp_path) == ["last-000100", "last-000300"]
+@pytest.mark.parametrize("kind", ["best", "last"])
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_full_disk_leaves_the_earlier_ones_and_no_half(tmp_path, monkeypatch, kind, history):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    runs = failures(tmp_path, FailingDisk(monkeypatch, GROWING, full), kind, history)
+    assert len(runs) >= 15
+    for run in runs:
+        assert_whole(run, kind, history)
+        assert not list(run.glob(".*"))
 
 
-def test_crash_while_writing_leaves_the_earlier_ones(tmp_path, monkeypatch):
+def test_all_is_on_the_disk_before_it_takes_its_name_and_before_others_go(tmp_path, monkeypatch):
+    for step in (100, 200):
+        save(tmp_path, "last", step)
+    calls = []
+    for name in ("fsync", "rename", "unlink"):
+        monkeypatch.setattr(os, name, recorded(calls, name, getattr(os, name)))
+    save(tmp_path, "last", 300)
+    kinds = [kind for kind, _ in itertools.groupby(calls)]
+    assert kinds[:4] == ["fsync", "rename", "fsync", "rename"]  # the last: what is removed
+    assert calls.index("rename") == 6  # five files and their folder
+    assert calls.index("unlink") > 8
+
+
+def recorded(calls, name, function):
+    def call(*args, **kwargs):
+        calls.append(name)
+        return function(*args, **kwargs)
+
+    return call
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+sys.path.insert(0, "tests")
+from checkpoint_samples import save
+from yolov3.cli import run_script
+
+def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # else a file that grows too large is a kill
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    save(sys.argv[1], "last", 200, weights={"kernel": np.zeros(100_000, np.float32)})
+
+run_script(main)
+"""
+
+
+def test_full_disk_is_one_line(tmp_path):
     before = save(tmp_path, "last", 100)
-    monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
-        save(tmp_path, "last", 200)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], cwd=REPO, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and not done.stdout
+    [line] = done.stderr.splitlines()
+    assert line.startswith("failed: ") and "model.safetensors" in line and "too large" in line
+    assert names(tmp_path) == ["last-000100"]
     assert find_checkpoint(tmp_path, "last").path == before
 
 
-HOSTILE_TEXTS = ["", "[]", "5", "null", '"text"', "{", "[" * 100_000, "\ud800", "1" * 5000]
-
-
-@pytest.mark.parametrize("name", ["config.json", "state.json", "checksums.json"])
-@pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=range(len(HOSTILE_TEXTS)))
-def test_hostile_json_is_a_value_error(tmp_path, name, text):
-    folder = save(tmp_path, "last", 100, ap=0.1)
-    content = text.encode(errors="surrogatepass")
-    if name == "checksums.json":
-        (folder / name).write_bytes(content)
-    else:
-        rewrite(folder, name, content)
-    with pytest.raises(ValueError, match="expected a whole checkpoint"):
-        open_checkpoint(folder)
-    with pytest.raises(ValueError, match="found none"):
-        find_checkpoint(tmp_path, warn=lambda warning: None)
-
-
-@pytest.mark.parametrize(
-    ("name", "field", "value"),
-    [
-        ("state.json", "step", "7"),
-        ("state.json", "step", 1e999),
-        ("state.json", "step", True),
-        ("state.json", "class_names", "abc"),
-        ("state.json", "class_names", [1]),
-        ("state.json", "metrics", []),
-        ("state.json", "metrics", {"AP": "high"}),
-        ("state.json", "best_AP", None),
-        ("state.json", "input_size", 416.0),
-        ("config.json", "unknown", 1),
-        ("config.json", "tiny", "yes"),
-        ("config.json", "seed", 1e999),
-        ("config.json", "train_lr_init", 1e999),
-        ("config.json", "train_lr_init", float("nan")),
-        ("config.json", "train_input_size", 416.0),
-        ("config.json", "train_input_scales", [[1.0]]),
-        ("config.json", "train_classes", {}),
-        ("config.json", "train_epochs", -1),
-    ],
-)
-def test_wrong_value_is_a_value_error_that_names_it(tmp_path, name, field, value):
-    folder = save(tmp_path, "last", 100, ap=0.1)
-    content = json.loads((folder / name).read_text())
-    rewrite(folder, name, json.dumps({**content, field: value}))
-    with pytest.raises(ValueError, match=f"whole checkpoint; received .*{field}"):
-        open_checkpoint(folder)
-
-
-def test_file_without_a_checksum_is_refused(tmp_path):
-    folder = save(tmp_path, "last", 100, ap=0.1)
-    text = (folder / "checksums.json").read_text()
-    for name in ("resume.safetensors", "model.safetensors"):
-        (folder / "checksums.json").write_text(text.replace(name, "other"))
-        with pytest.raises(ValueError, match="checksums.json of .*other"):
-            open_checkpoint(folder)
-
-
-def test_pickles_are_not_loaded(tmp_path):
-    class Harm:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "harm"),)
-
-    folder = save(tmp_path, "best", 100)
-    rewrite(folder, "model.safetensors", pickle.dumps(Harm()))
-    with pytest.raises(ValueError, match="expected a safetensors file"):
-        open_checkpoint(folder).weights()
-    assert not (tmp_path / "harm").exists()
+def test_file_in_place_of_the_run_is_an_os_error(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(OSError, match="run"):
+        save(tmp_path / "run", "last", 100)
+    assert names(tmp_path) == ["run"]

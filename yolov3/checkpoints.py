@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are complete or absent, checked on load, free of code.
+"""One checkpoint: a folder that is complete or absent, checked on load, free of code.
 
 checkpoints/<run>/
     best-000500/    highest validation mAP: what detection and evaluation take
@@ -12,9 +12,7 @@ checkpoints/<run>/
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,12 +20,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from yolov3.configs import Config, config_from_json, config_to_json
+from yolov3.configs import INPUT_SIZES, Config, config_from_json, config_to_json
+from yolov3.regular_file import regular_size
 from yolov3.typed_json import is_a, read_object
+from yolov3.whole_folder import REPLACED, remove_whole, write_whole
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
-FOLDER_NAME = re.compile(r"(best|last)-(\d{6,})")
+FOLDER_NAME = re.compile(rf"(best|last)-([0-9]{{6,}})(?:{re.escape(REPLACED)})?")
 KEPT = {"best": 1, "last": 2}  # of the last, one more in case the newest is damaged
 
 
@@ -65,31 +65,45 @@ def save_checkpoint(
     """Write a checkpoint of kind "best" or "last" and delete older ones of its kind.
 
     `state` has the fields of `Checkpoint` from class_names on; `weights` and `resume` are arrays by
-    name. The files are written to a folder aside, synced, and renamed, so a crash at any moment
-    leaves the earlier ones whole. Returns the checkpoint's folder.
+    name. Whenever it is killed or the disk fails, the earlier ones or the new one are whole. One
+    process at a time may write to `run_folder`. Returns the checkpoint's folder; raises OSError.
     """
-    run_folder = Path(run_folder)
-    target = run_folder / f"{kind}-{state['step']:06d}"
-    for leftover in run_folder.glob(".*.partial"):  # of a crash
-        _remove(leftover)
-    aside = run_folder / f".{target.name}.partial"
-    aside.mkdir(parents=True)
-    save_file(weights, aside / WEIGHTS)
-    if resume is not None:
-        save_file(resume, aside / RESUME)
-    (aside / CONFIG).write_text(config_to_json(config), encoding="utf-8")
-    (aside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    sums = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
-    (aside / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
-    for path in (*aside.iterdir(), aside):
-        _sync(path)
-    _remove(target)  # the same step, written again after a resume
-    aside.rename(target)
-    _sync(run_folder)
-    older = [folder for folder in _folders(run_folder, kind) if folder != target]
-    for folder in older[KEPT[kind] - 1 :]:
-        _remove(folder)
+    target = Path(run_folder) / f"{kind}-{state['step']:06d}"
+    with write_whole(target) as folder:
+        _save_tensors(weights, folder / WEIGHTS)
+        if resume is not None:
+            _save_tensors(resume, folder / RESUME)
+        (folder / CONFIG).write_text(config_to_json(config), encoding="utf-8")
+        (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
+    _remove_others(target, kind)
     return target
+
+
+def _remove_others(target, kind):
+    """Remove those before `target` that are not kept, and all after it.
+
+    Some are after it if the run went on from an earlier one: as they were damaged, or unwanted.
+    """
+    newest_first = checkpoint_folders(target.parent, kind)
+    before = newest_first[newest_first.index(target) + 1 :]
+    for folder in newest_first:
+        if folder not in (target, *before[: KEPT[kind] - 1]):
+            remove_whole(folder)
+
+
+def checkpoint_folders(parent, kind="*", runs="") -> list[Path]:
+    """Return the checkpoint folders in `parent`, or in its runs (`runs="*/"`), newest step first.
+
+    Links are left out: they may lead to where nothing may be written.
+    """
+    found = [
+        (-int(match[2]), path.name, path)
+        for path in Path(parent).glob(f"{runs}{kind}-*")
+        if (match := FOLDER_NAME.fullmatch(path.name)) and not path.is_symlink()
+    ]
+    return [path for *_, path in sorted(found)]
 
 
 def open_checkpoint(folder) -> Checkpoint:
@@ -99,105 +113,65 @@ def open_checkpoint(folder) -> Checkpoint:
     """
     folder = Path(folder)
     try:
-        sums = read_object(folder / CHECKSUMS)
+        sums = read_object(_file(folder, CHECKSUMS))
         if not {WEIGHTS, CONFIG, STATE} <= set(sums) <= {WEIGHTS, CONFIG, STATE, RESUME}:
             raise ValueError(f"{CHECKSUMS} of {sorted(sums)}")
         for name, checksum in sums.items():
-            if checksum != _sha256(folder / name):
+            if checksum != _sha256(_file(folder, name)):
                 raise ValueError(f"{name} does not match its checksum")
-        return Checkpoint(folder, config_from_json(folder / CONFIG), **_read_state(folder))
+        return Checkpoint(folder, config_from_json(_file(folder, CONFIG)), **read_state(folder))
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: expected a whole checkpoint; received {error}") from None
 
 
-def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
-    """Open a checkpoint, or the best (or the last) one in a folder of checkpoints or of runs.
+def read_state(folder) -> dict:
+    """Read a checkpoint's state unverified: the fields of `Checkpoint` from class_names on.
 
-    The best of a run has the highest validation AP at the largest input size that was validated;
-    the best of several runs is that with the highest AP. The last is the one written last. A
-    damaged one is named through `warn` and passed over. Raises ValueError if there is none.
+    Raises ValueError for anything else.
     """
-    path = Path(path)
-    if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
-        return open_checkpoint(path)
-    pattern = "last" if kind == "last" else "*"
-    folders = _folders(path, pattern) + _folders(path, pattern, "*/")
-    for folder in _newest_first(folders) if kind == "last" else _best_first(folders, warn):
-        try:
-            return open_checkpoint(folder)
-        except ValueError as error:
-            warn(f"passed over: {error}")
-    raise ValueError(f"{path}: expected a checkpoint or a folder of them; found none (train first)")
-
-
-def _newest_first(folders):
-    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))[::-1]
-
-
-def _best_first(folders, warn):
-    """Yield folders by what their small state files say, each run's best before its others."""
-    left = {}
-    for folder in folders:
-        try:
-            left[folder] = _read_state(folder)
-        except (OSError, ValueError) as error:
-            warn(f"passed over: {folder}: expected a whole checkpoint; received {error}")
-    while left:
-        winners = {}  # of each run
-        for folder in sorted(left, key=lambda folder: _rank_in_run(folder, left[folder])):
-            winners[folder.parent] = folder
-        best = max(winners.values(), key=lambda folder: (_ap(left[folder]), left[folder]["step"]))
-        del left[best]
-        yield best
-
-
-def _rank_in_run(folder, state):
-    # Of equals best-* goes first: last-* may be some steps past the validation that it names.
-    return state["best_size"], _ap(state), folder.name.startswith("best"), state["step"]
-
-
-def _ap(state):
-    value = state["metrics"].get("AP", -1.0)
-    return value if value == value else -1.0  # NaN: validated on pictures without boxes
-
-
-def _read_state(folder) -> dict:
-    """Read a checkpoint's state: the fields of `Checkpoint` from class_names on."""
-    state = read_object(folder / STATE)
+    state = read_object(_file(folder, STATE))
+    state = {name: state.get(name) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
-        if not is_a(state.get(name), kind):
-            raise ValueError(f"{STATE} with {name} {state.get(name)!r:.80}")
-    return {name: state[name] for name in STATE_TYPES}
+        if not is_a(state[name], kind) or not _is_possible(name, state[name]):
+            raise ValueError(f"{STATE} with {name} {state[name]!r:.80}")
+    return state
+
+
+def _is_possible(name, value):
+    if name == "class_names":
+        return 0 < len(value) == len(set(value))
+    if name == "input_size":
+        return value in INPUT_SIZES
+    return name not in ("step", "epoch") or value >= 0
+
+
+def _file(folder, name):
+    """Return the path of a regular file of a folder. Raises ValueError, for a link to one, too."""
+    path = folder / name
+    if path.is_symlink():
+        raise ValueError(f"{name} that is a link")
+    try:
+        regular_size(path)
+    except OSError as error:
+        raise ValueError(f"{name}: {error.strerror}") from None
+    return path
+
+
+def _save_tensors(tensors, path):
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # the disk; arrays of other kinds would be another exception
+        raise OSError(f"{path}: {error}") from None
 
 
 def _load_tensors(path):
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        # The latter three: shapes and types that the format knows and NumPy does not.
         raise ValueError(f"{path}: expected a safetensors file; received {error}") from None
-
-
-def _folders(parent, kind, prefix=""):
-    """Return checkpoint folders, highest step first."""
-    folders = [
-        path for path in parent.glob(f"{prefix}{kind}-*") if FOLDER_NAME.fullmatch(path.name)
-    ]
-    return sorted(folders, key=lambda path: int(FOLDER_NAME.fullmatch(path.name)[2]), reverse=True)
 
 
 def _sha256(file):
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(folder):
-    if folder.exists():
-        shutil.rmtree(folder)

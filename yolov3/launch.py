@@ -1,13 +1,18 @@
 """From a configuration to a finished run: check the data, say what will happen, train."""
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 
 from yolov3.annotations import read_class_names
-from yolov3.checkpoints import Checkpoint
+from yolov3.checkpoints import Checkpoint, checkpoint_folders
 from yolov3.configs import Config
+from yolov3.darknet_file import MAX_CLASSES
 from yolov3.precision import choose_precision, hardware_name
 from yolov3.records import existing_file, load_records
+from yolov3.resources import check_disk, check_memory
+from yolov3.run_lock import locked
 from yolov3.runs import new_run, resumed_run
 from yolov3.schedule import input_size_of
 from yolov3.training import Outcome, Training
@@ -17,31 +22,76 @@ from yolov3.training_progress import format_seconds
 def start_training(config: Config, resume_from: Checkpoint | None = None) -> int:
     """Train as configured, anew or from a checkpoint; return the exit code of the script.
 
-    Raises ValueError for bad annotations, names or a checkpoint that does not fit, before anything
-    is written.
+    Raises ValueError for bad annotations, names or a checkpoint that does not fit, for too little
+    memory or disk, and for a run that another process trains: all before anything is written.
+    Raises OSError that says how to go on if the disk fails.
     """
+    if resume_from:
+        with locked(Path(resume_from.path).resolve().parent):
+            training = _prepare(config, resume_from)
+            return _train(training, resumed_run(config, resume_from.path))
+    training = _prepare(config, None)
+    run = new_run(config)
+    with locked(run.checkpoints):
+        return _train(training, run)
+
+
+def _prepare(config, resume_from) -> Training:
+    """Check the data and the machine, and build what is trained."""
     class_names = read_class_names(existing_file(config.train_classes))
-    records = load_records(config.train_annot_path, config, len(class_names))
-    test_records = []
-    if config.test_annot_path:
-        test_records = load_records(config.test_annot_path, config, len(class_names))
+    if len(class_names) > MAX_CLASSES:
+        raise ValueError(
+            f"{config.train_classes}: expected at most {MAX_CLASSES:,} class names; "
+            f"received {len(class_names):,}"
+        )
     if resume_from and resume_from.class_names != class_names:
         raise ValueError(
             f"{config.train_classes}: expected the class names of {resume_from.path}, "
             f"{resume_from.class_names}; received {class_names}"
         )
+    check_disk(config, len(class_names), resume_from and resume_from.path.parent)
+    if not tf.config.list_physical_devices("GPU"):
+        check_memory(config, len(class_names), choose_precision(config.precision))
+    records = load_records(config.train_annot_path, config, len(class_names))
+    test_records = []
+    if config.test_annot_path:
+        test_records = load_records(config.test_annot_path, config, len(class_names))
     keras.utils.set_random_seed(config.seed)
     training = Training(config, records, test_records, class_names)
     if resume_from:
-        training.resume(resume_from)
-        print(f"resuming {resume_from.path} at step {training.step} of {training.total_steps}")
+        _resume(training, resume_from)
     elif config.weights:
         training.start_from(config.weights, config.transfer)
-    run = resumed_run(config, resume_from.path) if resume_from else new_run(config)
-    print_plan(config, run, len(records), len(test_records), len(class_names))
-    outcome = training.fit(run)
+    return training
+
+
+def _resume(training, checkpoint):
+    try:
+        training.resume(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path}: {error}") from None
+    print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+
+
+def _train(training, run) -> int:
+    records, validate = training.records, training.validate
+    num_test = len(validate.records) if validate else 0
+    print_plan(training.config, run, len(records), num_test, len(training.class_names))
+    try:
+        outcome = training.fit(run)
+    except BrokenPipeError:  # nobody reads the output any more
+        raise
+    except OSError as error:
+        raise OSError(f"{error}; {_how_to_go_on(run)}") from None
     print_outcome(outcome, training)
     return outcome.value
+
+
+def _how_to_go_on(run) -> str:
+    if checkpoint_folders(run.checkpoints, "last"):
+        command = f"python train.py --resume {run.checkpoints}"
+        return f"the checkpoints before are whole; when that is mended, go on with: {command}"
+    return "the run had no checkpoint to go on from yet"
 
 
 def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: int) -> None:
@@ -71,11 +121,11 @@ def print_outcome(outcome: Outcome, training: Training) -> None:
     """Say how the run ended and what to do next."""
     if outcome is Outcome.INTERRUPTED:
         print(
-            f"\nstopped at step {training.step} of {training.total_steps}, saved; go on with: "
+            f"\nstopped at step {training.step} of {training.plan.total_steps}, saved; go on with: "
             f"python train.py --resume {training.run.checkpoints}"
         )
     elif outcome is Outcome.FINISHED:
         print(f"finished in {format_seconds(training.seconds)}", end="")
         if training.validate:
-            print(f"; best validation mAP {training.best:.4f}", end="")
+            print(f"; best validation mAP {training.keeper.best:.4f}", end="")
         print(f"\nevaluate it: python evaluate_mAP.py --weights {training.run.checkpoints}")

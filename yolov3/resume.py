@@ -3,12 +3,22 @@
 import argparse
 import dataclasses
 
-from yolov3.checkpoints import Checkpoint, find_checkpoint
+from yolov3.checkpoint_search import find_checkpoint
+from yolov3.checkpoints import RESUME, Checkpoint
 from yolov3.configs import Config
 from yolov3.flags import config_from_flags
 
 # Settings that may change without making the run another one. All others change what is learned.
-HARMLESS = {"train_logdir", "train_checkpoints_folder", "test_annot_path", "test_score_threshold"}
+HARMLESS = {
+    "train_classes",  # whose names must be the same
+    "test_annot_path",
+    "train_logdir",
+    "train_checkpoints_folder",
+    "weights",  # it goes on from the checkpoint's
+    "transfer",
+    "test_score_threshold",
+    "test_iou_threshold",
+}
 
 
 def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
@@ -19,6 +29,11 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
     """
     folder = path or getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
     checkpoint = find_checkpoint(folder, kind="last")
+    if not (checkpoint.path / RESUME).is_file():
+        raise ValueError(
+            f"{checkpoint.path}: expected a checkpoint last-*; received one to detect with, "
+            f"without {RESUME}"
+        )
     config = config_from_flags(args, base=checkpoint.config)
     for field in dataclasses.fields(Config):
         before, now = getattr(checkpoint.config, field.name), getattr(config, field.name)

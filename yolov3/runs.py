@@ -20,16 +20,28 @@ def new_run(config: Config) -> Run:
 
     Raises OSError if they cannot be made.
     """
-    name = f"{config.network}_{time.strftime('%Y%m%d-%H%M%S')}"
+    return _with_log(config, fresh_folder(config.train_checkpoints_folder, f"{config.network}_"))
+
+
+def fresh_folder(parent, prefix: str = "") -> Path:
+    """Make a new folder in `parent`, named after the time; OSError if it cannot be made."""
+    name = prefix + time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1, 1000):
-        unique = name if attempt == 1 else f"{name}-{attempt}"
-        folder = Path(config.train_checkpoints_folder) / unique
+        folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
         try:
             folder.mkdir(parents=True)
-        except FileExistsError:  # another run began in the same second
+        except FileExistsError:  # another one was made in the same second
             continue
-        return _with_log(config, folder)
-    raise OSError(f"{config.train_checkpoints_folder}/{name}: too many runs of one second")
+        return folder
+    raise OSError(f"{parent}/{name}: too many folders of one second")
+
+
+def require_empty(folder) -> None:
+    """Raise ValueError unless a folder is empty or does not exist yet."""
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise ValueError(f"{folder}: expected a new or empty folder; received a file")
+    if Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise ValueError(f"{folder}: expected a new or empty folder; it has files in it")
 
 
 def resumed_run(config: Config, checkpoint_folder: Path) -> Run:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import keras
 
-from yolov3.checkpoints import find_checkpoint
+from yolov3.checkpoint_search import find_checkpoint
 from yolov3.configs import TRANSFER_SCOPES as SCOPES
 from yolov3.darknet import read_darknet_weights
 from yolov3.darknet_file import measure, recognise
@@ -73,7 +73,7 @@ def transfer_weights(model: keras.Model, source, scope: str) -> TransferReport:
     )
     report = TransferReport(str(source), scope, rows)
     variables = _variables(model, report.copied)
-    assign_by_name(variables, {name: weights[name] for name in variables})
+    assign_by_name(variables, {name: weights[name] for name in variables if name in weights})
     return report
 
 

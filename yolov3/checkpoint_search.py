@@ -1,0 +1,67 @@
+"""Find the best or the last checkpoint among those of a run, or of many runs."""
+
+from pathlib import Path
+
+from yolov3.checkpoints import (
+    CHECKSUMS,
+    FOLDER_NAME,
+    Checkpoint,
+    checkpoint_folders,
+    open_checkpoint,
+    read_state,
+)
+
+
+def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
+    """Open a checkpoint, or the best (or the last) one in a folder of checkpoints or of runs.
+
+    The best of a run has the highest validation AP at the largest input size that was validated;
+    the best of several runs is that with the highest AP. The last of a run has the most steps; the
+    last of several runs is that written last. A damaged one is named through `warn` and passed
+    over. Raises ValueError if there is none.
+    """
+    path = Path(path)
+    if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
+        return open_checkpoint(path)
+    pattern = "last" if kind == "last" else "*"
+    folders = checkpoint_folders(path, pattern) + checkpoint_folders(path, pattern, runs="*/")
+    for folder in _newest_first(folders) if kind == "last" else _best_first(folders, warn):
+        try:
+            return open_checkpoint(folder)
+        except ValueError as error:
+            warn(f"passed over: {error}")
+    raise ValueError(f"{path}: expected a checkpoint or a folder of them; found none (train first)")
+
+
+def _newest_first(folders):
+    """Order runs by when they were last written to; leave the folders of a run as they are."""
+    runs = {folder.parent for folder in folders}
+    order = sorted(runs, key=lambda run: (run.stat().st_mtime_ns, run.name), reverse=True)
+    return sorted(folders, key=lambda folder: order.index(folder.parent))
+
+
+def _best_first(folders, warn):
+    """Yield folders by what their small state files say, each run's best before its others."""
+    left = {}
+    for folder in folders:
+        try:
+            left[folder] = read_state(folder)
+        except (OSError, ValueError) as error:
+            warn(f"passed over: {folder}: expected a whole checkpoint; received {error}")
+    while left:
+        winners = {}  # of each run
+        for folder in sorted(left, key=lambda folder: _rank_in_run(folder, left[folder])):
+            winners[folder.parent] = folder
+        best = max(winners.values(), key=lambda folder: (_ap(left[folder]), left[folder]["step"]))
+        del left[best]
+        yield best
+
+
+def _rank_in_run(folder, state):
+    # Of equals best-* goes first: last-* may be some steps past the validation that it names.
+    return state["best_size"], _ap(state), folder.name.startswith("best"), state["step"]
+
+
+def _ap(state):
+    value = state["metrics"].get("AP", -1.0)
+    return value if value == value else -1.0  # NaN: validated on pictures without boxes
