@@ -1,5 +1,9 @@
 """Tests of the tf.data pipeline: which pictures, in which order, with which boxes."""
 
+import dataclasses
+import os
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +11,7 @@ import tensorflow as tf
 
 from yolov3.annotations import Record
 from yolov3.augment import Augmentation, augment
-from yolov3.dataset import evaluation_batches, shuffled_index, training_batches
+from yolov3.dataset import NONE, evaluation_batches, shuffled_index, training_batches
 from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_image
 
 COUNT, BATCH, SIZE, SEED = 7, 2, 64, 5
@@ -74,12 +78,13 @@ def test_same_pictures_and_boxes_as_without_tf_data(records):
         image, boxes_xyxy = augment(read_image(record.image_path), record.boxes_xyxy, CHANGED, rng)
         fit = letterbox_of(image.shape[:2], (SIZE, SIZE))
         boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
-        expected.append((letterbox(image, (SIZE, SIZE)), boxes_xyxy, record.classes))
+        expected.append((letterbox(image, (SIZE, SIZE)), boxes_xyxy, record.classes, record.line))
     batches = batches_of(records, (0, 4), augmentation=CHANGED)
     received = [parts for batch in batches for parts in zip(*batch, strict=True)]
-    for (image, boxes, classes), (their_image, their_boxes, their_classes) in zip(
+    for (image, boxes, classes, indices), (their_image, their_boxes, their_classes, line) in zip(
         received, expected, strict=True
     ):
+        assert indices.tolist() == [line - 1, line - 1]
         np.testing.assert_array_equal(image, their_image)
         np.testing.assert_array_equal(boxes[: len(their_boxes)], their_boxes)
         np.testing.assert_array_equal(classes[: len(their_classes)], their_classes)
@@ -92,7 +97,59 @@ def test_batches_have_the_shapes_and_types_of_the_step(records):
         tf.TensorSpec((BATCH, SIZE, SIZE, 3), tf.uint8),
         tf.TensorSpec((BATCH, COUNT - 1, 4), tf.float32),
         tf.TensorSpec((BATCH, COUNT - 1), tf.int32),
+        tf.TensorSpec((BATCH, 2), tf.int32),
     )
+
+
+@pytest.fixture
+def spoiled(records, tmp_path):
+    """Copy the records; 2, 3 and the last are no pictures any more."""
+    copies = []
+    for index, record in enumerate(records):
+        path = shutil.copy(record.image_path, tmp_path)
+        copies.append(dataclasses.replace(record, image_path=path))
+        if index in (2, COUNT - 1):
+            os.remove(path)
+        elif index == 3:
+            with open(path, "r+b") as file:
+                file.truncate(20)
+    return copies
+
+
+def test_the_next_picture_takes_the_place_of_one_that_cannot_be_read(records, spoiled):
+    stand_ins = {2: 4, 3: 4, COUNT - 1: 0}
+    steps = (0, 2 * COUNT // BATCH)
+    before, after = batches_of(records, steps), batches_of(spoiled, steps)
+    wanted = [wanted for *_, indices in before for wanted, _ in indices]
+    assert [pair.tolist() for *_, indices in after for pair in indices] == [
+        [index, stand_ins.get(index, index)] for index in wanted
+    ]
+    found = [stand_ins.get(index, index) for index in wanted]
+    assert order_of(after) == found
+    labels = [classes for _, _, classes, _ in after for classes in classes]
+    for index, classes in zip(found, labels, strict=True):  # picture i has i boxes of class i
+        assert classes.tolist() == [index] * index + [0] * (COUNT - 1 - index)
+
+
+def test_what_takes_its_place_depends_on_the_files_alone(spoiled):
+    whole = batches_of(spoiled, (0, 7), augmentation=CHANGED)
+    assert_equal(batches_of(spoiled, (3, 7), augmentation=CHANGED), whole[3:])
+
+
+def test_without_any_readable_picture_all_are_grey_and_say_so(spoiled):
+    lost = [spoiled[2], spoiled[3]]
+    for images, boxes_xyxy, _, indices in batches_of(lost, (0, 2)):
+        assert (images == 128).all() and not boxes_xyxy.any()
+        assert (indices[:, 1] == NONE).all()
+
+
+def test_evaluation_marks_those_that_cannot_be_read(spoiled):
+    batches = evaluation_batches(spoiled, 3, SIZE)
+    images, boxes, _, sizes = (np.concatenate(part) for part in zip(*batches, strict=True))
+    is_lost = np.isin(np.arange(COUNT), [2, 3, COUNT - 1])
+    assert sizes.tolist() == [[0, 0] if lost else [32, 48] for lost in is_lost]
+    assert (images[is_lost] == 128).all() and not boxes[is_lost].any()
+    assert (images[~is_lost] != 128).any(axis=(1, 2, 3)).all()
 
 
 def test_evaluation_takes_all_in_order_and_a_smaller_last_batch(records):

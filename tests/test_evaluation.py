@@ -14,6 +14,7 @@ RESULT = {
         "nine": {"AP50": math.nan, "AP75": math.nan, "AP": math.nan, "boxes": 0},
     },
     "images": 200,
+    "unreadable": 0,
     "images_per_second": 12.34,
 }
 

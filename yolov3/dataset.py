@@ -1,7 +1,8 @@
 """The tf.data pipeline: records -> batches of pictures and boxes.
 
 Order and augmentation are functions of (seed, position), so a resumed run sees what it would have
-seen.
+seen. A picture that was read when the annotations were checked, and cannot be read any more, is
+tried again whenever it is its turn: what takes its place depends on the files alone.
 """
 
 import cv2
@@ -9,46 +10,56 @@ import numpy as np
 import tensorflow as tf
 
 from yolov3.augment import Augmentation, augment
-from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_image
+from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_of, read_image
+
+NONE = -1  # in place of a record's index
+BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of a picture
 
 
 def training_batches(records, augmentation: Augmentation, seed, batch_size, input_size, steps):
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
-    input, classes int32 (B, N)), N the largest count of any record, the rest empty boxes. The
-    batches are cut from an endless stream of passes over the data, each in its own order, so all
-    are full and no picture is repeated or left out.
+    input, classes int32 (B, N), records int32 (B, 2)), N the largest count of any record, the rest
+    empty boxes. The batches are cut from an endless stream of passes over the data, each in its own
+    order, so all are full and no picture is repeated or left out.
+
+    `records` holds the index of the record whose turn it was and that of the one which is there:
+    another one, the next in the order of the file, if the first could not be read; -1, and a grey
+    picture without boxes, if none could.
     """
     capacity = _box_capacity(records)
 
     def load(index, position):
-        image, record = _read_or_next(records, index)
+        image, found = _read_or_next(records, index)
+        boxes_xyxy, classes = _boxes_of(records, found)
         rng = np.random.default_rng([seed, position])
-        image, boxes_xyxy = augment(image, record.boxes_xyxy, augmentation, rng)
-        return _to_input(image, boxes_xyxy, record.classes, input_size, capacity)
+        image, boxes_xyxy = augment(image, boxes_xyxy, augmentation, rng)
+        image, boxes_xyxy, classes = _to_input(image, boxes_xyxy, classes, input_size, capacity)
+        return image, boxes_xyxy, classes, np.array([index, found], np.int32)
 
     first, stop = steps
     positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
     positions = positions.map(
         lambda position: (shuffled_index(position, len(records), seed), position)
     )
-    batches = _batches(positions, load, batch_size, input_size, capacity, drop_remainder=True)
-    return batches.map(lambda images, boxes_xyxy, classes, _: (images, boxes_xyxy, classes))
+    return _batches(positions, load, batch_size, input_size, capacity, drop_remainder=True)
 
 
 def evaluation_batches(records, batch_size, input_size):
     """Return a dataset of all records in order, as `training_batches`.
 
-    The last batch may be smaller. Each batch has a fourth part, the height and width of the
-    pictures as they were: int32 (B, 2).
+    The last batch may be smaller. The fourth part is the height and width of the pictures as they
+    were, int32 (B, 2): 0 and 0 for one that can no longer be read, which is grey and has no boxes.
     """
     capacity = _box_capacity(records)
 
     def load(index):
-        record = records[index]
-        image = read_image(record.image_path)
-        return _to_input(image, record.boxes_xyxy, record.classes, input_size, capacity)
+        image = _read(records, index)
+        boxes_xyxy, classes = _boxes_of(records, NONE if image is None else index)
+        image_hw = np.array((0, 0) if image is None else image.shape[:2], np.int32)
+        image = BLANK if image is None else image
+        return *_to_input(image, boxes_xyxy, classes, input_size, capacity), image_hw
 
     positions = tf.data.Dataset.range(len(records))
     return _batches(positions, load, batch_size, input_size, capacity, drop_remainder=False)
@@ -64,14 +75,14 @@ def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
     cv2.setNumThreads(0)  # tf.data already runs a picture per core
 
     def load_in_graph(*position):
-        image, boxes_xyxy, classes, image_hw = tf.numpy_function(
+        image, boxes_xyxy, classes, about = tf.numpy_function(
             load, position, [tf.uint8, tf.float32, tf.int32, tf.int32], stateful=False
         )
         return (
             tf.ensure_shape(image, [input_size, input_size, 3]),
             tf.ensure_shape(boxes_xyxy, [capacity, 4]),
             tf.ensure_shape(classes, [capacity]),
-            tf.ensure_shape(image_hw, [2]),
+            tf.ensure_shape(about, [2]),
         )
 
     dataset = positions.map(load_in_graph, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -86,12 +97,29 @@ def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
     padded_classes = np.zeros(capacity, np.int32)
     padded_boxes[: len(boxes_xyxy)] = boxes_to_letterbox(boxes_xyxy, fit)
     padded_classes[: len(classes)] = classes
-    image_hw = np.array(image_rgb.shape[:2], np.int32)
-    return letterbox(image_rgb, canvas_hw), padded_boxes, padded_classes, image_hw
+    return letterbox(image_rgb, canvas_hw), padded_boxes, padded_classes
 
 
 def _read_or_next(records, index):
-    return read_image(records[index].image_path), records[index]
+    """Return the picture of the first record from `index` on that can be read, and its index."""
+    for candidate in (*range(index, len(records)), *range(index)):
+        image = _read(records, candidate)
+        if image is not None:
+            return image, candidate
+    return BLANK, NONE
+
+
+def _read(records, index):
+    try:
+        return read_image(records[index].image_path)
+    except ValueError:
+        return None
+
+
+def _boxes_of(records, index):
+    if index == NONE:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    return records[index].boxes_xyxy, records[index].classes
 
 
 def _box_capacity(records):

@@ -5,6 +5,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from yolov3.dataset import evaluation_batches
@@ -15,20 +16,24 @@ from yolov3.metrics import average_precision
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     """Return AP50, AP75, AP, per_class, images, images_per_second and how they were measured.
 
+    A picture that cannot be read any more counts in `unreadable`, and as one without detections.
+
     The time is that of reading, network and suppression for all pictures, after a warm-up which
     builds the graph.
     """
     size = detector.input_size
     detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
-    detections = []
+    detections, unreadable = [], 0
     started = time.perf_counter()
     for images, _, _, sizes_hw in evaluation_batches(records, batch_size, size):
         found = detector.detect_canvases(images)
         detections += unletterbox(*found, sizes_hw.numpy(), (size, size))
+        unreadable += int(np.sum(sizes_hw.numpy()[:, 0] == 0))
     seconds = time.perf_counter() - started
     return {
         **average_precision(records, detections, detector.class_names),
         "images": len(records),
+        "unreadable": unreadable,
         "images_per_second": len(records) / seconds,
         "weights": detector.origin,
         "input_size": size,
@@ -51,6 +56,8 @@ def format_table(result: dict) -> str:
         figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))
         lines.append(f"{name:{width}}  {row['boxes']:6,}  {figures}")
     lines.append(f"{result['images']:,} pictures, {result['images_per_second']:.1f} per second")
+    if result["unreadable"]:
+        lines.append(f"{result['unreadable']:,} can no longer be read: nothing was found in them")
     return "\n".join(lines)
 
 

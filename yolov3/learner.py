@@ -3,7 +3,9 @@
 import keras
 import tensorflow as tf
 
+from yolov3.averaging import copy_weights, update_average
 from yolov3.configs import Config
+from yolov3.graph_optimizer import as_traced
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
 from yolov3.optimizer import FusedAdamW
@@ -13,7 +15,6 @@ from yolov3.schedule import learning_rate_schedule
 from yolov3.yolov3 import build_yolov3
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
-AVERAGE_EVERY = 4  # steps: a pass over all weights, which costs a tenth of a step on a CPU
 BATCH_SIGNATURE = [
     tf.TensorSpec([None, None, None, 3], tf.uint8),
     tf.TensorSpec([None, None, 4], tf.float32),
@@ -35,9 +36,13 @@ class Learner:
         self.strategy = tf.distribute.get_strategy()
         policy = POLICIES[precision]
         self.model = build_yolov3(num_classes, config.tiny, policy)
-        self.average = build_yolov3(num_classes, config.tiny)
+        self.average = build_yolov3(num_classes, config.tiny, blank=True)
         self.start_average()
-        self.step_count = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.step_count = _counter("step")
+        self.skipped_steps = _counter("skipped_steps")
+        self.skipped_in_a_row = _counter("skipped_in_a_row")
+        # What a step changes besides the weights: the moving statistics of batch normalisation.
+        self._statistics = [w for w in self.model.weights if w.name.startswith("moving_")]
         self.schedule = learning_rate_schedule(
             peak=config.train_lr_init,
             end=config.train_lr_end,
@@ -55,12 +60,13 @@ class Learner:
         freeze_backbone(self.model) if frozen else unfreeze(self.model)
         is_distributed = self.strategy.num_replicas_in_sync > 1
         signature = None if is_distributed else BATCH_SIGNATURE  # shares of a batch fit none
-        self.step = tf.function(self._step, input_signature=signature)
+        # No Python control flow on tensors in there; without autograph it builds a third faster.
+        step = tf.function(self._step, input_signature=signature, autograph=False)
+        self.step = as_traced(step)
 
     def start_average(self) -> None:
         """Let the average begin at the network's weights."""
-        for average, weight in zip(self.average.variables, self.model.variables, strict=True):
-            average.assign(weight)
+        copy_weights(self.average, self.model)
 
     def _build_optimizer(self, precision):
         optimizer = FusedAdamW(  # the name, which Keras would count up, stands in checkpoints
@@ -77,7 +83,11 @@ class Learner:
     def variables(self) -> dict[str, tf.Variable]:
         """Return all variables that a resumed run needs, each under a name of its own."""
         parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
-        named = {"step": self.step_count}
+        named = {
+            "step": self.step_count,
+            "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
         for part, owner in parts.items():
             named.update(
                 {f"{part}/{variable.path}": variable.value for variable in owner.variables}
@@ -87,22 +97,27 @@ class Learner:
     def _step(self, images, boxes_xyxy, classes):
         """Learn from a batch: uint8 (B, H, W, 3) RGB, boxes (B, N, 4) in pixels, classes (B, N).
 
-        Returns the scalars giou, conf, prob, total, lr, gradient_norm and finite. A step whose loss
-        or gradient is not finite counts as a step and changes no weight.
+        Returns the scalars giou, conf, prob, total, lr, gradient_norm, finite, skipped_steps and
+        skipped_in_a_row. A step that is not finite is skipped: it counts as a step, for the
+        learning rate too, and leaves no trace in weights, statistics, moments or average.
         """
         learning_rate = tf.cast(self.schedule(self.step_count), tf.float32)
-        statistics = [tf.identity(weight) for weight in self.model.non_trainable_variables]
+        statistics = [tf.identity(weight) for weight in self._statistics]
         metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
         metrics = {
             name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
             for name, value in metrics.items()
         }
-        # Scaled gradients may overflow; the optimizer then lowers its scale, and skips the step.
-        checked = metrics["total"] + (0.0 if self.scales_loss else metrics["gradient_norm"])
-        finite = tf.math.is_finite(checked)
+        finite = self._is_finite(metrics)
         tf.cond(finite, lambda: self._apply(gradients), lambda: self._put_back(statistics))
-        self.step_count.assign_add(1)
-        return {**metrics, "lr": learning_rate, "finite": finite}
+        self._count(finite)
+        return {
+            **metrics,
+            "lr": learning_rate,
+            "finite": finite,
+            "skipped_steps": self.skipped_steps.read_value(),
+            "skipped_in_a_row": self.skipped_in_a_row.read_value(),
+        }
 
     def _gradients(self, images, boxes_xyxy, classes):
         """Return the losses and gradients of one device's share of the batch."""
@@ -116,27 +131,44 @@ class Learner:
             raw_maps = self.model(to_float(images), training=True)
             losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
             total = tf.add_n(list(losses.values()))
-            scaled = self.optimizer.scale_loss(total / self.strategy.num_replicas_in_sync)
+            scale = self.optimizer.scale_loss(1.0) / self.strategy.num_replicas_in_sync
+            scaled = total * scale
         gradients = tape.gradient(scaled, self.model.trainable_variables)
-        norm = tf.linalg.global_norm(gradients) * total / scaled
+        norm = tf.linalg.global_norm(gradients) / scale
         return {**losses, "total": total, "gradient_norm": norm}, gradients
+
+    def _is_finite(self, metrics):
+        """Tell whether loss, gradient and moving statistics are finite: a scalar bool.
+
+        An activation can be so large that its variance overflows, while its normalised value, 0, is
+        finite; so the statistics are looked at as well.
+        """
+        gradient_is_finite = tf.math.is_finite(metrics["gradient_norm"])
+        if self.scales_loss:  # a scaled gradient may overflow: the optimizer skips it, scales less
+            gradient_is_finite |= self.optimizer.dynamic_scale > 1.0
+        statistics = tf.concat(self._statistics, axis=0)  # (channels of all layers,)
+        statistics_are_finite = tf.reduce_all(tf.math.is_finite(statistics))
+        return tf.math.is_finite(metrics["total"]) & gradient_is_finite & statistics_are_finite
 
     def _put_back(self, statistics):
         """Undo what a bad batch did to the moving statistics of batch normalisation."""
-        for weight, value in zip(self.model.non_trainable_variables, statistics, strict=True):
+        for weight, value in zip(self._statistics, statistics, strict=True):
             weight.assign(value)
+
+    def _count(self, finite):
+        """Count the step; a skipped one too in the optimizer, whose learning rate depends on it."""
+        skipped = tf.cast(~finite, tf.int64)
+        self.step_count.assign_add(1)
+        self.skipped_steps.assign_add(skipped)
+        self.skipped_in_a_row.assign((self.skipped_in_a_row + 1) * skipped)
+        iterations = self.optimizer.iterations
+        iterations.assign(tf.cast(self.step_count, iterations.dtype))
 
     def _apply(self, gradients):
         self.strategy.run(self.optimizer.apply, (gradients, self.model.trainable_variables))
-        tf.cond(self.step_count % AVERAGE_EVERY == 0, self._update_average, lambda: None)
-
-    def _update_average(self):
-        step = tf.cast(self.step_count, tf.float32)
-        decay = tf.minimum(self.config.train_average_decay, (1 + step) / (10 + step))
-        share = 1 - decay**AVERAGE_EVERY
-        for average, weight in zip(self.average.variables, self.model.variables, strict=True):
-            self.strategy.extended.update(
-                average.value, _move_towards, args=(weight.value, share), group=False
+        with self.strategy.scope():
+            update_average(
+                self.average, self.model, self.step_count, self.config.train_average_decay
             )
 
 
@@ -145,5 +177,5 @@ def to_float(images):
     return tf.cast(images, tf.float32) / 255.0
 
 
-def _move_towards(average, weight, share):
-    average.assign_sub((average - weight) * share)
+def _counter(name):
+    return tf.Variable(0, dtype=tf.int64, trainable=False, name=name)

@@ -20,9 +20,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return self._fused(inputs, self.moving_mean, self.moving_variance, is_training=False)[0]
         outputs, mean, variance = self._fused(inputs, [], [], is_training=True)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            updated = moving * self.momentum + batch * (1.0 - self.momentum)
-            # One bad batch does not stay.
-            moving.assign(tf.where(tf.math.is_finite(updated), updated, moving))
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs
 
     def _fused(self, inputs, mean, variance, is_training):

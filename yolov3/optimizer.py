@@ -26,6 +26,10 @@ class FusedAdamW(keras.optimizers.AdamW):
         for variable in variables:
             self._late_starts[self._get_variable_index(variable)] = first_step
 
+    def _apply_weight_decay(self, variables):
+        if self.weight_decay:  # a decay of 0 would be three passes over all weights for nothing
+            super()._apply_weight_decay(variables)
+
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         steps = self.iterations + 1 - self._late_starts.get(index, 0)

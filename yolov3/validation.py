@@ -24,30 +24,41 @@ BATCH_SIZE = 8
 class Validator:
     """Measure a network again and again.
 
-    One forward pass gives the losses and the mAP of the same raw maps.
+    One forward pass gives the losses and the mAP of the same raw maps. `unreadable` holds the paths
+    of the pictures that could not be read at the last measurement.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names
+        self.unreadable: list[str] = []
         self.network = build_yolov3(
             len(class_names), config.tiny, INFERENCE_POLICIES[precision], folded=True
         )
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
-        """Return giou, conf, prob, total (means per picture), AP50, AP75 and AP."""
+        """Return giou, conf, prob, total (means per picture), AP50, AP75 and AP.
+
+        A picture that can no longer be read counts as a grey one in which nothing was found.
+        """
         fold_into(self.network, model)
-        losses, detections = [], []
+        losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
             batch_losses, found = self._run(*batch)
             losses += [[float(loss) for loss in batch_losses.values()]] * len(sizes_hw)
             detections += unletterbox(*found, sizes_hw.numpy(), (input_size, input_size))
+            sizes += sizes_hw.numpy().tolist()
+        self.unreadable = [
+            record.image_path
+            for record, (height, _) in zip(self.records, sizes, strict=True)
+            if not height
+        ]
         names = [*batch_losses, "total"]
         means = np.mean(losses, axis=0)
         precision = average_precision(self.records, detections, self.class_names)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
         return {**metrics, **{name: precision[name] for name in ("AP50", "AP75", "AP")}}
 
-    @tf.function(input_signature=BATCH_SIGNATURE)
+    @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(tf.cast(images, tf.float32) / 255.0, training=False)
