@@ -4,8 +4,8 @@ With `train` and `test` folders inside, these are the split. A flat set is split
 sixth digit goes to the test.
 """
 
+import io
 import re
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,11 +14,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mnist.archives import MAX_MEMBERS, check_archive, read_member
+from mnist.archives import MAX_MEMBERS, open_archive, read_member
 from mnist.digit_set import MIN_INK, SIDE
+from yolov3.picture_file import PictureFault, inspect_picture
+from yolov3.regular_file import read_bounded
 
 TEST_EVERY = 6
 MAX_IMAGE_BYTES = 2**20  # 1 MiB as a file; a digit has less than 1 kB
+MAX_IMAGE_PIXELS = 2**24  # 16 MB once decoded; a digit has 784
 PARTS = ("train", "test")
 NAME = re.compile(r"([0-9])_([0-9]+)\.(?:png|jpg|jpeg|bmp|tif|tiff|webp|pgm)", re.IGNORECASE)
 
@@ -48,8 +51,7 @@ def read_image_folder(folder: Path) -> tuple[np.ndarray, ...]:
 
 def read_image_zip(path: Path) -> tuple[np.ndarray, ...]:
     """Read the same from a zip, whose pictures may lie in any folder."""
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive)
+    with open_archive(path) as archive:
         entries = []
         for member in archive.infolist():
             inner = PurePosixPath(member.filename)
@@ -63,14 +65,18 @@ def decode_digit(content: bytes) -> np.ndarray:
     """Decode a picture file to (28, 28) uint8, white on black whatever its ink and paper were.
 
     The paper is the median of the border; ink is what differs from it. Raises ValueError for
-    bytes that are no picture, and for a picture without ink.
+    bytes that are no picture, a picture of absurd size, and one without ink.
     """
     try:
+        inspect_picture(io.BytesIO(content), MAX_IMAGE_PIXELS)
+    except PictureFault as fault:
+        raise ValueError(f"not a picture of a digit: {fault}") from None
+    try:
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # no bytes, or an absurd size in the header
+    except cv2.error:
         grey = None
     if grey is None:
-        raise ValueError("not a picture")
+        raise ValueError("not a picture: it cannot be decoded")
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = cv2.absdiff(grey, float(np.median(border)))
     ink = ink if ink.shape == (SIDE, SIDE) else _fit(ink)
@@ -121,8 +127,7 @@ def _read_entries(entries: list[_Entry]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_file(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        content = stream.read(MAX_IMAGE_BYTES + 1)
-    if len(content) > MAX_IMAGE_BYTES:
-        raise ValueError(f"more than {MAX_IMAGE_BYTES} bytes")
-    return content
+    try:
+        return read_bounded(path, MAX_IMAGE_BYTES)
+    except OSError as error:
+        raise ValueError(error.strerror) from None

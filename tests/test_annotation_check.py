@@ -68,8 +68,8 @@ a b.png 1,2,30,42,0
         ("not UTF-8", 12),
     ]
     assert report.counts["unreadable picture"] == 4
-    assert "(empty file)" in report.problems[2].message
-    assert "(not a regular file)" in report.problems[5].message
+    assert "(an empty file)" in report.problems[2].message
+    assert "(a folder)" in report.problems[5].message
     assert "inside the 60x40 picture; received 1,2,30,42" in report.problems[9].message
 
 

@@ -1,11 +1,10 @@
-import subprocess
-import sys
-from pathlib import Path
+"""tools/check_annotations.py as a command: its report, exit codes, and bad input."""
 
 import pytest
 from PIL import Image
+from script_runs import run
 
-ROOT = Path(__file__).resolve().parents[1]
+TOOL = "tools/check_annotations.py"
 
 
 @pytest.fixture
@@ -14,19 +13,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run_tool(folder, *arguments):
-    command = [sys.executable, str(ROOT / "tools" / "check_annotations.py"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
-
-
 def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
     (folder / "names").write_text("a\nb\n")
     (folder / "good.txt").write_text("a b.png 1,2,3,4,1\n")
     (folder / "bad.txt").write_text("a b.png 1,2,3,4,2\n")
-    good = run_tool(folder, "good.txt", "--classes", "names", "--tiny", "--input-size", "320")
+    good = run(folder, TOOL, "good.txt", "--classes", "names", "--tiny", "--input-size", "320")
     assert (good.returncode, good.stderr) == (0, "")
     assert good.stdout == "good.txt: 1 good line, 1 box, 0 bad lines, 0 warnings\n"
-    bad = run_tool(folder, "bad.txt", "--classes", "names")
+    bad = run(folder, TOOL, "bad.txt", "--classes", "names")
     assert (bad.returncode, bad.stderr) == (2, "")
     assert "line 1: expected a label in [0, 1]; received '1,2,3,4,2'" in bad.stdout
 
@@ -41,6 +35,6 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
 )
 def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
     (folder / "names").write_text("a\n")
-    result = run_tool(folder, *arguments)
+    result = run(folder, TOOL, *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr

@@ -1,8 +1,9 @@
 """Reading and writing pictures, and the letterbox there and back."""
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from yolov3.images import (
     GREY,
@@ -137,6 +138,72 @@ def test_sixteen_bits_become_eight(tmp_path):
     assert abs(image[0, :, 0].astype(int) - [0, 1, 1, 255, 128]).max() <= 1
 
 
+def smooth(height, width):
+    """Return a picture that compression changes little."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.dstack([rows * 255 // height, columns * 255 // width, (rows + columns) // 2 % 256])
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "tolerance"),
+    [
+        ("CMYK", "a.jpg", 6),
+        ("CMYK", "a.tif", 1),
+        ("YCbCr", "a.jpg", 6),
+        ("LA", "a.png", 0),
+        ("1", "a.png", 0),
+        ("1", "a.tif", 0),
+        ("P", "a.png", 0),
+        ("P", "a.gif", 0),
+        ("RGBA", "a.tif", 0),
+        ("RGBA", "a.webp", 6),
+        ("RGB", "a.jp2", 1),
+        ("RGB", "a.bmp", 0),
+    ],
+)
+def test_kinds_of_pictures_look_as_they_do_in_pillow(tmp_path, mode, name, tolerance):
+    picture = Image.fromarray(smooth(40, 60).astype(np.uint8)).convert(mode)
+    picture.save(tmp_path / name)
+    expected = np.asarray(Image.open(tmp_path / name).convert("RGB"))
+    image = read_image(tmp_path / name)
+    assert image.dtype == np.uint8 and image.shape == (40, 60, 3)
+    assert abs(image.astype(int) - expected).max() <= tolerance
+    assert expected.std() > 20
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_of_colour_become_eight(tmp_path, suffix):
+    rgb = smooth(40, 60).astype(np.uint8)
+    for name, extra in (("rgb", []), ("rgba", [np.full((40, 60), 9999, np.uint16)])):
+        deep_bgr = np.dstack([rgb[..., ::-1].astype(np.uint16) * 257, *extra])
+        cv2.imwrite(str(tmp_path / f"{name}{suffix}"), deep_bgr)
+        image = read_image(tmp_path / f"{name}{suffix}")
+        assert abs(image.astype(int) - rgb).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_all_orientations_of_exif_are_those_of_pillow(tmp_path, suffix, orientation):
+    path = tmp_path / f"a{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {".jpg": {"quality": 95}, ".webp": {"lossless": True}}.get(suffix, {})
+    Image.fromarray(smooth(40, 60).astype(np.uint8)).save(path, exif=exif, **options)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    image = read_image(path)
+    assert image.shape == expected.shape
+    assert abs(image.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (20_000, 2), (2, 20_000)])
+def test_very_small_and_very_long_pictures(tmp_path, size_wh):
+    image = noise(*size_wh[::-1])
+    for name in ("a.png", "a.jpg"):
+        write_image(tmp_path / name, image)
+        assert read_image(tmp_path / name).shape == image.shape
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
+
+
 def test_a_picture_stands_upright_as_exif_says(tmp_path):
     upright = np.zeros((40, 80, 3), np.uint8)
     upright[:20, :40] = 200  # the top left quarter
@@ -153,7 +220,7 @@ def test_a_picture_stands_upright_as_exif_says(tmp_path):
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(ValueError, match="gone.png.*no such file"):
         read_image(tmp_path / "gone.png")
-    with pytest.raises(ValueError, match="no such file"):
+    with pytest.raises(ValueError, match="received a folder"):
         read_image(tmp_path)
 
 
@@ -161,7 +228,7 @@ def test_a_missing_picture_is_named(tmp_path):
 def test_garbage_is_refused(tmp_path, data):
     path = tmp_path / "garbage.png"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"garbage.png: expected a picture.*{len(data)} bytes"):
+    with pytest.raises(ValueError, match="garbage.png: expected a picture; received"):
         read_image(path)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from yolov3 import configs  # noqa: E402
+from yolov3.cli import BAD_INPUT, run_script  # noqa: E402
+from yolov3.flags import input_size  # noqa: E402
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -23,7 +25,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--classes", required=True, help="class names, one per line")
     parser.add_argument(
         "--input-size",
-        type=_input_size,
+        type=input_size,
         default=416,
         help="side of the network's input in pixels, for objects that share an anchor (416)",
     )
@@ -31,41 +33,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _input_size(text: str) -> int:
-    if (
-        not text.isascii()
-        or not text.isdigit()
-        or not int(text)
-        or int(text) % configs.SIZE_MULTIPLE
-    ):
-        raise argparse.ArgumentTypeError(
-            f"expected a multiple of {configs.SIZE_MULTIPLE}; received {text!r}"
-        )
-    return int(text)
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     from yolov3.annotation_check import check_annotations
     from yolov3.annotations import read_class_names
 
-    try:
-        _, report = check_annotations(
-            args.file,
-            len(read_class_names(args.classes)),
-            anchors=configs.TINY_ANCHORS if args.tiny else configs.ANCHORS,
-            strides=configs.TINY_STRIDES if args.tiny else configs.STRIDES,
-            input_size=args.input_size,
-        )
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
+    _, report = check_annotations(
+        args.file,
+        len(read_class_names(args.classes)),
+        anchors=configs.TINY_ANCHORS if args.tiny else configs.ANCHORS,
+        strides=configs.TINY_STRIDES if args.tiny else configs.STRIDES,
+        input_size=args.input_size,
+    )
     print(report)
-    return 0 if report else 2
+    return 0 if report else BAD_INPUT
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_script(main)

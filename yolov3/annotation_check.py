@@ -41,8 +41,8 @@ def check_annotations(
     boxes listed twice, line ends and a byte-order mark are `report.warnings`; so are, if `anchors`
     (S, A, 2) in pixels, `strides` (S,) and `input_size` are given, objects that share an anchor.
     `workers` is the number of processes that open pictures, None for a fitting one. Raises
-    ValueError for a file that is missing or empty. A picture cut off behind its header passes:
-    see `picture_size`.
+    ValueError for a file that is missing, empty, too large or UTF-16. Pictures are not decoded:
+    see `picture_file.inspect_picture` for what that leaves unseen.
     """
     content = read_bytes(path)
     records, problems = scan(content, path, num_classes)
@@ -71,7 +71,7 @@ def _drop_unreadable(
         size = sizes[record.image_path]
         if isinstance(size[0], str):
             kind, reason = size
-            message = f"expected a picture; received {record.image_path!r} ({reason})"
+            message = f"expected a picture; received {record.image_path!r:.300} ({reason})"
             problems.append(Problem(kind, record.line, message))
         else:
             readable.append(record)

@@ -12,11 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
+from yolov3.regular_file import read_bounded
 
 __all__ = ["Problem", "Record", "format_line", "read_annotations", "read_class_names", "scan"]
 
 ENCODING = "not UTF-8"
+TOO_LONG = "line too long"
 UTF8_BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+# More than any public data set has; they bound the memory that a file can ask for.
+MAX_BYTES = 2**30
+MAX_LINES = 10_000_000  # Open Images has 1.7 million pictures with boxes
+MAX_LINE_BYTES = 2**20  # some 30,000 boxes in one picture
+MAX_NAMES_BYTES = 2**20  # the 80 names of COCO have 625
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,11 @@ def scan(
 ) -> tuple[list[Record], list[Problem]]:
     """Read the good lines of an annotation file as records, and the bad ones as one problem each.
 
-    `content` are the bytes of the file at `path`. Raises ValueError if all lines are blank.
+    `content` are the bytes of the file at `path`. Raises ValueError if all lines are blank, and for
+    more than MAX_LINES.
     """
+    if max(content.count(b"\n"), content.count(b"\r")) > MAX_LINES:
+        raise ValueError(f"{path}: expected at most {MAX_LINES:,} lines; received more")
     folder = os.path.dirname(os.path.abspath(path))
     records, problems = [], []
     for line, raw in _numbered_lines(content):
@@ -76,14 +87,17 @@ def scan(
 def read_class_names(path: str | Path) -> list[str]:
     """Read class names, one per line; blank lines, byte-order mark and line ends do not matter.
 
-    Raises ValueError for a file that is missing, empty or not UTF-8, and for a name given twice.
+    Raises ValueError for a file that is missing, empty, too large or not UTF-8, and for a name that
+    is given twice or cannot be printed.
     """
     lines: dict[str, int] = {}
-    for line, raw in _numbered_lines(read_bytes(path)):
+    for line, raw in _numbered_lines(read_bytes(path, MAX_NAMES_BYTES)):
         try:
             name = _decode(raw)
         except LineError as error:
             raise ValueError(f"{path}:{line}: {error}") from None
+        if not name.isprintable():
+            raise ValueError(f"{path}:{line}: expected a class name; received {name!r:.80}")
         if name in lines:
             raise ValueError(
                 f"{path}:{line}: expected a new class name; received {name!r} of line {lines[name]}"
@@ -95,12 +109,15 @@ def read_class_names(path: str | Path) -> list[str]:
     return list(lines)
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Read a whole file, or raise ValueError naming it and the reason."""
+def read_bytes(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a whole text file, or raise ValueError naming it and the reason."""
     try:
-        return Path(path).read_bytes()
+        content = read_bounded(path, max_bytes)
     except OSError as error:
         raise ValueError(f"{path}: expected a text file; received {error.strerror}") from None
+    if content.startswith(UTF16_BOMS):
+        raise ValueError(f"{path}: expected UTF-8 text; received UTF-16 (save it as UTF-8)")
+    return content
 
 
 def _numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -109,6 +126,8 @@ def _numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _decode(raw: bytes) -> str:
+    if len(raw) > MAX_LINE_BYTES:
+        raise LineError(TOO_LONG, f"a line of at most {MAX_LINE_BYTES:,} bytes", len(raw))
     try:
         return raw.decode().strip()
     except UnicodeDecodeError as error:

@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from yolov3.config_rules import requirements
 from yolov3.typed_json import is_a, read_object
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
@@ -29,9 +29,11 @@ TINY_ANCHORS_DARKNET = (
     ((81, 82), (135, 169), (344, 319)),
 )
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
+INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
 TINY_ANCHOR_SETS = ("scratch", "darknet")
 EPOCHS, TINY_EPOCHS = 5, 10  # what the tutorial's 1,000 scenes need; see README, Results
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
+BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
 
@@ -55,6 +57,12 @@ class Config:
     test_annot_path: str = setting(
         "mnist/mnist_test.txt", "data", "annotations to validate on; an empty path trains without"
     )
+    bad_lines: str = setting(
+        "error",
+        "data",
+        "bad lines of annotations: end with a report of them, or go on without them",
+        choices=BAD_LINES,
+    )
     train_logdir: str = setting(
         "log", "data", "each run writes its TensorBoard log to a folder in here"
     )
@@ -71,7 +79,7 @@ class Config:
         choices=TINY_ANCHOR_SETS,
     )
     train_input_size: int = setting(
-        416, "network", "input width and height in pixels, a multiple of 32"
+        416, "network", "input width and height in pixels, a multiple of 32", sizes=INPUT_SIZES
     )
     precision: str = setting(
         "auto",
@@ -142,7 +150,7 @@ class Config:
             if not is_a(value, field.type):
                 expected = getattr(field.type, "__name__", field.type)
                 raise ValueError(f"{field.name}: expected {expected}; received {value!r:.80}")
-        for name, holds, expected in _requirements(self):
+        for name, holds, expected in requirements(self):
             if not holds:
                 raise ValueError(f"{name}: expected {expected}; received {getattr(self, name)!r}")
 
@@ -161,30 +169,6 @@ class Config:
     @property
     def network(self) -> str:
         return "yolov3-tiny" if self.tiny else "yolov3"
-
-
-def _requirements(config):
-    """List what a configuration must fulfil: (field, does it hold, what was expected)."""
-    size = config.train_input_size
-    scales = config.train_input_scales
-    yield "train_input_size", size >= 32 and size % SIZE_MULTIPLE == 0, "a positive multiple of 32"
-    yield "transfer", config.transfer in TRANSFER_SCOPES, f"one of {', '.join(TRANSFER_SCOPES)}"
-    yield "freeze_epochs", config.freeze_epochs >= 0, "at least 0"
-    yield "precision", config.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"
-    sets = TINY_ANCHOR_SETS
-    yield "tiny_anchors", config.tiny_anchors in sets, f"one of {', '.join(sets)}"
-    for name in ("train_epochs", "train_batch_size"):
-        yield name, getattr(config, name) >= 1, "at least 1"
-    yield "train_lr_init", 0 < config.train_lr_init < math.inf, "more than 0"
-    yield "train_lr_end", 0 <= config.train_lr_end <= config.train_lr_init, "0 to train_lr_init"
-    for name in ("train_warmup_epochs", "train_weight_decay", "seed", "augment_scale"):
-        yield name, 0 <= getattr(config, name) < math.inf, "at least 0"
-    yield "train_average_decay", 0 <= config.train_average_decay < 1, "0 to below 1"
-    are_shares = scales and all(0 < share <= 1 for share in scales)
-    yield "train_input_scales", are_shares, "shares above 0 up to 1"
-    shares = ("augment_flip", "augment_crop", "augment_translate", "augment_color")
-    for name in (*shares, "test_score_threshold", "test_iou_threshold"):
-        yield name, 0 <= getattr(config, name) <= 1, "0 to 1"
 
 
 def config_to_json(config: Config) -> str:

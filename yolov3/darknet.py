@@ -70,8 +70,10 @@ def read_darknet_weights(path, model: keras.Model, num_classes: int | None = Non
     ends = list(accumulate(prod(part.shape) for part in parts))
     weights = {}
     for (name, shape), values in zip(parts, np.split(numbers, ends[:-1]), strict=True):
-        if not np.isfinite(values).all() or (name.endswith("variance") and values.min() < 0):
-            raise ValueError(f"{path}: {name} holds impossible numbers: the file is damaged")
+        bad = ~np.isfinite(values) | (name.endswith("variance") & (values < 0))
+        if bad.any():
+            counts = f"{bad.sum():,} of {bad.size:,}"
+            raise ValueError(f"{path}: {name} holds impossible numbers, {counts}: a damaged file")
         values = values.reshape(shape)
         weights[name] = values.transpose(TO_KERAS) if values.ndim == 4 else values
     return weights
@@ -114,7 +116,7 @@ def open_darknet(
             f"{names_file}: expected {num_classes} class names, for the {num_classes} classes of "
             f"{path}; received {len(names)}"
         )
-    model = build_yolov3(num_classes, tiny)
+    model = build_yolov3(num_classes, tiny, blank=True)
     load_darknet_weights(model, path)
     return model, Config(tiny=tiny, tiny_anchors=tiny_anchors), names
 

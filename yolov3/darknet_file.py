@@ -5,10 +5,10 @@ names: only their count tells networks apart. Source: darknet's src/parser.c, lo
 """
 
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 from yolov3.parts import network_name
+from yolov3.regular_file import regular_size
 
 VERSION = struct.Struct("<3i")  # major, minor, revision
 WRITTEN_HEADER = struct.pack("<3iq", 0, 2, 0, 0)  # as the official files, with `seen` = 0 pictures
@@ -37,11 +37,10 @@ class DarknetFile(NamedTuple):
 
 def measure(path) -> DarknetFile:
     """Read the header and the size. Raises ValueError if this is no file of Darknet weights."""
-    path = Path(path)
     try:
+        size = regular_size(path)
         with open(path, "rb") as stream:
             head = stream.read(32)
-        size = path.stat().st_size
     except OSError as error:
         raise ValueError(f"{path}: expected Darknet weights; received {error.strerror}") from None
     other = _other_kind(head)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from yolov3.picture_file import MISSING, PictureFault, inspect_picture, open_picture
+
 GREY = 128  # fills what the picture does not cover
 
 
@@ -20,16 +22,25 @@ class Letterbox(NamedTuple):
 def read_image(path) -> np.ndarray:
     """Read a picture as RGB uint8 (H, W, 3), upright as its EXIF orientation says.
 
-    Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB. Raises ValueError for a file that is
-    missing or no picture.
+    Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB, of an animation the first picture.
+    Raises ValueError for a file that is missing, no picture, or cut off, and before decoding it for
+    a picture of more than `picture_file.MAX_PIXELS`.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: expected a picture; there is no such file")
-    data = np.fromfile(path, np.uint8)  # unlike imread, opens any file name on any system
-    image_bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image_bgr is None:
-        raise ValueError(f"{path}: expected a picture; received {data.size} bytes that are none")
-    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+    try:
+        with open_picture(path) as stream:
+            inspect_picture(stream)
+            stream.seek(0)
+            data = np.frombuffer(stream.read(), np.uint8)  # unlike imread, opens any file name
+            image_rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    except PictureFault as fault:
+        received = "there is" if fault.kind == MISSING else "received"
+        raise ValueError(f"{path}: expected a picture; {received} {fault}") from None
+    except (OSError, cv2.error) as error:  # the disk or the memory fails, or OpenCV objects
+        reason = " ".join(str(getattr(error, "err", error)).split())
+        raise ValueError(f"{path}: expected a picture; received {reason}") from None
+    if image_rgb is None:
+        raise ValueError(f"{path}: expected a picture; received one that cannot be decoded")
+    return image_rgb
 
 
 def write_image(path, image_rgb: np.ndarray) -> None:

@@ -1,12 +1,10 @@
-"""Width and height of pictures from their headers, for many files at once.
+"""Width and height of many pictures at once, from their headers.
 
-Only the header is read: decoding 100,000 pictures takes minutes, their headers take seconds. A file
-that is cut off behind its header is therefore not noticed here; the data pipeline skips it.
-
-Pillow's Python code is most of the work, and threads would take turns in it: eight of them are
-slower than one. The work is shared between processes, each of which runs this file as a script.
-They are not `multiprocessing` ones, because those fork a process that may have TensorFlow's
-threads, or import the caller's script a second time.
+Decoding 100,000 pictures takes minutes, their headers take seconds. Pillow's Python code is most of
+the work, and threads would take turns in it: eight of them are slower than one. The work is shared
+between processes, each of which runs this module as a script. They are not `multiprocessing` ones,
+because those fork a process that may have TensorFlow's threads, or import the caller's script a
+second time.
 """
 
 import json
@@ -16,46 +14,16 @@ import sys
 import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
-from PIL import Image
+from yolov3.picture_file import Fault, Size, read_size
 
-MISSING = "missing picture"
-UNREADABLE = "unreadable picture"
+__all__ = ["Fault", "Size", "read_size", "read_sizes"]
 
-# What OpenCV reads as well. The common ones go first: Pillow loads the other plugins on demand.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000")
-ORIENTATION = 0x0112  # the EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # its values for a quarter turn; OpenCV turns a picture as it reads it
 MAX_WORKERS = 8
 PICTURES_PER_WORKER = 2000  # fewer are read sooner than another process starts
 BATCH = 256  # pictures between two signs of progress
-
-Size = tuple[int, int]
-Fault = tuple[str, str]
-
-
-def read_size(path: str) -> Size | Fault:
-    """Return (width, height) in pixels as OpenCV will read them, or (kind, reason) if it cannot."""
-    if not os.path.isfile(path):  # opening a pipe or a device could wait for ever
-        exists = os.path.exists(path)
-        return (UNREADABLE, "not a regular file") if exists else (MISSING, "no such file")
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            return (height, width) if _is_sideways(image) else (width, height)
-    except Image.UnidentifiedImageError:
-        return UNREADABLE, "not a known picture format" if os.path.getsize(path) else "empty file"
-    except Exception as error:  # a broken header makes Pillow raise nearly anything
-        return UNREADABLE, str(error) or type(error).__name__
-
-
-def _is_sideways(image: Image.Image) -> bool:
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif"))  # image.getexif() would decode a PNG to look for it
-    except Exception:  # broken EXIF data are common, and OpenCV ignores them
-        return False
-    return exif.get(ORIENTATION) in SIDEWAYS
+PACKAGES = str(Path(__file__).resolve().parents[1])
 
 
 def read_sizes(
@@ -76,16 +44,18 @@ def read_sizes(
 
 def _read_batch(paths: list[str]) -> list[Size | Fault]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a large picture: it is only looked at, not decoded
+        warnings.simplefilter("ignore")  # of odd metadata, which OpenCV does not read
         return [read_size(path) for path in paths]
 
 
 def _read_in_processes(paths: list[str], workers: int) -> Iterator[list]:
     """Give process k the paths k, k + workers, ... and take the batches that they print in turn."""
-    command = [sys.executable, "-P", os.path.abspath(__file__)]
+    command = [sys.executable, "-P", "-m", "yolov3.picture_size"]
+    search_path = os.pathsep.join(filter(None, [PACKAGES, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": search_path}
     pipe = subprocess.PIPE
     processes = [  # in a session of their own, so that Ctrl-C reaches this process alone
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
+        subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, start_new_session=True)
         for _ in range(workers)
     ]
     try:
@@ -99,7 +69,7 @@ def _read_in_processes(paths: list[str], workers: int) -> Iterator[list]:
                     yield [(start + i * workers, tuple(s)) for i, s in enumerate(json.loads(line))]
         for process in processes:
             if process.wait():
-                raise RuntimeError(f"reading picture headers failed: exit {process.returncode}")
+                raise ChildProcessError(f"reading picture headers: exit {process.returncode}")
     finally:
         for process in processes:
             process.kill()

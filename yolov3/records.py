@@ -6,13 +6,17 @@ from yolov3.annotation_check import check_annotations
 from yolov3.annotations import Record
 from yolov3.configs import REPO, Config
 
+SKIP_HINT = "--bad-lines skip goes on with the good lines alone"
 TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults name
 
 
-def load_records(annotation_path: str, config: Config, num_classes: int) -> list[Record]:
-    """Return the records of an annotation file; print its warnings.
+def load_records(
+    annotation_path: str, config: Config, num_classes: int, bad_lines: str | None = None
+) -> list[Record]:
+    """Return the records of an annotation file; print the report of bad lines and warnings.
 
-    Raises ValueError if a line is bad: the one line, or the report of all.
+    Raises ValueError if a line is bad: the one line, or the report of all. With "skip" as
+    `bad_lines` (None takes that of `config`) only if all are; the good lines are used.
     """
     records, report = check_annotations(
         existing_file(annotation_path),
@@ -21,10 +25,14 @@ def load_records(annotation_path: str, config: Config, num_classes: int) -> list
         strides=config.strides,
         input_size=config.train_input_size,
     )
-    if report.problems:
-        raise ValueError(report.error)
-    if report.warnings:
+    skip = (bad_lines or config.bad_lines) == "skip"
+    if report.problems and not (skip and records):
+        hint = f" ({SKIP_HINT})" if len(report.problems) == 1 else f"\n{SKIP_HINT}"
+        raise ValueError(report.error + (hint if records else ""))
+    if report.problems or report.warnings:
         print(report)
+    if report.problems:
+        print("going on with the good lines alone")
     return records
 
 
