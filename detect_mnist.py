@@ -11,19 +11,14 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 import argparse
 
 from yolov3.cli import import_tensorflow, run_script
-from yolov3.flags import share, whole_number
+from yolov3.flags import add_detector_flags, whole_number
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--weights",
-        default="checkpoints",
-        metavar="CHECKPOINT",
-        help="checkpoint, or a folder of them, of which the best is taken (default: %(default)s)",
-    )
+    add_detector_flags(parser)
     parser.add_argument(
         "--image", metavar="FILE", help="picture to look at (default: a test scene)"
     )
@@ -37,34 +32,28 @@ def parse_args(argv=None) -> argparse.Namespace:
         metavar="PATH",
         help="picture to save, or folder for several (default: %(default)s)",
     )
-    parser.add_argument(
-        "--score-threshold", type=share, metavar="X", help="default: the checkpoint's"
-    )
-    parser.add_argument(
-        "--iou-threshold", type=share, metavar="X", help="default: the checkpoint's"
-    )
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow()
+    import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
     from yolov3.report import detect_and_draw, output_paths, scene_paths
-    from yolov3.window import has_screen, open_window
+    from yolov3.window import can_open_window, open_window
 
     detector = Detector(
         args.weights, score_threshold=args.score_threshold, iou_threshold=args.iou_threshold
     )
     print(detector.description, flush=True)
     images = [args.image] if args.image else scene_paths(detector, args.count, args.seed)
-    found = 0
+    found, show = 0, not args.no_show and can_open_window()
     for image_path, output in zip(images, output_paths(args.output, images), strict=True):
         count, drawn = detect_and_draw(detector, image_path, output)
         found += count
-        if not args.no_show and has_screen():
-            open_window(drawn, image_path)
+        if show:
+            show = open_window(drawn, image_path)  # until q
     return 0 if found else 1
 
 

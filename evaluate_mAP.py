@@ -10,7 +10,8 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 import argparse
 
 from yolov3.cli import import_tensorflow, run_script
-from yolov3.flags import input_size, share, whole_number
+from yolov3.configs import BAD_LINES
+from yolov3.flags import add_detector_flags, input_size, whole_number
 
 DEFAULT_JSON = "evaluation.json"
 LEAST_SCORE = 0.001  # (almost) every detection counts; 0.3 would cut off the precision-recall curve
@@ -20,16 +21,18 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--weights",
-        default="checkpoints",
-        metavar="CHECKPOINT",
-        help="checkpoint, or a folder of them, of which the best is taken (default: %(default)s)",
-    )
+    add_detector_flags(parser, LEAST_SCORE)
     parser.add_argument(
         "--annotations",
         metavar="FILE",
         help="annotated pictures (default: those that the run was validated on)",
+    )
+    parser.add_argument(
+        "--bad-lines",
+        choices=BAD_LINES,
+        default=BAD_LINES[0],
+        help="bad lines of annotations: end with a report of them, or go on without them "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--json",
@@ -43,33 +46,20 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument(
         "--batch-size", type=whole_number, default=8, metavar="N", help="default: %(default)s"
     )
-    parser.add_argument(
-        "--score-threshold",
-        type=share,
-        default=LEAST_SCORE,
-        metavar="X",
-        help="default: %(default)s",
-    )
-    parser.add_argument(
-        "--iou-threshold",
-        type=share,
-        metavar="X",
-        help="IoU above which suppression drops the weaker of two boxes "
-        "(default: the checkpoint's)",
-    )
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow()
+    import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, write_json
     from yolov3.records import load_records
 
     detector = Detector(args.weights, args.size, args.score_threshold, args.iou_threshold)
     annotations = args.annotations or detector.config.test_annot_path
-    records = load_records(annotations, detector.config, len(detector.class_names))
+    num_classes = len(detector.class_names)
+    records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     print(f"{detector.description}; {len(records):,} pictures of {annotations}", flush=True)
     result = evaluate(detector, records, args.batch_size)
     print(format_table(result))

@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 
 from yolov3.boxes import xywh_to_xyxy
-from yolov3.checkpoints import find_checkpoint, save_checkpoint
+from yolov3.checkpoint_search import find_checkpoint
+from yolov3.checkpoints import save_checkpoint
 from yolov3.configs import TINY_ANCHORS_DARKNET, Config
 from yolov3.darknet import save_darknet_weights
-from yolov3.detection import Detector
+from yolov3.detection import Detector, class_indices
 from yolov3.folding import fold_into
 from yolov3.images import letterbox
 from yolov3.weights import named_variables, set_weights, to_arrays
@@ -181,3 +182,36 @@ def test_a_text_file_is_no_source(tmp_path):
     path.write_text("not weights\n" * 100)
     with pytest.raises(ValueError, match="notes.weights"):
         Detector(path)
+
+
+def test_a_canvas_need_not_be_square(model):
+    detector = Detector(model, input_size=(64, 96), precision="float32")
+    detector.network = planted(0, 1, (48, 24, 16, 8))
+    boxes_xyxy, _, _ = detector(np.zeros((128, 192, 3), np.uint8))  # half the size fits exactly
+    np.testing.assert_allclose(boxes_xyxy, [[80, 40, 112, 56]], atol=1e-3)
+    assert "64x96" in detector.description
+
+
+def test_only_leaves_out_the_other_classes_and_they_take_no_place(detector, model):
+    noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    _, scores, classes, _ = (x.numpy()[0] for x in detector._run(noise, 0.0, 1.0))
+    rare = int(np.bincount(classes, minlength=CLASSES).argmin())
+    only = Detector(model, precision="float32", only=[rare])
+    _, own_scores, own_classes, _ = (x.numpy()[0] for x in only._run(noise, 0.0, 1.0))
+    kept = scores[classes == rare]
+    assert len(kept) < len(classes) == len(own_classes) == 100
+    assert (own_classes == rare).all()
+    np.testing.assert_array_equal(own_scores[: len(kept)], kept)
+
+
+def test_a_class_is_found_by_name_before_number():
+    assert class_indices(["1", "b", 2], ["1", "0", "b"]) == [0, 2, 2]
+    with pytest.raises(ValueError, match="only: expected classes of 1, 0, b; received '3'"):
+        class_indices(["0", "3"], ["1", "0", "b"])
+
+
+def test_names_for_a_checkpoint_are_refused(checkpoints, tmp_path):
+    names = tmp_path / "two.names"
+    names.write_text("one\ntwo\n")
+    with pytest.raises(ValueError, match="two.names: expected Darknet weights for these names"):
+        Detector(checkpoints, names_file=names)

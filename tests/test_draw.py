@@ -90,6 +90,15 @@ def test_labels_of_overlapping_boxes_do_not_cover_each_other():
     assert filled_with(above, class_colour(1)).any() and filled_with(below, class_colour(0)).any()
 
 
+def test_the_label_of_a_high_score_covers_those_of_low_ones():
+    boxes = np.array([[0, 0, 20, 20]] * 5)  # too many for the places there are
+    scores = np.array([0.5, 0.4, 0.9, 0.3, 0.2])
+    alone = draw_boxes(grey(40, 40), boxes[:1], [2], ["a", "b", "c"], scores[2:3])
+    label = filled_with(alone, class_colour(2))[21:]  # below the box
+    drawn = draw_boxes(grey(40, 40), boxes, [0, 1, 2, 0, 1], ["a", "b", "c"], scores)
+    assert label.sum() > 100 and (filled_with(drawn, class_colour(2))[21:] >= label).all()
+
+
 def test_a_high_score_covers_a_low_one():
     boxes = np.array([[50, 50, 100, 100]] * 2)
     for scores, winner in (([0.9, 0.2], 0), ([0.2, 0.9], 1)):

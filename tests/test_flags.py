@@ -8,9 +8,16 @@ import sys
 import pytest
 
 from yolov3.configs import REPO, Config
-from yolov3.flags import add_config_flags, config_from_flags, input_size, share, whole_number
+from yolov3.flags import (
+    add_config_flags,
+    canvas_size,
+    config_from_flags,
+    input_size,
+    share,
+    whole_number,
+)
 
-SCRIPTS = ["train.py", "evaluate_mAP.py", "detect_mnist.py"]
+SCRIPTS = ["train.py", "evaluate_mAP.py", "detect.py", "detect_mnist.py"]
 HEAVY = ("tensorflow", "keras", "cv2", "matplotlib", "sklearn")
 
 
@@ -28,6 +35,7 @@ OTHER_VALUES = {
     "train_classes": "a b.names",
     "train_annot_path": "x.txt",
     "test_annot_path": "",
+    "bad_lines": "skip",
     "train_logdir": "l",
     "train_checkpoints_folder": "c",
     "tiny_anchors": "darknet",
@@ -101,6 +109,7 @@ def test_bad_words_exit_with_2(capsys, words):
         (share, {"0": 0.0, "1": 1.0, "0.3": 0.3}, ["-0.1", "1.1", "nan"]),
         (whole_number, {"1": 1, "20": 20}, ["0", "-3"]),
         (input_size, {"32": 32, "416": 416}, ["0", "-32", "400"]),
+        (canvas_size, {"416": (416, 416), "320x608": (320, 608), "32X64": (32, 64)}, ["0", "400"]),
     ],
 )
 def test_kinds_of_values(parse_word, good, bad):

@@ -6,38 +6,50 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.checkpoints import Checkpoint, find_checkpoint
+from yolov3.checkpoint_search import find_checkpoint
+from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
 from yolov3.folding import fold_into
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_of
 from yolov3.postprocess import detect_boxes
 from yolov3.precision import INFERENCE_POLICIES, choose_precision
-from yolov3.weights import set_weights
+from yolov3.weights import network_with
 from yolov3.yolov3 import build_yolov3
+
+NEVER = float("-inf")  # the raw class value of probability 0
 
 
 class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
 
     `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a
-    checkpoint, of a folder of them, or of a file of Darknet weights. Input size and thresholds are
-    those of the checkpoint unless given: the size it was last trained at, the thresholds of its
-    configuration. The network runs with batch normalisation folded into the convolutions, in the
-    precision that suits this hardware.
-    Raises ValueError where the path holds none of these whole.
+    checkpoint, of a folder of them, or of a file of Darknet weights, whose class names are in
+    `names_file`. Input size, one number or (height, width), and thresholds are those of the
+    checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
+    With `only`, names or indices of classes, all others are left out before suppression. The
+    network runs with batch normalisation folded into the convolutions, in the precision that suits
+    this hardware. On a CPU it runs faster where nothing else is done with TensorFlow: call
+    `cli.import_tensorflow(frozen_weights=True)` first.
+    Raises ValueError where the path holds none of these whole, and for a class that is unknown.
     """
 
     def __init__(
         self,
         source,
-        input_size: int | None = None,
+        input_size: int | tuple[int, int] | None = None,
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         precision: str = "auto",
+        names_file=None,
+        only=None,
     ):
-        model, self.config, self.class_names, trained_size, self.origin = _open(source)
+        opened = _open(source, names_file)
+        model, self.config, self.class_names, trained_size, self.origin = opened
         self.input_size = input_size or trained_size
+        is_square = isinstance(self.input_size, int)
+        self.canvas_hw = (self.input_size,) * 2 if is_square else tuple(self.input_size)
+        self.only = None if only is None else class_indices(only, self.class_names)
         self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
         self.precision = choose_precision(precision)
@@ -48,8 +60,8 @@ class Detector:
     @property
     def description(self) -> str:
         """Say which network this is, from where, and how it runs."""
-        size = f"{self.input_size}x{self.input_size}"
-        return f"{self.config.network} of {self.origin}, {size}, {self.precision}"
+        height, width = self.canvas_hw
+        return f"{self.config.network} of {self.origin}, {height}x{width}, {self.precision}"
 
     def __call__(self, image_rgb: np.ndarray):
         """Detect in one picture, uint8 (H, W, 3) RGB of any size.
@@ -61,12 +73,16 @@ class Detector:
 
     def detect_batch(self, images_rgb) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Detect in several pictures of any sizes at once; return for each what `__call__` does."""
-        canvas_hw = (self.input_size, self.input_size)
-        canvases = np.stack([letterbox(image, canvas_hw) for image in images_rgb])
-        boxes, scores, classes, counts = self.detect_canvases(canvases)
-        return unletterbox(
-            boxes, scores, classes, counts, [image.shape[:2] for image in images_rgb], canvas_hw
-        )
+        canvases = [letterbox(image, self.canvas_hw) for image in images_rgb]
+        return self.detect_letterboxed([image.shape[:2] for image in images_rgb], canvases)
+
+    def detect_letterboxed(self, image_sizes_hw, canvases) -> list[tuple]:
+        """Detect in pictures of (height, width) that `letterbox` fitted into `canvas_hw`.
+
+        Returns for each what `__call__` does.
+        """
+        found = self.detect_canvases(np.stack(canvases))
+        return unletterbox(*found, image_sizes_hw, self.canvas_hw)
 
     def detect_canvases(self, canvases):
         """Run network and suppression on letterboxed uint8 (B, H, W, 3).
@@ -84,15 +100,36 @@ class Detector:
     )
     def _run(self, canvases, score_threshold, iou_threshold):
         raw_maps = self.network(tf.cast(canvases, tf.float32) / 255.0, training=False)
+        if self.only is not None:
+            raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(
             raw_maps, self.config.anchors, self.config.strides, score_threshold, iou_threshold
         )
+
+    def _without_others(self, raw):
+        """Give the classes not in `only` the probability 0 in a raw map (B, G, G, A, 5 + C)."""
+        is_other = [index not in self.only for index in range(len(self.class_names))]
+        return tf.where([False] * 5 + is_other, tf.constant(NEVER, raw.dtype), raw)
+
+
+def class_indices(words, class_names) -> list[int]:
+    """Return the indices of classes given by name or, where that is no name, by index.
+
+    Raises ValueError that lists the names for one that is neither.
+    """
+    indices = {name: index for index, name in reversed(list(enumerate(class_names)))}
+    indices = {str(index): index for index in range(len(class_names))} | indices
+    for word in words:
+        if str(word) not in indices:
+            names = ", ".join(class_names)
+            raise ValueError(f"only: expected classes of {names}; received {word!r}")
+    return [indices[str(word)] for word in words]
 
 
 def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, canvas_hw) -> list[tuple]:
     """Take the padded detections of a batch to pixels of each picture.
 
-    Returns [(boxes_xyxy, scores, classes)].
+    Returns [(boxes_xyxy, scores, classes)]; none for a picture of 0 x 0, which could not be read.
     """
     batch = zip(
         *(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True
@@ -103,11 +140,13 @@ def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, canvas_hw) 
             score[:count],
             label[:count],
         )
+        if all(image_hw)
+        else (boxes[:0], score[:0], label[:0])
         for boxes, score, label, count, image_hw in batch
     ]
 
 
-def _open(source) -> tuple[keras.Model, Config, list[str], int, str]:
+def _open(source, names_file) -> tuple[keras.Model, Config, list[str], int, str]:
     """Return network, configuration, class names, input size and origin of a detector's source."""
     if isinstance(source, keras.Model):
         num_classes = source.outputs[0].shape[-1] - 5
@@ -115,11 +154,19 @@ def _open(source) -> tuple[keras.Model, Config, list[str], int, str]:
         config = Config(tiny=len(source.outputs) == 2)
         return source, config, names, config.train_input_size, source.name
     if not isinstance(source, Checkpoint) and Path(source).is_file():
-        model, config, names = open_darknet(source)
+        model, config, names = open_darknet(source, names_file)
         return model, config, names, config.train_input_size, str(source)
+    if names_file is not None:
+        raise ValueError(
+            f"{names_file}: expected Darknet weights for these names; received {source}, where "
+            "a checkpoint has names of its own"
+        )
     checkpoint = source if isinstance(source, Checkpoint) else find_checkpoint(source)
-    model = build_yolov3(len(checkpoint.class_names), checkpoint.config.tiny)
-    set_weights(model, checkpoint.weights())
+    weights, names = checkpoint.weights(), checkpoint.class_names
+    try:
+        model = network_with(weights, len(names), checkpoint.config.tiny)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path}: {error}") from None
     origin = str(checkpoint.path)
     return model, checkpoint.config, checkpoint.class_names, checkpoint.input_size, origin
 

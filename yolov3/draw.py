@@ -36,23 +36,26 @@ def draw_boxes(
     picture of another kind, boxes that are not finite, and classes without a name.
     """
     _check(image_rgb, boxes_xyxy, classes, names)
-    picture = Image.fromarray(image_rgb)
-    canvas = ImageDraw.Draw(picture)
-    font = _font(_text_size(*picture.size))
-    line_width = max(1, round(font.size * LINE_SHARE))
-    rectangles = [_rectangle(box, picture.size) for box in boxes_xyxy]
-    order = range(len(rectangles)) if scores is None else np.argsort(scores, kind="stable")
+    drawn = np.array(image_rgb, order="C")
+    size_wh = drawn.shape[1::-1]
+    text_size = _text_size(*size_wh)
+    rectangles = [_rectangle(box, size_wh) for box in boxes_xyxy]
+    order = list(range(len(rectangles)) if scores is None else np.argsort(scores, kind="stable"))
     for index in order:
-        colour = class_colour(int(classes[index]))
-        canvas.rectangle(rectangles[index], outline=colour, width=line_width)
-    taken: list[Rectangle] = []
+        line_width = max(1, round(text_size * LINE_SHARE))
+        _outline(drawn, rectangles[index], class_colour(int(classes[index])), line_width)
+    labels: list[tuple[Rectangle, np.ndarray]] = []
     for index in reversed(order):  # the best one chooses its label's place first
         text = names[int(classes[index])] + ("" if scores is None else f" {scores[index]:.2f}")
-        text = _shorten(text, font, picture.width)
-        place = _place(_label_size(text, font), rectangles[index], picture.size, taken)
-        _draw_label(canvas, place, text, font, class_colour(int(classes[index])))
-        taken.append(place)
-    return np.array(picture)
+        label = _label(text, text_size, class_colour(int(classes[index])), size_wh[0])
+        place = _place(
+            label.shape[1::-1], rectangles[index], size_wh, [taken for taken, _ in labels]
+        )
+        labels.append((place, label))
+    for (left, top, right, bottom), label in reversed(labels):  # and covers the others
+        patch = drawn[top : bottom + 1, left : right + 1]
+        patch[:] = label[: patch.shape[0], : patch.shape[1]]
+    return drawn
 
 
 @lru_cache
@@ -126,11 +129,24 @@ def _place(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int], 
     return next(free, places[0])
 
 
-def _draw_label(canvas, place: Rectangle, text: str, font, colour: Colour) -> None:
-    canvas.rectangle(place, fill=colour)
+def _outline(image: np.ndarray, box: Rectangle, colour: Colour, width: int) -> None:
+    """Paint the edges of a box, inside of it."""
+    left, top, right, bottom = box
+    inside = image[top : bottom + 1, left : right + 1]
+    for edge in (inside[:width], inside[-width:], inside[:, :width], inside[:, -width:]):
+        edge[:] = colour
+
+
+@lru_cache(maxsize=512)  # the same ones come again in the next frames
+def _label(text: str, text_size: int, colour: Colour, max_width: int) -> np.ndarray:
+    """Return a label (h, w, 3) uint8, its text cut where it is wider than the picture."""
+    font = _font(text_size)
+    text = _shorten(text, font, max_width)
+    picture = Image.new("RGB", _label_size(text, font), colour)
     red, green, blue = colour
     bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    canvas.text((place[0] + _padding(font), place[1]), text, "black" if bright else "white", font)
+    ImageDraw.Draw(picture).text((_padding(font), 0), text, "black" if bright else "white", font)
+    return np.array(picture)
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> bool:

@@ -54,6 +54,32 @@ def _default_text(default):
     return f" (default: {default})"
 
 
+def add_detector_flags(parser: argparse.ArgumentParser, least_score: float | None = None) -> None:
+    """Add --weights, --score-threshold (default `least_score`) and --iou-threshold."""
+    parser.add_argument(
+        "--weights",
+        default=Config.train_checkpoints_folder,
+        metavar="PATH",
+        help="checkpoint, a folder of checkpoints or of runs, of which the best is taken, or a "
+        "file of Darknet weights (default: %(default)s)",
+    )
+    default = "the checkpoint's" if least_score is None else least_score
+    parser.add_argument(
+        "--score-threshold",
+        type=share,
+        default=least_score,
+        metavar="X",
+        help=f"least score of a detection (default: {default})",
+    )
+    parser.add_argument(
+        "--iou-threshold",
+        type=share,
+        metavar="X",
+        help="IoU above which suppression drops the weaker of two boxes "
+        "(default: the checkpoint's)",
+    )
+
+
 def share(text: str) -> float:
     """Parse a number from 0 to 1, for argparse."""
     value = float(text)
@@ -76,3 +102,9 @@ def input_size(text: str) -> int:
     if value < SIZE_MULTIPLE or value % SIZE_MULTIPLE:
         raise argparse.ArgumentTypeError(f"expected a multiple of {SIZE_MULTIPLE}; received {text}")
     return value
+
+
+def canvas_size(text: str) -> tuple[int, int]:
+    """Parse an input size as (height, width) from HEIGHTxWIDTH or from one number, for argparse."""
+    height, x, width = text.lower().partition("x")
+    return input_size(height), input_size(width if x else height)

@@ -9,8 +9,7 @@ from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.images import read_image, write_image
 from yolov3.records import existing_file
-
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+from yolov3.sources import PICTURE_SUFFIXES
 
 
 def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:

@@ -69,7 +69,7 @@ def write_picture(path: Path, rng: np.random.Generator) -> None:
         label = int(rng.integers(len(NAMES)))
         draw_shape(canvas, NAMES[label], first_and_last, tuple(rng.integers(0, 256, 3).tolist()))
         objects.append(OBJECT.format(NAMES[label], *(pixel + 1 for pixel in first_and_last)))
-    picture.save(path)
+    picture.save(path, compress_level=1)  # noise: a higher level takes longer and saves nothing
     content = dict(folder=path.parent.name, name=path.name, width=width, height=height)
     text = FILE.format(**content, objects="\n".join(objects))
     path.with_suffix(".xml").write_text(text, encoding="utf-8")

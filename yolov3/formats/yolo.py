@@ -53,7 +53,7 @@ def format_yolo(table: BoxTable) -> dict[str, str]:
     """Write the label files of a table and `classes.txt`: text by file name."""
     stems = picture_stems(table.image_paths, reserved=Path(CLASS_FILE).stem)
     files = {
-        f"{stem}.txt": "".join(_format_labels(picture))
+        f"{stem}.txt": "".join(format_labels(picture))
         for stem, picture in zip(stems, table.pictures(), strict=True)
     }
     return {CLASS_FILE: "\n".join(table.class_names) + "\n", **files}
@@ -110,7 +110,8 @@ def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], i
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
-def _format_labels(picture: Picture) -> list[str]:
+def format_labels(picture: Picture) -> list[str]:
+    """Return the lines of a picture's label file."""
     low, high = picture.boxes_xyxy[:, :2], picture.boxes_xyxy[:, 2:]
     shares_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(picture.size_wh, 2)  # (N, 4)
     return [

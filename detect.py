@@ -1,0 +1,102 @@
+"""Find objects in pictures, folders, videos, cameras and streams, and save what was found.
+
+    python detect.py photo.jpg
+    python detect.py pictures/ clip.mp4 'more/*.png' --json --txt --crops
+    python detect.py 0 --show                             the first camera; q ends
+    python detect.py rtsp://192.168.1.5/live --no-save --json
+    python detect.py street.jpg --weights model_data/yolov3.weights --size 320x608 --only car,bus
+
+Each run writes to a new folder in detections/. What cannot be read is named and passed over. Exit
+codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 130 (Ctrl-C).
+"""
+
+import argparse
+import signal
+
+from yolov3.cli import import_tensorflow, run_script
+from yolov3.flags import add_detector_flags, canvas_size, whole_number
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="picture, video, folder (with all in it), 'pattern', number of a camera, or URL",
+    )
+    add_detector_flags(parser)
+    parser.add_argument(
+        "--classes", metavar="FILE", help="class names of Darknet weights (default for 80: COCO)"
+    )
+    parser.add_argument(
+        "--size",
+        type=canvas_size,
+        metavar="PX",
+        help="input size, or HEIGHTxWIDTH, in multiples of 32 (default: the checkpoint's)",
+    )
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        metavar="CLASS,...",
+        help="find these classes alone, by name or number",
+    )
+    parser.add_argument(
+        "--batch",
+        type=whole_number,
+        metavar="N",
+        help="frames at once (default: 4; 1 for cameras and streams)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output",
+        metavar="DIR",
+        help="new or empty folder to write to (default: a new one in detections)",
+    )
+    output.add_argument(
+        "--save",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="pictures and videos with boxes (default: yes)",
+    )
+    output.add_argument("--json", action="store_true", help="all detections in detections.json")
+    output.add_argument("--txt", action="store_true", help="a label file in YOLO format per frame")
+    output.add_argument("--crops", action="store_true", help="a picture of each object")
+    output.add_argument("--show", action="store_true", help="open a window")
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    from yolov3.runs import require_empty
+    from yolov3.sources import find_sources
+    from yolov3.window import can_open_window
+
+    sources = find_sources(args.sources)
+    if args.output:
+        require_empty(args.output)
+    if args.show and not can_open_window():
+        raise ValueError("--show: expected a screen; no window can be opened here")
+    import_tensorflow(frozen_weights=True)
+    from yolov3.detection import Detector
+    from yolov3.detection_run import run_detection
+    from yolov3.outputs import Wanted
+
+    detector = Detector(
+        args.weights,
+        args.size,
+        args.score_threshold,
+        args.iou_threshold,
+        names_file=args.classes,
+        only=args.only,
+    )
+    print(detector.description, flush=True)
+    wanted = Wanted(args.save, args.txt, args.crops, args.json, args.show)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # videos are finished for it, too
+    return run_detection(detector, sources, wanted, args.output, args.batch)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,133 @@
+"""detect.py as a user runs it: what it takes, and what it refuses."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from script_runs import TIMEOUT_S, command, environment, refusal, write
+from white_finder import dark_picture, read_video, write_video
+
+import detect
+from yolov3.darknet import save_darknet_weights
+from yolov3.images import write_image
+from yolov3.yolov3 import build_yolov3
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Be in a folder with a picture and a video, on a machine without a screen."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    write_image(tmp_path / "a.png", dark_picture(90, 60, (10, 10, 50, 50)))
+    write_video(tmp_path / "clip.avi")
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def objects(folder):
+    content = json.loads((folder / "detections.json").read_text())
+    return content, [item for frame in content["frames"] for item in frame["objects"]]
+
+
+def test_detect_takes_the_best_checkpoint_with_its_names_and_size(
+    trained, digit_scenes, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(trained.folder)
+    scenes = str(digit_scenes.parent)
+    flags = ["--json", "--txt", "--score-threshold=0.001", "--output", str(tmp_path / "out")]
+    assert detect.main([scenes, *flags]) == 0
+    content, found = objects(tmp_path / "out")
+    assert content["input_size_hw"] == [64, 64] and content["classes"] == list("0123456789")
+    assert content["score_threshold"] == 0.001 and "best-" in content["weights"]
+    assert len(content["frames"]) == 8 and all(item["score"] >= 0.001 for item in found) and found
+    assert len(list((tmp_path / "out").glob("scene *.png"))) == 8
+    lines = sum(
+        len(path.read_text().splitlines()) for path in (tmp_path / "out").rglob("scene*.txt")
+    )
+    assert lines == len(found)
+    assert "64x64" in capsys.readouterr().out
+
+
+def test_detect_finds_only_the_classes_of_a_filter_on_any_size(trained, here):
+    flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--no-save"]
+    assert detect.main(["a.png", *flags, "--json", "--only=3,7", "--size=64x96", "--output=o"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler  # ends it as Ctrl-C does
+    content, found = objects(here / "o")
+    assert content["input_size_hw"] == [64, 96]
+    assert {item["class"] for item in found} == {"3", "7"}
+    assert [path.name for path in (here / "o").iterdir()] == ["detections.json"]
+
+
+def test_detect_takes_darknet_weights_with_class_names(here, capsys):
+    save_darknet_weights(build_yolov3(2, tiny=True), here / "x.weights")
+    write(here / "two.names", "cat\ndog\n")
+    flags = ["--weights=x.weights", "--size=64", "--score-threshold=0", "--json", "--no-save"]
+    assert detect.main(["a.png", *flags, "--classes=two.names", "--only=dog", "--output=o"]) == 0
+    content, found = objects(here / "o")
+    assert content["classes"] == ["cat", "dog"] and {item["class"] for item in found} == {"dog"}
+    assert "x.weights" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["gone.png"], "gone.png: expected a picture, a video"),
+        (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
+        (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
+        (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),
+        (["a.png", "--size=100"], "--size: expected a multiple of 32; received 100"),
+        (["a.png", "--size=64x"], "--size: "),
+        (["a.png", "--size=64x96x32"], "--size: "),
+        (["a.png", "--batch=0"], "--batch: expected at least 1; received 0"),
+        (["a.png", "--weights=nowhere"], "nowhere: expected a checkpoint"),
+        ([], "the following arguments are required: SOURCE"),
+    ],
+)
+def test_detect_refuses_bad_input(here, capfd, flags, expected):
+    assert expected in refusal(capfd, detect.main, flags)
+    assert sorted(path.name for path in here.iterdir()) == ["a.png", "clip.avi"]
+
+
+def test_detect_refuses_unknown_classes_and_names_that_do_not_belong(trained, here, capfd):
+    weights = f"--weights={trained.folder / 'checkpoints'}"
+    line = refusal(capfd, detect.main, ["a.png", weights, "--only=3,cat"])
+    assert "only: expected classes of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; received 'cat'" in line
+    names = write(here / "two.names", "cat\ndog\n")
+    line = refusal(capfd, detect.main, ["a.png", weights, f"--classes={names}"])
+    assert "two.names: expected Darknet weights for these names" in line
+    save_darknet_weights(build_yolov3(3, tiny=True), here / "x.weights")
+    line = refusal(capfd, detect.main, ["a.png", "--weights=x.weights", f"--classes={names}"])
+    assert "expected 3 class names" in line and "received 2" in line
+    assert not (here / "detections").exists()
+
+
+def test_an_interrupted_video_is_readable(trained, here):
+    write_video(here / "long.avi", frames=20_000)
+    flags = ["--output=out", "--json", "--size=32", f"--weights={trained.folder / 'checkpoints'}"]
+    process = subprocess.Popen(
+        command("detect.py", "long.avi", *flags),
+        cwd=here,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        video, written = here / "out" / "long.mp4", here / "out" / "detections.json"
+        while process.poll() is None and not (written.exists() and written.stat().st_size):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    assert process.returncode == 130, out + error
+    assert error == "interrupted\n"
+    _, frames = read_video(video)
+    content, _ = objects(here / "out")
+    assert 0 < len(frames) < 20_000 and len(content["frames"]) - len(frames) in (0, 1)
+    assert "frames read; " in out and "saved in out" in out
+    assert len({frame.shape for frame in frames}) == 1 and frames[0].shape == (48, 64, 3)
