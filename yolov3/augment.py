@@ -11,6 +11,8 @@ import numpy as np
 
 from yolov3.images import GREY
 
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
+
 
 class Augmentation(NamedTuple):
     """How strongly to augment; 0 turns a part off."""
@@ -75,14 +77,13 @@ def flip(image_rgb, boxes_xyxy):
         [width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]],
         axis=1,
     )
-    return np.ascontiguousarray(image_rgb[:, ::-1]), boxes_xyxy
+    return cv2.flip(image_rgb, 1), boxes_xyxy
 
 
 def jitter_color(image_rgb, strength: float, rng):
     """Change brightness, contrast and saturation each by a random factor in 1 +- strength."""
     brightness, contrast, saturation = 1.0 + rng.uniform(-strength, strength, 3)
-    image = image_rgb.astype(np.float32)
-    grey = image @ np.float32([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
-    image = grey[..., np.newaxis] + (image - grey[..., np.newaxis]) * np.float32(saturation)
-    image = (image - grey.mean()) * np.float32(contrast) + grey.mean() * np.float32(brightness)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    mean = LUMA @ cv2.mean(image_rgb)[:3]
+    mix = contrast * (saturation * np.eye(3) + (1.0 - saturation) * LUMA)  # (3, 3): RGB to RGB
+    shift = np.full(3, mean * (brightness - contrast))
+    return cv2.transform(image_rgb, np.column_stack([mix, shift]))  # rounds, and stops at 0 and 255

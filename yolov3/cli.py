@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 
 
 def run_script(main) -> None:
@@ -40,13 +41,21 @@ def _exit_code(main) -> int:
         return FAILED
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(frozen_weights: bool = False) -> None:
     """Import TensorFlow without its start-up messages, which no log level turns off.
 
     They go to the process's standard error before TensorFlow reads its settings, so that is held
     back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows
     everything.
+
+    `frozen_weights` promises that no convolution of this process ever gets other weights: on a CPU
+    they are then laid out for its kernels once, not before every picture. A process that trains
+    would go on with its first weights, so the setting of an outer shell does not reach it.
     """
+    if frozen_weights:
+        os.environ.setdefault(ASSUME_FROZEN_WEIGHTS, "1")
+    else:
+        os.environ[ASSUME_FROZEN_WEIGHTS] = "0"
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow  # noqa: F401
 

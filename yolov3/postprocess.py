@@ -17,16 +17,14 @@ def detect_boxes(raw_maps, anchors, strides, score_threshold, iou_threshold):
     class is confidence times class probability. Each class is suppressed on its own: a box goes
     when its IoU with a better one of the same class exceeds `iou_threshold`.
     """
-    depth = raw_maps[0].shape[-1]
-    decoded = [  # per scale (B, G * G * A, 5 + C)
-        tf.reshape(decode(raw, anchor, stride), [tf.shape(raw)[0], -1, depth])
+    candidates = [
+        _candidates(raw, anchor, stride, score_threshold)
         for raw, anchor, stride in zip(raw_maps, anchors, strides, strict=True)
     ]
-    predictions = tf.concat(decoded, axis=1)  # (B, all cells and anchors, 5 + C)
-    boxes_xyxy = xywh_to_xyxy(predictions[..., :4])
+    boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
     boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
         boxes_xyxy[:, :, tf.newaxis],
-        predictions[..., 4:5] * predictions[..., 5:],
+        scores,
         max_output_size_per_class=MAX_DETECTIONS,
         max_total_size=MAX_DETECTIONS,
         iou_threshold=iou_threshold,
@@ -35,3 +33,21 @@ def detect_boxes(raw_maps, anchors, strides, score_threshold, iou_threshold):
         clip_boxes=False,
     )
     return boxes, scores, tf.cast(classes, tf.int32), counts
+
+
+def _candidates(raw, anchors, stride, score_threshold):
+    """Return boxes_xyxy (B, K, 4) and scores (B, K, C) of one scale.
+
+    No score exceeds the confidence, and few confidences exceed the threshold. Only these K are
+    looked at further: of each picture as many as the one with most of them has.
+    """
+    batch, depth = tf.shape(raw)[0], raw.shape[-1]
+    decoded = tf.reshape(decode(raw[..., :5], anchors, stride), [batch, -1, 5])
+    confidence = decoded[..., 4]  # (B, G * G * A)
+    counts = tf.math.count_nonzero(confidence > score_threshold, axis=1, dtype=tf.int32)  # (B,)
+    most = tf.maximum(tf.reduce_max(counts), 1)  # suppression wants a box
+    chosen = tf.math.top_k(confidence, most).indices  # (B, K)
+    decoded = tf.gather(decoded, chosen, batch_dims=1)
+    rows = tf.gather(tf.reshape(raw, [batch, -1, depth]), chosen, batch_dims=1)
+    scores = decoded[..., 4:] * tf.sigmoid(tf.cast(rows[..., 5:], tf.float32))
+    return xywh_to_xyxy(decoded[..., :4]), scores
