@@ -1,21 +1,25 @@
 # Every target first makes the environment it needs in .venv. `make` alone lists the targets.
 # Choose an interpreter with PYTHON=/path/to/python; pass a script's own flags with ARGS="...".
+# FRESH=1 lets `make demo` train anew where it would go on with an earlier training.
 PYTHON ?=
 MODEL = yolov3-tiny
+FRESH =
 ARGS =
 PY = .venv/bin/python
+BENCHMARKS = matrix_rate training_step detection input_pipeline evaluation start_up
 # TensorFlow's start-up messages would bury those of the scripts.
 TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
-.PHONY: help demo data train evaluate detect tensorboard weights figures test lint clean env env-dev
+.PHONY: help demo data train evaluate detect tensorboard weights figures test torture bench lint clean env \
+  env-dev env-bench
 
 help: ## list the targets
 	@echo 'usage: make TARGET [ARGS="flags of the script"] [PYTHON=/path/to/python]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 demo: env ## data, training, evaluation and pictures in minutes (MODEL=yolov3 for Darknet-53)
-	@$(PY) tools/demo.py --model $(MODEL) $(ARGS)
+	@$(PY) tools/demo.py --model $(MODEL) $(if $(FRESH),--fresh) $(ARGS)
 
 data: env ## make the digit pictures and their annotations
 	$(PY) mnist/make_data.py $(ARGS)
@@ -40,6 +44,12 @@ figures: env ## draw the figures of the documentation again
 
 test: env-dev ## run the tests
 	$(PY) -m pytest $(ARGS)
+
+torture: env-dev ## kills, full disks, damaged files and wild numbers: 15 minutes on 4 cores
+	$(PY) -m tests.torture $(ARGS)
+
+bench: env-bench ## speed of every part, and of other engines beside it (ARGS=--quick: does it run?)
+	@for name in $(BENCHMARKS); do $(PY) benchmarks/$$name.py $(ARGS) || exit; done
 
 lint: env-dev ## check style and formatting
 	$(PY) -m ruff check .
@@ -67,3 +77,6 @@ env:
 
 env-dev:
 	$(call setup,requirements-dev.txt)
+
+env-bench:
+	$(call setup,benchmarks/requirements.txt)

@@ -1,0 +1,43 @@
+"""The training step as tutorials write it: Keras layers as they come, eager, one scalar at a time.
+
+The same network and loss as in `yolov3/`; what differs is how TensorFlow runs them.
+"""
+
+import keras
+import tensorflow as tf
+
+from yolov3.configs import ANCHORS, STRIDES
+from yolov3.labels import assign_anchors
+from yolov3.losses import compute_loss
+from yolov3.normalization import FusedBatchNormalization
+from yolov3.yolov3 import build_yolov3
+
+
+class EagerStep:
+    """Learn from batches: `step(images float32 (B, H, W, 3), targets, boxes_xyxy) -> losses`."""
+
+    def __init__(self, num_classes: int):
+        self.model = keras.models.clone_model(build_yolov3(num_classes), clone_function=_plain)
+        self.optimizer = keras.optimizers.Adam(1e-5)
+
+    def __call__(self, images, targets, boxes_xyxy):
+        with tf.GradientTape() as tape:
+            raw_maps = self.model(images, training=True)
+            losses = compute_loss(raw_maps, targets, boxes_xyxy, ANCHORS, STRIDES)
+            total = sum(losses.values())
+        gradients = tape.gradient(total, self.model.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+        return [loss.numpy() for loss in (total, *losses.values())]
+
+
+def targets_of(boxes_xyxy, classes, num_classes, size):
+    """Return the targets of a batch, which such code makes with NumPy, outside the step."""
+    grids = [(size // stride, size // stride) for stride in STRIDES]
+    return assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, num_classes)
+
+
+def _plain(layer):
+    """Return a layer, or Keras's own batch normalisation in place of this repository's."""
+    if isinstance(layer, FusedBatchNormalization):
+        return keras.layers.BatchNormalization.from_config(layer.get_config())
+    return layer

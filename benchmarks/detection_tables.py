@@ -1,0 +1,51 @@
+"""The tables of `detection.py`."""
+
+import statistics
+
+from benchmarks.timing import Times, print_table
+
+AROUND = ("read", "letterbox", "suppression", "boxes back")
+
+
+def print_engines(title: str, results: list[Times], batch: int) -> None:
+    """Print what engines took, and the time of the first by that of each."""
+    ours, rows = _milliseconds(results[0], batch), []
+    for times in results:
+        its = _milliseconds(times, batch)
+        ratios = [our / their for our, their in zip(ours, its, strict=True)]  # turn by turn
+        median = statistics.median(its)
+        cpu = 1000 * times.cpu_median / times.facts["runs"] / batch
+        rows.append(
+            [
+                times.name,
+                f"{median:.1f}",
+                f"{min(its):.1f} to {max(its):.1f}",
+                f"{1000 / median:.1f}",
+                f"{cpu:.0f}",
+                f"{statistics.median(ratios):.2f}",
+                f"{max(times.megabytes):.0f}",
+                f"{times.facts['error']:.0e}",
+                times.facts["versions"],
+            ]
+        )
+    header = ["engine", "ms per picture", "range", "pictures/s", "CPU ms"]
+    header += [f"{results[0].name} / it", "MB", "error", "versions"]
+    print_table(f"{title}, median of {len(ours)}", header, rows)
+
+
+def print_parts(title: str, facts: dict, pictures: int) -> None:
+    """Print what surrounds the network, and whether traces or memory grow."""
+    milliseconds = facts["milliseconds"]
+    network = milliseconds["network"]
+    milliseconds["all of these around it"] = sum(milliseconds[name] for name in AROUND)
+    rows = [[name, f"{ms:.2f}", f"{ms / network:.1%}"] for name, ms in milliseconds.items()]
+    print_table(title, ["part", "ms", "of the network"], rows)
+    early, late = facts["megabytes"]
+    print(f"\n{facts['description']}")
+    print(f"Traces for pictures of {facts['sizes']} sizes: {facts['traces']}.")
+    print(f"Memory after {pictures // 10} of them {early:.0f} MB, after {pictures} {late:.0f} MB.")
+
+
+def _milliseconds(times: Times, batch: int) -> list[float]:
+    """Return the milliseconds per picture of each turn."""
+    return [1000 * seconds / times.facts["runs"] / batch for seconds in times.seconds]

@@ -1,0 +1,73 @@
+"""The engines of `training_step.py`: each returns `step() -> loss` and facts about itself."""
+
+import numpy as np
+
+from benchmarks.timing import versions
+
+NUM_CLASSES, BOXES = 10, 12  # as in the tutorial's scenes
+SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the picture
+
+
+def repository(size: int, batch_size: int, precision: str):
+    """The step of `train.py` as it is, with the gradient's norm and the average of the weights."""
+    from yolov3.cli import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from yolov3.configs import Config
+    from yolov3.learner import Learner
+    from yolov3.precision import choose_precision
+
+    precision = choose_precision(precision)
+    learner = Learner(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
+    batch = [tf.constant(part) for part in random_batch(size, batch_size)]
+    facts = {"precision": precision, "versions": versions("tensorflow", "keras")}
+    return lambda: {name: value.numpy() for name, value in learner.step(*batch).items()}, facts
+
+
+def pytorch(size: int, batch_size: int, precision: str, compiled: bool = False):
+    """The same network, loss and optimizer in PyTorch."""
+    import torch
+
+    from benchmarks.torch_yolov3 import TrainingStep
+
+    torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
+    step = TrainingStep(NUM_CLASSES, precision)
+    step.model = torch.compile(step.model) if compiled else step.model
+    images, boxes_xyxy, classes = (torch.asarray(part) for part in random_batch(size, batch_size))
+    facts = {"precision": precision, "versions": versions("torch")}
+    return lambda: step(images, boxes_xyxy, classes.long()), facts
+
+
+def compiled_pytorch(size: int, batch_size: int, precision: str):
+    """The same, its network compiled by torch.compile."""
+    return pytorch(size, batch_size, precision, compiled=True)
+
+
+def tutorial(size: int, batch_size: int, precision: str):
+    """The same network and loss, run as tutorials do, which is always in float32."""
+    from yolov3.cli import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from benchmarks.baseline_step import EagerStep, targets_of
+
+    step = EagerStep(NUM_CLASSES)
+    images, boxes_xyxy, classes = (tf.constant(part) for part in random_batch(size, batch_size))
+    images = tf.cast(images, tf.float32) / 255.0
+    targets = targets_of(boxes_xyxy, classes, NUM_CLASSES, size)
+    facts = {"precision": "float32", "versions": versions("tensorflow", "keras")}
+    return lambda: step(images, targets, boxes_xyxy), facts
+
+
+def random_batch(size: int, batch_size: int):
+    """Return pictures uint8 (B, H, W, 3), boxes_xyxy (B, N, 4) in pixels and classes (B, N)."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (batch_size, size, size, 3), dtype=np.uint8)
+    sides = size * rng.uniform(SMALLEST_BOX, LARGEST_BOX, (batch_size, BOXES, 2))
+    corners = rng.uniform(0, size - sides)
+    boxes_xyxy = np.concatenate([corners, corners + sides], axis=-1).astype(np.float32)
+    classes = rng.integers(0, NUM_CLASSES, (batch_size, BOXES), dtype=np.int32)
+    return images, boxes_xyxy, classes

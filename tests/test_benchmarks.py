@@ -1,0 +1,124 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.matrix_rate import gigaflops
+from benchmarks.step_engines import random_batch
+from benchmarks.time_to_accuracy import figures
+from benchmarks.timing import Engine, print_table, take_turns
+from yolov3.configs import REPO
+
+ENGINE = """
+import sys
+sys.path.insert(0, {repo!r})
+from benchmarks.timing import serve
+print("noise of a library")
+runs = []
+serve(lambda: runs.append(sum(range({work}))), work={work})
+"""
+
+
+def engine(folder, name, work):
+    script = folder / f"{name}.py"
+    script.write_text(ENGINE.format(repo=str(REPO), work=work))
+    return Engine(name, [str(script)])
+
+
+def test_engines_take_turns_in_processes_of_their_own(tmp_path):
+    light, heavy = take_turns(
+        [engine(tmp_path, "light", 1), engine(tmp_path, "heavy", 1_000_000)], rounds=3
+    )
+    assert (light.name, light.facts) == ("light", {"work": 1})
+    assert len(light.seconds) == len(heavy.cpu_seconds) == len(heavy.megabytes) == 3
+    assert 0 < light.median < heavy.median
+    assert light.cpu_median < heavy.cpu_median
+
+
+def test_an_engine_that_fails_is_named(tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("raise SystemExit(3)")
+    with pytest.raises(ValueError, match="broken: expected .* ended with code 3"):
+        Engine("broken", [str(script)])
+
+
+def test_a_table_is_markdown(capsys):
+    print_table("Title", ["a", "b"], [["1", "2"]])
+    assert capsys.readouterr().out == "\n### Title\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+def test_figures_of_a_run():
+    curves = {"mAP50": [(1.0, 0.5), (2.5, 0.96), (4.0, 0.99)], "mAP75": [(1.0, 0.1), (4.0, 0.9)]}
+    assert figures(curves, 0.95) == [2.5, 4.0, 0.99, 0.9]
+    assert figures(curves, 0.995) == [float("inf"), 4.0, 0.99, 0.9]
+
+
+def test_work_of_the_networks():
+    """Darknet prints 65.864 and 5.571 BFLOPs for its cfg files of 80 classes at 416."""
+    assert gigaflops(416, tiny=False, num_classes=80) == pytest.approx(65.864, abs=0.05)
+    assert gigaflops(416, tiny=True, num_classes=80) == pytest.approx(5.571, abs=0.01)
+
+
+def test_random_boxes_lie_in_the_picture():
+    images, boxes_xyxy, classes = random_batch(96, 2)
+    assert images.shape == (2, 96, 96, 3) and classes.shape == boxes_xyxy.shape[:2]
+    assert boxes_xyxy.min() >= 0 and boxes_xyxy.max() <= 96
+    assert (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all()
+
+
+def test_the_step_of_pytorch_has_the_same_losses():
+    torch = pytest.importorskip("torch")
+    import tensorflow as tf
+
+    from benchmarks.torch_yolov3 import TrainingStep, copy_weights
+    from yolov3.configs import ANCHORS, STRIDES
+    from yolov3.labels import assign_anchors
+    from yolov3.losses import compute_loss
+    from yolov3.yolov3 import build_yolov3
+
+    images, boxes_xyxy, classes = random_batch(128, 2)
+    boxes_xyxy[0, 5:] = 0  # padding
+    model = build_yolov3(10)
+    grids = [(128 // stride, 128 // stride) for stride in STRIDES]
+    targets = assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, 10)
+    raw_maps = model(tf.cast(images, tf.float32) / 255.0, training=True)
+    expected = compute_loss(raw_maps, targets, boxes_xyxy, ANCHORS, STRIDES)
+    step = TrainingStep(10)
+    copy_weights(step.model, model)
+    losses = step.losses(
+        *(torch.asarray(part) for part in (images, boxes_xyxy, classes.astype(int)))
+    )
+    for name, loss in losses.items():
+        assert loss.item() == pytest.approx(float(expected[name]), rel=1e-4), name
+
+
+@pytest.mark.parametrize(
+    "script", ["training_step", "matrix_rate", "input_pipeline", "evaluation", "start_up"]
+)
+def test_help_is_quick_to_import_nothing_heavy(script):
+    code = f"""
+import runpy, sys
+sys.argv = ["{script}.py", "--help"]
+try:
+    runpy.run_path("benchmarks/{script}.py", run_name="__main__")
+except SystemExit as done:
+    assert done.code == 0
+assert not {{"tensorflow", "torch", "cv2"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--quick" in done.stdout
+
+
+def test_the_quick_input_pipeline_prints_its_table():
+    done = subprocess.run(
+        [sys.executable, "benchmarks/input_pipeline.py", "--quick"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| 1 |")]
+    assert len(rows) == 1
+    assert np.float64(rows[0].split("|")[2]) > 0
