@@ -1,0 +1,68 @@
+"""Try to break training, files and losses, and print one table of faults tried and survived.
+
+    python -m tests.torture                      everything: 15 minutes on 4 cores
+    python -m tests.torture --share 0.02         a fiftieth of it
+    python -m tests.torture --only kills disk    some families of faults
+    python -m tests.torture --seed 7             the faults that this seed draws
+
+Exits with 1 if any fault was not survived; the folder of what failed is then kept.
+"""
+
+import argparse
+import math
+import random
+import shutil
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+
+from tests.torture.progress import Progress
+from tests.torture.table import markdown_table
+
+FAMILIES = {  # module: how many faults in full
+    "losses": 3_000,
+    "annotation_files": 10_000,
+    "mutations": 2_000,
+    "disk": 24,
+    "kills": 60,
+}
+
+
+def parse_args(arguments=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="share of all faults to try (1)")
+    parser.add_argument("--seed", type=int, help="seed of all that is random (a new one)")
+    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument(
+        "--folder", type=Path, help="where to work, with 6 GB free (the system's temporary folder)"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    args = parse_args(arguments)
+    seed = random.randrange(10**6) if args.seed is None else args.seed
+    folder = Path(tempfile.mkdtemp(prefix="torture-", dir=args.folder)).resolve()
+    rows = []
+    for name in args.only:
+        started, count = time.monotonic(), math.ceil(FAMILIES[name] * args.share)
+        family = import_module(f"tests.torture.{name}")
+        rows += family.run(count, seed, folder, Progress(name, count))
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    print(markdown_table(rows))
+    failures = [f"{row.fault}: {failure}" for row in rows for failure in row.failures]
+    if failures:
+        again = f"python -m tests.torture --seed {seed} --share {args.share:g} --only"
+        print("\nNOT SURVIVED", *dict.fromkeys(failures), sep="\n- ")
+        print(f"\nrepeat with: {again} {' '.join(args.only)}\nkept: {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Check many dangerous files in processes that may crash, hang or run out of memory.
+
+Such a process may write to its own folder only, and start nothing.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+
+from tests.torture.processes import start_process
+
+SECONDS_ALLOWED = 60  # for one file
+MEMORY_ALLOWED = 2**30  # bytes on top of what the process has when it begins
+FORBIDDEN = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect"}
+FORBIDDEN |= {"pickle.find_class"}  # how a pickle gets at the code that it runs
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link"}
+
+
+def examine(make_check, indexes: list[int], folder: Path, seed: int) -> Iterator[tuple[int, str]]:
+    """Call `make_check(folder, seed)(index)` for all indexes; yield (index, what went wrong or "").
+
+    `make_check` is a function of a module. The first process stays until something ends it; then
+    another goes on behind the file that did.
+    """
+    waiting = list(indexes)
+    while waiting:
+        mine, theirs = Pipe()
+        process = start_process(_work, theirs, make_check, waiting, folder, seed)
+        theirs.close()
+        mine.recv()  # ready
+        while waiting:
+            fault = _receive(mine, process)
+            index = waiting.pop(0)
+            yield index, fault
+            if process.exitcode is not None:
+                break
+        process.join()
+
+
+def _receive(connection, process) -> str:
+    try:
+        if connection.poll(SECONDS_ALLOWED):
+            return connection.recv()
+    except EOFError:
+        process.join()
+        return f"the process died with {process.exitcode}"
+    process.kill()
+    process.join()
+    return f"no answer within {SECONDS_ALLOWED} s"
+
+
+def _work(connection, make_check, indexes, folder, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    os.dup2(os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # libraries complain
+    check = make_check(folder, seed)
+    limit = _address_space() + MEMORY_ALLOWED
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    sys.addaudithook(_Watch(folder))
+    connection.send("ready")
+    for index in indexes:
+        try:
+            connection.send(check(index) or "")
+        except BaseException as error:
+            connection.send(f"{type(error).__name__}: {error}"[:500])
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+class _Watch:
+    """An audit hook that refuses what no reader of a file has to do."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __call__(self, event, args):
+        is_writing = event == "open" and args[2] is not None and args[2] & WRITING
+        if event in FORBIDDEN or ((is_writing or event in CHANGING) and self._is_outside(args[0])):
+            raise PermissionError(f"the reader tried {event} {args!r:.200}")
+
+    def _is_outside(self, path):
+        if isinstance(path, int) or os.fsdecode(path) == os.devnull:
+            return False
+        return not Path(os.path.abspath(os.fsdecode(path))).is_relative_to(self.folder)

@@ -1,0 +1,83 @@
+"""Damaged pictures, weights and checkpoints: refused by a ValueError, or read as valid ones."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tests.torture.damaged_checkpoints import Checkpoints
+from tests.torture.damaged_pictures import FORMATS, Pictures
+from tests.torture.isolated import MEMORY_ALLOWED, examine
+from tests.torture.mutants import mutate, unless_named
+from tests.torture.table import Row, row_of
+
+CLASSES = 2
+KINDS = ("picture", "picture", "checkpoint", "picture", "checkpoint", "weights")  # in turn
+NAMES = {
+    "picture": "damaged picture",
+    "weights": "damaged Darknet weights",
+    "checkpoint": "damaged checkpoint",
+}
+
+
+def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
+    """Read `count` damaged files in separate processes, on all cores."""
+    outcomes = {kind: [] for kind in NAMES}
+
+    def examine_share(worker):
+        here = folder / f"mutations-{worker}"
+        for index, fault in examine(make_check, list(range(worker, count, workers)), here, seed):
+            outcomes[KINDS[index % len(KINDS)]].append(f"file {index}: {fault}" if fault else "")
+            tick()
+        shutil.rmtree(here)
+
+    workers = min(len(os.sched_getaffinity(0)), count)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(examine_share, range(workers)))
+    notes = {
+        "picture": ", ".join(suffix[1:] for suffix in FORMATS),
+        "weights": "YOLOv3-tiny",
+        "checkpoint": "any of its files, most with checksums to match",
+    }
+    limit = f"at most {MEMORY_ALLOWED // 2**20} MiB"
+    return [row_of(NAMES[kind], outcomes[kind], f"{notes[kind]}; {limit}") for kind in NAMES]
+
+
+def make_check(folder: Path, seed: int):
+    """Prepare undamaged files in a folder; return check(index), which damages and reads one."""
+    checks = {"picture": Pictures, "weights": _Weights, "checkpoint": Checkpoints}
+    checks = {kind: make(folder / kind) for kind, make in checks.items()}
+
+    def check(index):
+        rng = np.random.default_rng([seed, index])
+        return checks[KINDS[index % len(KINDS)]](rng)
+
+    return check
+
+
+class _Weights:
+    def __init__(self, folder):
+        from yolov3.darknet import save_darknet_weights
+        from yolov3.yolov3 import build_yolov3
+
+        self.model = build_yolov3(CLASSES, tiny=True)
+        folder.mkdir(exist_ok=True)
+        self.path = folder / "damaged.weights"
+        save_darknet_weights(self.model, self.path)
+        self.data = self.path.read_bytes()
+
+    def __call__(self, rng):
+        from yolov3.darknet import read_darknet_weights
+
+        self.path.write_bytes(mutate(self.data, rng))
+        try:
+            weights = read_darknet_weights(self.path, self.model)
+        except ValueError as error:
+            return unless_named(self.path, error)
+        shapes = {weight.path: tuple(weight.shape) for weight in self.model.weights}
+        for name, values in weights.items():
+            if values.shape != shapes[name] or not np.isfinite(values).all():
+                return f"{name}: {values.shape} with {values.min()} to {values.max()}"
+        return ""
