@@ -1,7 +1,9 @@
 """Train a digit detector from nothing and look at its work: `make demo`, or `python tools/demo.py`.
 
 Makes the digit pictures if they are missing, trains YOLOv3-tiny on them (`--model yolov3` for
-Darknet-53), measures its mean average precision and draws what it finds in four test pictures.
+Darknet-53), measures its mean average precision and draws what it finds in four test pictures. When
+it was interrupted, it goes on where it stopped; a finished training is not done again, unless the
+pictures or the settings have changed, or with `make demo FRESH=1` (`--fresh`).
 """
 
 import argparse
@@ -17,7 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from demo_runs import Earlier, find_earlier, newest_run  # noqa: E402
 from yolov3.annotation_line import parse_line  # noqa: E402
+from yolov3.cli import INTERRUPTED, run_script  # noqa: E402
+from yolov3.configs import Config  # noqa: E402
 
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
@@ -33,46 +38,61 @@ class StepError(Exception):
         self.code = code
 
 
-def main() -> int:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", choices=sorted(CORE_MINUTES), default="yolov3-tiny")
+    parser.add_argument("--fresh", action="store_true", help="train anew in any case")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
     """Run the steps one after another and return the exit code of the first that fails."""
-    args = parse_args()
-    cores = os.cpu_count() or 1
-    low, high = (max(1, round(minutes / cores)) for minutes in CORE_MINUTES[args.model])
-    print(f"{args.model} demo: some {low} to {high} minutes of training on these {cores} cores,")
-    print("less on a GPU; the training itself soon says more exactly.", flush=True)
+    args = parse_args(argv)
     try:
-        minutes = run_steps(args.model)
+        run_steps(args.model, args.fresh)
     except StepError as error:
         print(f"demo stopped: {error}", file=sys.stderr)
+        if error.code == INTERRUPTED:
+            print("The same command goes on from here.", file=sys.stderr)
         return error.code
-    print_summary(args.model, minutes)
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", choices=sorted(CORE_MINUTES), default="yolov3-tiny")
-    return parser.parse_args()
-
-
-def run_steps(model: str) -> float:
-    """Make the data, train, evaluate and detect; return the minutes spent in training."""
-    # A folder per model: the best checkpoint must not be one of another network.
-    checkpoints, logs = f"checkpoints/demo/{model}", f"log/demo/{model}"
-    if data_is_ready():
+def run_steps(model: str, fresh: bool) -> None:
+    """Make the data, train, evaluate and detect, as far as it is not done yet."""
+    config = settings_of(model)
+    is_ready = data_is_ready()
+    earlier = Earlier()
+    if is_ready and not fresh:
+        files = [ROOT / name for name in ANNOTATIONS]
+        earlier = find_earlier(ROOT / config.train_checkpoints_folder, config, files)
+    print_plan(model, earlier)
+    if is_ready:
         print("\nThe digit pictures are there already.", flush=True)
     else:
         run("mnist/make_data.py")
-    start = time.monotonic()
-    tiny = ["--tiny"] if model == "yolov3-tiny" else []
-    run("train.py", *tiny, "--train-checkpoints-folder", checkpoints, "--train-logdir", logs)
-    minutes = (time.monotonic() - start) / 60
+    spent = train(config, earlier)
+    weights = str(newest_run(ROOT / config.train_checkpoints_folder).relative_to(ROOT))
     (ROOT / RESULTS).mkdir(exist_ok=True)
-    run("evaluate_mAP.py", "--weights", checkpoints, "--json", f"{RESULTS}/evaluation.json")
+    run("evaluate_mAP.py", "--weights", weights, "--json", f"{RESULTS}/evaluation.json")
     pictures = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
-    run("detect_mnist.py", "--weights", checkpoints, *pictures)
-    return minutes
+    run("detect_mnist.py", "--weights", weights, *pictures)
+    print_summary(model, spent)
+
+
+def settings_of(model: str) -> Config:
+    """Return the settings of the training: the defaults, in folders of the demo's own.
+
+    There is one for each model, since the newest run in it must not be one of another network.
+    """
+    return Config(
+        tiny=model == "yolov3-tiny",
+        train_checkpoints_folder=f"checkpoints/demo/{model}",
+        train_logdir=f"log/demo/{model}",
+    )
 
 
 def data_is_ready() -> bool:
@@ -91,6 +111,41 @@ def data_is_ready() -> bool:
     return True
 
 
+def print_plan(model: str, earlier: Earlier) -> None:
+    """Say what will be trained, and how long that takes here."""
+    if earlier.unusable:
+        print(f"The training of an earlier demo {earlier.unusable}, so this one trains anew.")
+    if earlier.run and earlier.is_finished:
+        print(f"{model} demo: it is trained already, in {earlier.run.relative_to(ROOT)};")
+        print("to train it anew: make demo FRESH=1, or delete that folder.", flush=True)
+        return
+    cores = os.cpu_count() or 1
+    low, high = (max(1, round(minutes / cores)) for minutes in CORE_MINUTES[model])
+    print(f"{model} demo: some {low} to {high} minutes of training on these {cores} cores,")
+    if earlier.run:
+        print(f"less what is done: it goes on with {earlier.run.relative_to(ROOT)};")
+        print("to start anew: make demo FRESH=1.", flush=True)
+    else:
+        print("less on a GPU; the training itself soon says more exactly.", flush=True)
+
+
+def train(config: Config, earlier: Earlier) -> str:
+    """Train anew, go on, or leave a finished training alone; return what that was, in words."""
+    if earlier.run and earlier.is_finished:
+        return "trained before"
+    folders = [
+        *("--train-checkpoints-folder", config.train_checkpoints_folder),
+        *("--train-logdir", config.train_logdir),
+    ]
+    start = time.monotonic()
+    if earlier.run:
+        run("train.py", "--resume", str(earlier.run.relative_to(ROOT)))
+    else:
+        run("train.py", *(["--tiny"] if config.tiny else []), *folders)
+    minutes = (time.monotonic() - start) / 60
+    return f"{minutes:.1f} {'more ' if earlier.run else ''}minutes of training"
+
+
 def run(script: str, *arguments: str) -> None:
     """Print and run one script of the project; raise `StepError` unless it succeeds."""
     print(f"\n$ {shlex.join(['python', script, *arguments])}", flush=True)
@@ -107,11 +162,11 @@ def run(script: str, *arguments: str) -> None:
         raise StepError(["python", script, *arguments], code if code > 0 else 128 - code)
 
 
-def print_summary(model: str, minutes: float) -> None:
+def print_summary(model: str, spent: str) -> None:
     """Print the figures of the evaluation and where the pictures are."""
     scores = json.loads((ROOT / RESULTS / "evaluation.json").read_text(encoding="utf-8"))
     figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("AP50", "AP75", "AP"))
-    print(f"\n{model}, {minutes:.1f} minutes of training, on {scores['images']} test pictures:")
+    print(f"\n{model}, {spent}, on {scores['images']} test pictures:")
     print(f"  {figures}   ({RESULTS}/evaluation.json)")
     found = sorted((ROOT / RESULTS).rglob("*.png")) + sorted((ROOT / RESULTS).rglob("*.jpg"))
     for picture in found:
@@ -120,4 +175,4 @@ def print_summary(model: str, minutes: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -1,0 +1,64 @@
+"""Which training of an earlier demo is gone on with, finished, or of no use."""
+
+import dataclasses
+import os
+
+import pytest
+from checkpoint_samples import save
+
+from demo_runs import Earlier, find_earlier, newest_run, total_steps
+from yolov3.configs import Config
+
+CONFIG = Config(tiny=True, seed=3)  # those of `save`
+STEPS = 3 * CONFIG.train_epochs  # 9 pictures in batches of 4
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    """Write the annotations of nine pictures, older than any checkpoint."""
+    path = tmp_path / "train.txt"
+    path.write_text("a.png 1,2,3,4,5\n" * 8 + "\nb.png")
+    os.utime(path, (0, 0))
+    return path
+
+
+def test_steps_are_those_of_all_epochs(annotations):
+    assert total_steps(CONFIG, annotations) == STEPS
+    assert total_steps(dataclasses.replace(CONFIG, train_batch_size=1), annotations) == 3 * STEPS
+
+
+def test_nothing_to_go_on_with(tmp_path, annotations):
+    assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(None, False, "")
+    save(tmp_path / "runs" / "run", "best", 3)
+    assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(None, False, "")
+
+
+@pytest.mark.parametrize(("step", "is_finished"), [(1, False), (STEPS - 1, False), (STEPS, True)])
+def test_a_run_is_finished_at_its_last_step(tmp_path, annotations, step, is_finished):
+    run = tmp_path / "runs" / "run"
+    save(run, "last", step)
+    assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(run, is_finished)
+
+
+def test_the_newest_run_counts(tmp_path, annotations):
+    for name, step, time in (("b", STEPS, 1000), ("a", 1, 2000)):
+        save(tmp_path / "runs" / name, "last", step)
+        os.utime(tmp_path / "runs" / name, (time, time))
+    assert newest_run(tmp_path / "runs") == tmp_path / "runs" / "a"
+    assert not find_earlier(tmp_path / "runs", CONFIG, [annotations]).is_finished
+
+
+def test_other_settings_are_named(tmp_path, annotations):
+    save(tmp_path / "runs" / "run", "last", STEPS)
+    now = dataclasses.replace(CONFIG, seed=4, train_epochs=2)
+    earlier = find_earlier(tmp_path / "runs", now, [annotations])
+    assert earlier == Earlier(unusable="had other settings (train_epochs, seed)")
+
+
+def test_data_made_after_the_run_are_others(tmp_path, annotations):
+    saved = save(tmp_path / "runs" / "run", "last", STEPS)
+    newer = tmp_path / "test.txt"
+    newer.touch()
+    os.utime(newer, (saved.stat().st_mtime + 1, saved.stat().st_mtime + 1))
+    earlier = find_earlier(tmp_path / "runs", CONFIG, [annotations, newer])
+    assert earlier == Earlier(unusable="is older than the digit pictures")
