@@ -43,7 +43,7 @@ def find_digits(
     """Load the digits of `path`, else the best set at hand; `source` tells which and why.
 
     Without a path: the Keras cache, then the download, then the offline set of scikit-learn.
-    Raises ValueError for a bad path and RuntimeError where even scikit-learn is missing.
+    Raises ValueError for a bad path and OSError where even scikit-learn is missing.
     """
     if path is not None:
         return load_digits_set(path, "given with --mnist")
@@ -80,6 +80,7 @@ def load_digits_set(path: str | Path, why: str = "") -> Digits:
     except ValueError as error:
         received = str(error)
     received = " ".join(received.split())  # some messages have two lines
+    received = "".join(letter if letter.isprintable() else "?" for letter in received)
     raise ValueError(f"{path}: expected {EXPECTED}; received {received}")
 
 

@@ -4,7 +4,8 @@
     python mnist/make_data.py --mnist mnist.npz --train 5000 --test 500 --seed 1
 
 The digits come from --mnist, else from the copy of MNIST that Keras keeps, else from the published
-download, else from scikit-learn, which needs no network.
+download, else from scikit-learn, which needs no network. Exit codes: 0, 1 (failed: the disk is
+full), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -16,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from yolov3.cli import run_script  # noqa: E402
 
 TRAIN, TEST = "mnist_train", "mnist_test"
 MAX_SIZE = 4096  # pixels
@@ -71,7 +74,7 @@ def make_data(
 ) -> None:
     """Write `train` and `test` scenes to a folder; nothing there changes unless all were drawn.
 
-    Raises ValueError for bad input, OSError and RuntimeError for work that failed.
+    Raises ValueError for bad input, OSError for work that failed.
     """
     from mnist.digits import find_digits
     from mnist.scene_files import SplitWriter
@@ -96,16 +99,8 @@ def make_data(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 for failed work, 2 for bad input, 130 for Ctrl-C."""
-    args = parse_args(argv)
-    try:
-        make_data(**vars(args))
-    except ValueError as error:
-        return _complain(error, 2)
-    except (OSError, RuntimeError) as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+    """Run the command; `run_script` turns what it raises into one line and an exit code."""
+    make_data(**vars(parse_args(argv)))
     return 0
 
 
@@ -138,10 +133,5 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _complain(message: object, status: int) -> int:
-    print(f"make_data: {message}", file=sys.stderr)
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

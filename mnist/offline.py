@@ -25,11 +25,11 @@ def read_offline_digits() -> tuple[np.ndarray, ...]:
     """Read training images (N, 28, 28) uint8, labels (N,), and the same for the test.
 
     Only the data file is read: to import scikit-learn for it would take longer than all scenes.
-    Raises RuntimeError where scikit-learn is not installed.
+    Raises OSError where scikit-learn is not installed.
     """
     package = find_spec("sklearn")
     if package is None:
-        raise RuntimeError(
+        raise OSError(
             "no digits: MNIST is not here and the offline digits need `pip install scikit-learn`"
         )
     table = np.loadtxt(Path(package.origin).parent / DATA_FILE, np.float32, delimiter=",")

@@ -3,7 +3,8 @@
     python mnist/show_image.py
     python mnist/show_image.py --annotations mnist/mnist_test.txt --index 3 --output scene.png
 
-The picture is saved, and shown in a window where there is a screen.
+The picture is saved, and shown in a window where there is a screen. Exit codes: 0, 1 (failed), 2
+(bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from yolov3.window import has_screen, open_window  # noqa: E402
+from yolov3.cli import run_script  # noqa: E402
+from yolov3.window import can_open_window, open_window  # noqa: E402
 
 MNIST = ROOT / "mnist"
 TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
@@ -46,9 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="PNG",
         help="where to save the picture, default mnist/show_image.png",
     )
-    parser.add_argument(
-        "--show", choices=("auto", "off"), default="auto", help="off: open no window"
-    )
+    parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
 
@@ -59,6 +59,7 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     """
     from yolov3.annotations import read_annotations, read_class_names
     from yolov3.draw import draw_boxes
+    from yolov3.formats.notes import counted
     from yolov3.images import read_image, write_image
 
     if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
@@ -75,31 +76,20 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     image = read_image(record.image_path)
     drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)
     write_image(output, drawn)
-    print(f"picture {index} of {annotations}: {record.image_path}, {len(record.classes)} boxes")
+    boxes = counted(len(record.classes), "box")
+    print(f"picture {index} of {annotations}: {record.image_path}, {boxes}")
     print(f"saved {output}")
     if show:
         open_window(drawn, "annotated boxes")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 for failed work, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command; `run_script` turns what it raises into one line and an exit code."""
     args = parse_args(argv)
-    show = args.show == "auto" and has_screen()
-    try:
-        show_image(args.annotations, args.names, args.index, args.output, show)
-    except ValueError as error:
-        return _complain(error, 2)
-    except OSError as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+    show = not args.no_show and can_open_window()
+    show_image(args.annotations, args.names, args.index, args.output, show)
     return 0
 
 
-def _complain(message: object, status: int) -> int:
-    print(f"show_image: {message}", file=sys.stderr)
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -1,13 +1,21 @@
 """Fixtures that several test files share."""
 
 import os
+import signal
+import subprocess
+import threading
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the first test imports TensorFlow
+os.environ["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] = "0"  # many networks share this process
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from digit_samples import plain_digits  # noqa: E402
+from local_site import Site  # noqa: E402
+from script_runs import TIMEOUT_S, command, environment, training_flags  # noqa: E402
 
 from mnist.offline import read_offline_digits  # noqa: E402
 from mnist.scenes import paste  # noqa: E402
@@ -41,3 +49,93 @@ def digit_scenes(tmp_path_factory) -> Path:
     annotations = folder / "scenes.txt"
     annotations.write_text("\n".join(lines) + "\n")
     return annotations
+
+
+class Trained(NamedTuple):
+    """A training that was run as a process: where, its exit code, and what it printed."""
+
+    folder: Path
+    code: int
+    out: str
+    error: str
+
+
+@pytest.fixture(scope="session")
+def trained(digit_scenes, tmp_path_factory) -> Trained:
+    """Train in a folder with a space in its name, and press Ctrl-C after the first validation."""
+    folder = tmp_path_factory.mktemp("a run")
+    process = subprocess.Popen(
+        command("train.py", *training_flags(digit_scenes), "--train-epochs=500"),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    try:
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("validation: "):
+                process.send_signal(signal.SIGINT)
+                break
+        out, error = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    return Trained(folder, process.returncode, out, "".join(lines) + error)
+
+
+@pytest.fixture
+def mnist(tmp_path) -> str:
+    """Return a small mnist.npz: ink 100 to 109 in training digits, 200 to 209 in test digits."""
+    (x_train, y_train), (x_test, y_test) = plain_digits(100), plain_digits(200)
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return str(path)
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that starts a Site; all are closed in the end."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    sites = []
+
+    def start(content: bytes, **kwargs) -> Site:
+        sites.append(Site(content, **kwargs))
+        threading.Thread(target=sites[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        site.shutdown()
+        site.server_close()
+
+
+@pytest.fixture(scope="session")
+def coco_yolov3():
+    """Return YOLOv3 for 80 classes; give it other weights, but leave its layers as they are."""
+    from yolov3.yolov3 import build_yolov3
+
+    return build_yolov3(80)
+
+
+@pytest.fixture(scope="session")
+def _tiny_network():
+    from weight_changes import snapshot
+
+    from yolov3.yolov3 import build_yolov3
+
+    model = build_yolov3(3, tiny=True)
+    return model, snapshot(model)
+
+
+@pytest.fixture
+def tiny_yolov3(_tiny_network):
+    """Return YOLOv3-tiny for 3 classes with its initial weights, all free to learn."""
+    from yolov3.parts import unfreeze
+    from yolov3.weights import set_weights
+
+    model, weights = _tiny_network
+    set_weights(model, weights)
+    unfreeze(model)
+    return model

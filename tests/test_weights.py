@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from yolov3.weights import named_variables, set_weights, to_arrays
+from yolov3 import weights as weights_module
+from yolov3.darknet_file import FLOATS
+from yolov3.weights import named_variables, network_with, set_weights, to_arrays
+from yolov3.yolov3 import build_yolov3
 
 
 @pytest.fixture
@@ -56,6 +59,10 @@ def test_arrays_are_copies(model):
             lambda w: w.update({"conv_1/bias": np.zeros(3)}),
             r"conv_1/bias: expected shape \(2,\); received \(3,\)",
         ),
+        (
+            lambda w: w.update({"conv_1/bias": np.zeros(2, np.complex64)}),
+            r"conv_1/bias: expected float32; received complex64",
+        ),
     ],
 )
 def test_other_weights_are_refused_as_a_whole(model, change, message):
@@ -66,3 +73,26 @@ def test_other_weights_are_refused_as_a_whole(model, change, message):
         set_weights(model, weights)
     for name, array in to_arrays(named_variables(model)).items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_network_with_weights_is_that_of_the_weights():
+    weights = to_arrays(named_variables(build_yolov3(2, tiny=True)))
+    network = network_with(weights, 2, tiny=True)
+    for name, array in to_arrays(named_variables(network)).items():
+        np.testing.assert_array_equal(array, weights[name])
+    renamed = {name.replace("conv_3/", "conv_99/"): array for name, array in weights.items()}
+    with pytest.raises(ValueError, match=r"missing \['conv_3/kernel'\]"):
+        network_with(renamed, 2, tiny=True)
+
+
+@pytest.mark.parametrize(("num_classes", "tiny"), [(3, True), (2, False), (10**9, True), (0, True)])
+def test_network_of_other_weights_is_not_even_built(monkeypatch, num_classes, tiny):
+    fixed, per_class = FLOATS[True]
+    weights = {"any": np.broadcast_to(np.float32(0), (fixed + 2 * per_class,))}
+    monkeypatch.setattr(weights_module, "build_yolov3", None)
+    expected = (
+        f"expected weights of YOLOv3.* for {num_classes} classes; received 8,678,554 numbers, "
+        "these look like YOLOv3-tiny weights for 2 classes"
+    )
+    with pytest.raises(ValueError, match=expected):
+        network_with(weights, num_classes, tiny)

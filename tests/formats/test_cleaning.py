@@ -1,0 +1,47 @@
+"""What is dropped, cut and counted because nobody can train on it."""
+
+import pytest
+from format_samples import lines, write_coco
+
+from yolov3.formats.conversion import convert
+
+
+def test_bad_boxes_are_dropped_cut_and_counted(folder):
+    bad = [[5, 5, 0, 3], [5, 5, -2, 3], [70, 5, 3, 3], [50, 30, 20, 20], [0, 0, 60.5, 40]]
+    annotations = [{"image_id": 3, "category_id": 2, "bbox": box} for box in bad]
+    summary = convert(write_coco(folder, annotations=annotations))
+    assert lines(folder) == ["b 1,2.jpg", "a.png 50,30,60,40,0 0,0,60,40,0"]
+    assert "dropped 2 boxes, empty or inverted" in summary
+    assert "dropped 1 box, outside their picture" in summary
+    assert "cut 1 box, at the edge of their picture" in summary
+    assert summary.splitlines()[0] == f"read 2 pictures and 5 boxes from {folder / 'in.json'}"
+    assert f"wrote {folder / 'out.txt'}: 2 pictures, 2 boxes" in summary
+
+
+def test_unusable_pictures_are_dropped_with_their_boxes(folder):
+    (folder / "broken.png").write_bytes(b"no picture")
+    images = [
+        {"id": 1, "file_name": "gone.png"},
+        {"id": 2, "file_name": "broken.png"},
+        {"id": 3, "file_name": "a.png"},
+        {"id": 7, "file_name": "b 1,2.jpg", "width": 40, "height": 60},
+    ]
+    summary = convert(write_coco(folder, images=images))
+    assert lines(folder) == ["a.png 1,2,4.5,6,1 5,6,15,16,0"]
+    assert "dropped 2 pictures, which cannot be read: " in summary
+    assert "gone.png' (no such file); " in summary and "(not a known picture format)" in summary
+    assert "b 1,2.jpg' (is 60x40, annotated as 40x60)" in summary
+    assert "dropped 1 box, as their pictures were dropped" in summary
+
+
+def test_sizes_can_be_taken_from_the_annotations(folder):
+    for picture in folder.glob("*.[pj]*g"):
+        picture.unlink()
+    task = write_coco(folder)
+    with pytest.raises(
+        ValueError, match=r"expected pictures; received 2 which cannot be read, first .*\(no"
+    ):
+        convert(task)
+    summary = convert(task._replace(trust_sizes=True))
+    assert lines(folder) == ["b 1,2.jpg 0,0,60,40,0"]
+    assert "dropped 1 picture, whose size is not known: " in summary

@@ -1,0 +1,64 @@
+"""Pascal VOC: what its corners mean, and XML that is refused."""
+
+import pytest
+from format_samples import VOC, assert_refused, lines, write_voc
+
+from yolov3.formats.conversion import convert
+from yolov3.formats.voc import Corners
+
+LAUGHS = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;">
+<!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>"""
+OUTSIDE = """<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>
+<annotation><filename>&x;</filename></annotation>"""
+EBCDIC = b"<?xml version='1.0' encoding='cp037'?>" + LAUGHS[21:].encode("cp037")
+
+
+def test_voc_corners_are_the_first_and_last_pixel_counted_from_one(folder):
+    task = write_voc(folder)
+    convert(task)
+    assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
+    assert lines(folder, "out.names") == ["cat", "dog"]
+    # As plain edges, the second box has no width.
+    summary = convert(task._replace(corners=Corners.EDGES, overwrite=True))
+    assert lines(folder) == ["a.png 1,1,60,40,1"]
+    assert "dropped 1 box, empty or inverted: " in summary and "a.png' 11,21.5,11,30" in summary
+
+
+def test_voc_corners_of_zero_are_pointed_out(folder):
+    task = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<"))
+    summary = convert(task)
+    assert "found 1 file, with a corner of 0 where VOC counts from 1" in summary
+    assert lines(folder)[0].startswith("a.png 0,0,60,40,1")  # -1 is clipped
+    assert "corner of 0" not in convert(task._replace(corners=Corners.EDGES, overwrite=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAUGHS, "a.xml: expected XML without a document type; received <!DOCTYPE"),
+        (OUTSIDE, "a.xml: expected XML without a document type"),
+        (LAUGHS.encode("utf-16"), "a.xml: expected UTF-8 text; received"),
+        (EBCDIC, "a.xml: expected"),
+        ("", "a.xml: expected VOC XML; received no element found"),
+        (VOC[:-9], "a.xml: expected VOC XML; received"),
+        ("<html/>", "a.xml: expected <annotation>; received <html>"),
+        ("<annotation/>", "a.xml: expected <filename>; received none"),
+        ("<annotation>&x;</annotation>", "undefined entity"),
+        (VOC.replace("bndbox", "box"), "a.xml: object 1: expected <bndbox>; received none"),
+        (VOC.replace("<name>dog</name>", ""), "a.xml: object 1: expected <name>; received none"),
+        (VOC.replace("cat", "a\nb"), "a.xml: object 2 <name>: expected a class name on one line"),
+        (VOC.replace("21.5", "1_0"), "a.xml: object 2 <ymin>: expected a number; received '1_0'"),
+        (VOC.replace("21.5", "nan"), "a.xml: object 2 <ymin>: expected a number; received 'nan'"),
+        (VOC.replace("21.5", "1e999"), "expected a number; received '1e999'"),
+        (VOC.replace("<width>60", "<width>x"), "a.xml: size <width>: expected a number; rec"),
+    ],
+)
+def test_bad_voc_is_refused(folder, text, message):
+    task = write_voc(folder)
+    (folder / "a.xml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert_refused(task, message)
+
+
+def test_deeply_nested_xml_is_harmless(folder):
+    with pytest.raises(ValueError, match="expected <annotation>"):
+        convert(write_voc(folder, "<a>" * 200_000 + "</a>" * 200_000))

@@ -1,0 +1,73 @@
+"""YOLO label files: shares of the picture, folders of them, and what is refused."""
+
+import pytest
+from format_samples import HEIGHT, WIDTH, assert_refused, lines, write_yolo
+from PIL import Image
+
+from yolov3.formats.conversion import Task, convert
+
+
+def test_yolo_is_relative_to_the_picture(folder):
+    convert(write_yolo(folder, "1 0.5 0.5 1 1\n\n0 0.25 0.5 0.1 0.25\r\n"))
+    assert lines(folder) == ["a.png 0,0,60,40,1 12,15,18,25,0", "b 1,2.jpg"]
+
+
+def test_yolo_sizes_are_those_of_the_picture_upright(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn: OpenCV reads the picture as 40 wide, 60 high
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "c.jpg", exif=exif)
+    convert(write_yolo(folder, "0 0.5 0.5 1 1\n", "c.txt"))
+    assert lines(folder)[-1] == "c.jpg 0,0,40,60,0"
+
+
+def test_a_nested_folder_keeps_its_pictures_apart(folder):
+    for split in ("train", "val"):
+        (folder / "images" / split).mkdir(parents=True)
+        (folder / "labels" / split).mkdir(parents=True)
+        Image.new("RGB", (10, 10)).save(folder / "images" / split / "1.png")
+        (folder / "labels" / split / "1.txt").write_text(f"{int(split == 'val')} .5 .5 1 1")
+    (folder / "labels" / "classes.txt").write_text("cat\ndog\n")
+    target = folder / "out.txt"
+    convert(Task(folder / "labels", "yolo", target, "annotations", folder / "images"))
+    assert lines(folder) == ["images/train/1.png 0,0,10,10,0", "images/val/1.png 0,0,10,10,1"]
+
+
+def test_label_files_without_a_picture_are_counted(folder):
+    summary = convert(write_yolo(folder, "0 .5 .5 1 1", "gone.txt"))
+    assert "dropped 1 label file, without a picture: " in summary and "gone.txt" in summary
+    assert "kept 2 pictures, as background" in summary
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 .5 .5 .1 .1\n0 .5 .5 .1", "a.txt:2: expected 'class x_centre y_centre width height'"),
+        ("0 .1 .2 .3 .4 .5 .6", "a.txt:1: expected 'class x_centre y_centre width height'; rec"),
+        ("2 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '2'"),
+        ("-1 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '-1'"),
+        ("0.5 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '0.5'"),
+        ("0 30 20 10 10", "a.txt:1: expected shares of the picture from 0 to 1; received"),
+        ("0 inf .5 .1 .1", "a.txt:1: expected a number; received 'inf'"),
+        ("cat .5 .5 .1 .1", "a.txt:1: expected a number; received 'cat'"),
+    ],
+)
+def test_bad_yolo_is_refused(folder, text, message):
+    assert_refused(write_yolo(folder, text), message)
+
+
+def test_yolo_needs_class_names_and_one_picture_per_label_file(folder):
+    task = write_yolo(folder, "0 .5 .5 1 1")
+    Image.new("RGB", (8, 8)).save(folder / "a.bmp")
+    with pytest.raises(ValueError, match="a.png: expected one picture .*; received also .*a.bmp"):
+        convert(task)
+    (folder / "labels" / "classes.txt").unlink()
+    with pytest.raises(ValueError, match=r"expected class names in classes.txt or .* --classes"):
+        convert(task)
+
+
+def test_yolo_cannot_label_a_picture_called_like_the_class_file(folder):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "classes.png")
+    (folder / "in.txt").write_text("classes.png 1,2,3,4,0")
+    source = folder / "in.txt", "annotations"
+    with pytest.raises(ValueError, match="classes.png: expected a name of its own"):
+        convert(Task(*source, folder / "labels", "yolo", classes=folder / "names"))

@@ -1,0 +1,71 @@
+"""detect_mnist.py: the pictures it saves, and what it refuses."""
+
+import shutil
+
+import numpy as np
+import pytest
+from script_runs import refusal, write
+
+import detect_mnist
+import evaluate_mAP
+from yolov3.checkpoint_search import find_checkpoint
+from yolov3.images import read_image
+
+
+@pytest.fixture
+def in_run(trained, monkeypatch):
+    """Be in the folder of the trained run, on a machine without a screen; return the folder."""
+    monkeypatch.chdir(trained.folder)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return trained.folder
+
+
+def test_detect_mnist_saves_the_chosen_scenes(in_run, capsys):
+    flags = ["--count=2", "--seed=1", "--score-threshold=0", "--output=found here"]
+    assert detect_mnist.main(flags) == 0
+    pictures = sorted((in_run / "found here").iterdir())
+    assert len(pictures) == 2 and all(path.name.startswith("scene ") for path in pictures)
+    for path in pictures:
+        drawn = read_image(path)
+        assert drawn.shape == (128, 128, 3)
+        assert np.any(drawn[..., 0] != drawn[..., 1])  # a grey scene has colour only from boxes
+    assert capsys.readouterr().out.count("saved found here") == 2
+
+
+def test_detect_mnist_takes_a_picture(in_run, digit_scenes, capsys):
+    picture = digit_scenes.parent / "scene 3.png"
+    flags = [f"--image={picture}", "--no-show", "--output=one.jpg"]
+    assert detect_mnist.main([*flags, "--score-threshold=0"]) == 0
+    assert read_image(in_run / "one.jpg").shape == (128, 128, 3)
+    assert f"{picture}: " in capsys.readouterr().out
+    assert detect_mnist.main([*flags, "--score-threshold=1"]) == 1  # nothing found
+
+
+def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
+    weights = ["--weights", trained.folder / "checkpoints"]
+    no_picture = write(tmp_path / "words.png", "words")
+    line = refusal(capfd, detect_mnist.main, [*weights, "--image", no_picture])
+    assert "words.png: expected a picture; received not a known picture format" in line
+    line = refusal(capfd, detect_mnist.main, [*weights, "--image", tmp_path / "gone.png"])
+    assert "gone.png: expected a picture; there is no such file" in line
+    line = refusal(capfd, detect_mnist.main, [*weights, "--count=2", "--output=one.png"])
+    assert "--output: expected a folder for several pictures; received 'one.png'" in line
+    line = refusal(capfd, detect_mnist.main, ["--count=0"])
+    assert "--count: expected at least 1; received 0" in line
+
+
+@pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])
+def test_weights_that_are_not_there_are_refused(tmp_path, capfd, main):
+    line = refusal(capfd, main, ["--weights", tmp_path / "nowhere"])
+    assert "nowhere: expected a checkpoint" in line
+
+
+@pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])
+def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capfd, main):
+    damaged = tmp_path / "best-000002"
+    shutil.copytree(find_checkpoint(trained.folder / "checkpoints").path, damaged)
+    with open(damaged / "model.safetensors", "r+b") as weights:
+        weights.truncate(1000)
+    line = refusal(capfd, main, ["--weights", damaged])
+    assert "best-000002: expected a whole checkpoint" in line and "model.safetensors" in line
