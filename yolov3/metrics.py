@@ -46,6 +46,9 @@ def _precision(records, detections, num_classes):
         evaluation = COCOeval(truth, truth.loadRes(found) if len(found) else COCO(), "bbox")
         evaluation.params.imgIds = list(range(len(records)))
         evaluation.params.catIds = list(range(num_classes))
+        # One of COCO's twelve cases, all sizes and the most detections, takes a third of the time.
+        evaluation.params.areaRng = evaluation.params.areaRng[:1]
+        evaluation.params.maxDets = evaluation.params.maxDets[-1:]
         if len(found):
             evaluation.evaluate()
             evaluation.accumulate()

@@ -20,7 +20,11 @@ MAX_LOG_SIZE = 10.0  # e^10 anchors: larger than any picture, and finite in floa
 
 
 def build_yolov3(
-    num_classes: int, tiny: bool = False, dtype: str = "float32", folded: bool = False
+    num_classes: int,
+    tiny: bool = False,
+    dtype: str = "float32",
+    folded: bool = False,
+    blank: bool = False,
 ) -> keras.Model:
     """Build YOLOv3 or YOLOv3-tiny.
 
@@ -28,13 +32,15 @@ def build_yolov3(
     H/s, W/s, A, 5 + C) for the strides s, fine to coarse: t_x, t_y, t_w, t_h, confidence logit,
     class logits. The raw maps are float32 and the same in training and inference. `dtype` is a
     Keras dtype policy ("mixed_bfloat16" computes in bfloat16 on float32 weights). `folded` leaves
-    batch normalisation out and gives every convolution a bias to hold it: see `folding`.
+    batch normalisation out and gives every convolution a bias to hold it: see `folding`. `blank`,
+    and `folded` too, leave the kernels at zero, for a network that takes the weights of another:
+    to draw 62 million random numbers takes seconds.
 
     Raises ValueError for a class count below 1.
     """
     if num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1; received {num_classes!r}")
-    net = _Builder(num_classes, dtype, folded)
+    net = _Builder(num_classes, dtype, folded, blank)
     image = keras.Input((None, None, 3), name="image")
     raw_maps = _tiny(net, image) if tiny else _full(net, image)
     return keras.Model(image, raw_maps, name="yolov3_tiny" if tiny else "yolov3")
@@ -76,8 +82,9 @@ class AnchorAxis(layers.Layer):
 class _Builder:
     """Add layers under consecutive darknet names."""
 
-    def __init__(self, num_classes, dtype, folded):
+    def __init__(self, num_classes, dtype, folded, blank):
         self.num_classes, self.dtype, self.folded = num_classes, dtype, folded
+        self.initializer = "zeros" if folded or blank else "he_normal"
         self.index = 0
 
     def conv(self, x, filters, kernel, strides=1):
@@ -87,7 +94,7 @@ class _Builder:
         """
         name = f"bn_{self.index}"
         x = self._convolve(
-            x, filters, kernel, strides, use_bias=self.folded, kernel_initializer="he_normal"
+            x, filters, kernel, strides, use_bias=self.folded, kernel_initializer=self.initializer
         )
         if not self.folded:
             x = FusedBatchNormalization(
