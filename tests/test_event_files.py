@@ -40,6 +40,22 @@ def test_later_events_are_moved_to_a_file_of_their_own(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_validation_that_comes_again_is_moved_too(tmp_path):
+    summaries = Summaries(tmp_path)
+    for step in (1, 2):
+        summaries.step(step, METRICS)
+        summaries.validation(step, METRICS | dict.fromkeys(("AP50", "AP75", "AP"), 0.5))
+        summaries.unreadable_pictures("validate", step, 1)
+    summaries.close()
+    undo_events_after(tmp_path, 2, is_validated=True)
+    assert {len(points) for points in scalars_of(tmp_path).values()} == {2}
+    undo_events_after(tmp_path, 2, is_validated=False)
+    left = {tag: [step for step, _ in points] for tag, points in scalars_of(tmp_path).items()}
+    assert left["lr"] == left["loss/total_loss"] == [1, 2]
+    assert left["mAP/AP"] == left["validate_loss/total_val"] == [1]
+    assert left["validate/unreadable_pictures"] == [1]
+
+
 def test_a_log_without_later_events_is_not_written_to(tmp_path):
     path = write_log(tmp_path, range(1, 4))
     before = path.read_bytes(), path.stat().st_mtime_ns

@@ -233,6 +233,28 @@ def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path,
     assert sorted(set(seen)) == [1, 2, 3, 4, 5, 6] and seen.count(3) == 3  # best and last
 
 
+def test_after_a_crash_between_a_validation_and_its_save(
+    records, whole, one_graph, tmp_path, monkeypatch
+):
+    one_graph(monkeypatch)
+    broken = prepare(records, tmp_path)
+    save = broken._save
+
+    def save_or_crash(kind, epoch):
+        save(kind, epoch)  # flushes the log first
+        if kind == "best":
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, "_save", save_or_crash)
+        patch.setattr(SaveClock, "is_due", lambda self, before: before == "validation")
+        with pytest.raises(Crash):
+            fit(broken)
+    resumed, last = resume(records, tmp_path)
+    assert (last.step, last.epoch) == (PER_EPOCH, 0)
+    assert_same(end_of(resumed), whole)
+
+
 def test_the_end_of_a_run_is_resumed_without_a_step(records, whole, one_graph, monkeypatch):
     one_graph(monkeypatch)
     again, _ = resume(records, whole["run"].checkpoints.parents[1])

@@ -39,7 +39,7 @@ class Checkpoint:
     config: Config
     class_names: list[str]
     step: int
-    epoch: int
+    epoch: int  # how many are finished, validation included
     metrics: dict[str, float]
     input_size: int  # pixels, of the epoch: what the weights are used to
     best_AP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated

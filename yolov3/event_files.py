@@ -18,18 +18,26 @@ from pathlib import Path
 import tensorflow as tf
 
 LOG_PREFIX = "events.out.tfevents."
+VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")  # as `Summaries` writes them
 
 
-def undo_events_after(folder: Path, step: int) -> None:
+def undo_events_after(folder: Path, step: int, is_validated: bool = True) -> None:
     """Move all events of steps after `step` out of a run's log.
 
-    A record that a killed process wrote half is left out; none follows it. Raises OSError.
+    Those of the validation after `step` go too unless it `is_validated`, because it comes again. A
+    record that a killed process wrote half is left out; none follows it. Raises OSError.
     """
+
+    def comes_again(event):
+        if event.step == step and not is_validated:
+            return any(value.tag.startswith(VALIDATION_TAGS) for value in event.summary.value)
+        return event.step > step
+
     for path in sorted(Path(folder).glob(f"{LOG_PREFIX}*")):
-        if any(event.step > step for event, _ in _events(path)):
+        if any(comes_again(event) for event, _ in _events(path)):
             undone = path.with_name(f"undone-{step:06d}.{path.name.removeprefix(LOG_PREFIX)}")
-            _write(undone, (record for event, record in _events(path) if event.step > step))
-            _write(path, (record for event, record in _events(path) if event.step <= step))
+            _write(undone, (record for event, record in _events(path) if comes_again(event)))
+            _write(path, (record for event, record in _events(path) if not comes_again(event)))
 
 
 def sync_events(folder: Path) -> None:

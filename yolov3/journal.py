@@ -18,12 +18,13 @@ class Journal:
         self.progress = TrainingProgress()
         self.unreadable = Unreadable(lambda text: self.progress.message(text))
 
-    def open(self, folder, step: int, settings: str) -> None:
+    def open(self, folder, step: int, is_validated: bool, settings: str) -> None:
         """Begin or go on with a log after `step` steps; note the settings unless they are empty.
 
+        `is_validated` tells whether a validation after that step is done and stays in the log.
         Raises OSError, as all methods do, where the log cannot be written.
         """
-        undo_events_after(folder, step)
+        undo_events_after(folder, step, is_validated)
         self.summaries = Summaries(folder)
         if settings:
             self.summaries.settings(step + 1, settings)

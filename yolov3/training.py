@@ -76,7 +76,8 @@ class Training:
         where no picture can be read any more.
         """
         self.run, self.saves, started = run, SaveClock(), time.monotonic()
-        self.journal.open(run.log, self.step, self.settings_to_log)
+        is_validated = self.step <= self.epochs_done * self.plan.steps_per_epoch
+        self.journal.open(run.log, self.step, is_validated, self.settings_to_log)
         try:
             with StopRequest() as stop:
                 outcome = self._train(stop)
