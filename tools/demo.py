@@ -27,7 +27,7 @@ from yolov3.configs import Config  # noqa: E402
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
 # Minutes of training times number of cores: a recent server CPU, an older laptop.
-CORE_MINUTES = {"yolov3-tiny": (20, 60), "yolov3": (100, 400)}
+CORE_MINUTES = {"yolov3-tiny": (27, 60), "yolov3": (100, 400)}
 
 
 class StepError(Exception):
