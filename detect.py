@@ -13,8 +13,8 @@ codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 13
 import argparse
 import signal
 
-from yolov3.cli import import_tensorflow, run_script
-from yolov3.flags import add_detector_flags, canvas_size, whole_number
+from yolov3.scripts.cli import import_tensorflow, run_script
+from yolov3.scripts.flags import add_detector_flags, canvas_size, whole_number
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -70,9 +70,9 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from yolov3.runs import require_empty
-    from yolov3.sources import find_sources
-    from yolov3.window import can_open_window
+    from yolov3.finding.sources import find_sources
+    from yolov3.finding.window import can_open_window
+    from yolov3.runs.run_folders import require_empty
 
     sources = find_sources(args.sources)
     if args.output:
@@ -81,8 +81,8 @@ def main(argv=None) -> int:
         raise ValueError("--show: expected a screen; no window can be opened here")
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.detection_run import run_detection
-    from yolov3.outputs import Wanted
+    from yolov3.finding.detection_run import run_detection
+    from yolov3.finding.outputs import Wanted
 
     detector = Detector(
         args.weights,

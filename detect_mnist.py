@@ -10,8 +10,8 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.cli import import_tensorflow, run_script
-from yolov3.flags import add_detector_flags, whole_number
+from yolov3.scripts.cli import import_tensorflow, run_script
+from yolov3.scripts.flags import add_detector_flags, whole_number
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -40,8 +40,8 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.report import detect_and_draw, output_paths, scene_paths
-    from yolov3.window import can_open_window, open_window
+    from yolov3.finding.report import detect_and_draw, output_paths, scene_paths
+    from yolov3.finding.window import can_open_window, open_window
 
     detector = Detector(
         args.weights, score_threshold=args.score_threshold, iou_threshold=args.iou_threshold

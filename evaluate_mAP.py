@@ -9,9 +9,9 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 
 import argparse
 
-from yolov3.cli import import_tensorflow, run_script
 from yolov3.configs import BAD_LINES
-from yolov3.flags import add_detector_flags, input_size, whole_number
+from yolov3.scripts.cli import import_tensorflow, run_script
+from yolov3.scripts.flags import add_detector_flags, input_size, whole_number
 
 DEFAULT_JSON = "evaluation.json"
 LEAST_SCORE = 0.001  # (almost) every detection counts; 0.3 would cut off the precision-recall curve
@@ -52,9 +52,9 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
+    from yolov3.checks.records import load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, write_json
-    from yolov3.records import load_records
 
     detector = Detector(args.weights, args.size, args.score_threshold, args.iou_threshold)
     annotations = args.annotations or detector.config.test_annot_path

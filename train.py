@@ -12,8 +12,8 @@ codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.cli import import_tensorflow, run_script
-from yolov3.flags import add_config_flags, config_from_flags
+from yolov3.scripts.cli import import_tensorflow, run_script
+from yolov3.scripts.flags import add_config_flags, config_from_flags
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -36,8 +36,8 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     config, checkpoint = config_from_flags(args), None
     import_tensorflow()  # not before the flags are known to be good: it takes seconds
-    from yolov3.launch import start_training
-    from yolov3.resume import resumable
+    from yolov3.runs.launch import start_training
+    from yolov3.runs.resume import resumable
 
     if args.resume is not None:
         config, checkpoint = resumable(args.resume, args)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.detection_tables import print_engines, print_parts  # noqa: E402
 from benchmarks.timing import Engine, machine, serve, take_turns  # noqa: E402
-from yolov3.cli import FAILED, import_tensorflow, run_script  # noqa: E402
+from yolov3.scripts.cli import FAILED, import_tensorflow, run_script  # noqa: E402
 
 ENGINES = {  # name for people, modules
     "repository": ("this repository", ["tensorflow"]),

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 LEAST_SCORE = 0.001  # as evaluate_mAP.py has it
 BATCH = 8

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 GRID, CHANNELS = 128, 1024  # (GRID * GRID, CHANNELS) times (CHANNELS, CHANNELS)
 MULTIPLICATIONS_PER_STEP = 3  # of the network's own
@@ -40,7 +40,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    from yolov3.precision import choose_precision
+    from yolov3.speed.precision import choose_precision
 
     precisions = ["float32"]
     if choose_precision("auto") != "float32":

@@ -10,14 +10,14 @@ SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the picture
 
 def repository(size: int, batch_size: int, precision: str):
     """The step of `train.py` as it is, with the gradient's norm and the average of the weights."""
-    from yolov3.cli import import_tensorflow
+    from yolov3.scripts.cli import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
 
     from yolov3.configs import Config
     from yolov3.learner import Learner
-    from yolov3.precision import choose_precision
+    from yolov3.speed.precision import choose_precision
 
     precision = choose_precision(precision)
     learner = Learner(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
@@ -47,7 +47,7 @@ def compiled_pytorch(size: int, batch_size: int, precision: str):
 
 def tutorial(size: int, batch_size: int, precision: str):
     """The same network and loss, run as tutorials do, which is always in float32."""
-    from yolov3.cli import import_tensorflow
+    from yolov3.scripts.cli import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf

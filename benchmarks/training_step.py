@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import Engine, machine, print_table, serve, take_turns  # noqa: E402
-from yolov3.cli import run_script  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
 
 ENGINES = {
     "repository": "this repository",

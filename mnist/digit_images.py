@@ -16,8 +16,8 @@ import numpy as np
 
 from mnist.archives import MAX_MEMBERS, open_archive, read_member
 from mnist.digit_set import MIN_INK, SIDE
-from yolov3.picture_file import PictureFault, inspect_picture
-from yolov3.regular_file import read_bounded
+from yolov3.checks.picture_file import PictureFault, inspect_picture
+from yolov3.checks.regular_file import read_bounded
 
 TEST_EVERY = 6
 MAX_IMAGE_BYTES = 2**20  # 1 MiB as a file; a digit has less than 1 kB

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from yolov3.cli import run_script  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
 
 TRAIN, TEST = "mnist_train", "mnist_test"
 MAX_SIZE = 4096  # pixels

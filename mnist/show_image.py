@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from yolov3.cli import run_script  # noqa: E402
-from yolov3.window import can_open_window, open_window  # noqa: E402
+from yolov3.finding.window import can_open_window, open_window  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
 
 MNIST = ROOT / "mnist"
 TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"

@@ -21,6 +21,9 @@ from mnist.offline import read_offline_digits  # noqa: E402
 from mnist.scenes import paste  # noqa: E402
 from yolov3.annotations import format_line  # noqa: E402
 
+# What a shell starts in the background ignores Ctrl-C; these tests send it and count on it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 NUM_SCENES = 8
 SCENE_SIZE = 128  # pixels
 
@@ -132,8 +135,8 @@ def _tiny_network():
 @pytest.fixture
 def tiny_yolov3(_tiny_network):
     """Return YOLOv3-tiny for 3 classes with its initial weights, all free to learn."""
-    from yolov3.parts import unfreeze
-    from yolov3.weights import set_weights
+    from yolov3.weights.by_name import set_weights
+    from yolov3.weights.parts import unfreeze
 
     model, weights = _tiny_network
     set_weights(model, weights)

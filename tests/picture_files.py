@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from yolov3.checks.picture_file import FORMATS, MISSING, UNREADABLE, read_size
 from yolov3.images import read_image
-from yolov3.picture_file import FORMATS, MISSING, UNREADABLE, read_size
 
 SIZE_WH = (48, 32)  # pixels of the samples
 

@@ -7,10 +7,10 @@ import keras
 import tensorflow as tf
 
 from yolov3.configs import Config
-from yolov3.event_files import LOG_PREFIX
-from yolov3.runs import new_run
+from yolov3.runs.event_files import LOG_PREFIX
+from yolov3.runs.run_folders import new_run
+from yolov3.runs.training_progress import TrainingProgress
 from yolov3.training import Outcome, Training
-from yolov3.training_progress import TrainingProgress
 
 NAMES = list("0123456789")
 

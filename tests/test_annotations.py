@@ -168,5 +168,6 @@ def test_bad_class_names_are_errors(tmp_path, content, message):
 
 
 def test_tensorflow_is_not_imported():
-    code = "import sys, yolov3.annotation_check, yolov3.draw; sys.exit('tensorflow' in sys.modules)"
+    imports = "import sys, yolov3.checks.annotation_check, yolov3.draw"
+    code = f"{imports}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0

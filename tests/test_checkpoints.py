@@ -13,9 +13,9 @@ import pytest
 from checkpoint_samples import RESUME, WEIGHTS, flip_a_byte, names, save
 
 from yolov3 import checkpoints
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.checkpoints import open_checkpoint
 from yolov3.configs import REPO, Config
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 def test_round_trip_is_exact(tmp_path):
@@ -200,7 +200,7 @@ import resource, signal, sys
 import numpy as np
 sys.path.insert(0, "tests")
 from checkpoint_samples import save
-from yolov3.cli import run_script
+from yolov3.scripts.cli import run_script
 
 def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # else a file that grows too large is a kill

@@ -15,7 +15,7 @@ from weight_changes import changed_names, snapshot
 
 from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET, Config
 from yolov3.darknet import COCO_NAMES, load_darknet_weights, open_darknet, save_darknet_weights
-from yolov3.darknet_file import BACKBONE_FLOATS
+from yolov3.weights.darknet_file import BACKBONE_FLOATS
 from yolov3.yolov3 import build_yolov3
 
 

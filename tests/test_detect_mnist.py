@@ -8,8 +8,8 @@ from script_runs import refusal, write
 
 import detect_mnist
 import evaluate_mAP
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.images import read_image
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 from yolov3.boxes import xywh_to_xyxy
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.checkpoints import save_checkpoint
 from yolov3.configs import TINY_ANCHORS_DARKNET, Config
 from yolov3.darknet import save_darknet_weights
 from yolov3.detection import Detector, class_indices
-from yolov3.folding import fold_into
 from yolov3.images import letterbox
-from yolov3.weights import named_variables, set_weights, to_arrays
+from yolov3.speed.folding import fold_into
+from yolov3.weights.by_name import named_variables, set_weights, to_arrays
+from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3, decode
 
 SIZE, CLASSES = 64, 2
@@ -171,7 +171,7 @@ def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tm
     assert from_file.class_names == ["0", "1"]
     assert from_file.config.anchors == TINY_ANCHORS_DARKNET
     for ours, theirs in zip(
-        from_file.network.weights, Detector(model).network.weights, strict=True
+        from_file.network.weights, Detector(model, precision="float32").network.weights, strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
     assert len(from_file(pictures[0])[1])

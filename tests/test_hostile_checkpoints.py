@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from checkpoint_samples import rewrite, save
 
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.checkpoints import open_checkpoint
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 FILES = ("model.safetensors", "resume.safetensors", "config.json", "state.json", "checksums.json")
 

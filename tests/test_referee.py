@@ -17,8 +17,8 @@ from keras import layers
 from yolov3 import darknet, yolov3
 from yolov3.configs import Config
 from yolov3.darknet import load_darknet_weights, open_darknet
-from yolov3.folding import fold_into
 from yolov3.images import letterbox, read_image
+from yolov3.speed.folding import fold_into
 from yolov3.yolov3 import build_yolov3, decode
 
 CLASSES = 3

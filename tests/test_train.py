@@ -10,9 +10,9 @@ import pytest
 from script_runs import refusal, training_flags, write
 
 import train
-from yolov3 import records
-from yolov3.checkpoint_search import find_checkpoint
+from yolov3.checks import records
 from yolov3.configs import Config
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 FILES = {"model.safetensors", "config.json", "state.json", "checksums.json"}
 

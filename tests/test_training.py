@@ -6,10 +6,10 @@ from small_training import NAMES, config_in, fit, scalars_of, thin_network, trai
 
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.detection import Detector
 from yolov3.evaluation import evaluate
 from yolov3.training import Outcome
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 REPEATS = 16  # of the eight scenes in an epoch: few epochs, as each writes two checkpoints
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolov3.weights import named_variables, to_arrays
+from yolov3.weights.by_name import named_variables, to_arrays
 
 
 def snapshot(model) -> dict[str, np.ndarray]:

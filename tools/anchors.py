@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from yolov3 import configs  # noqa: E402
-from yolov3.cli import run_script  # noqa: E402
-from yolov3.flags import input_size  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.scripts.flags import input_size  # noqa: E402
 
 NETWORKS = (
     ("YOLOv3", "ANCHORS", configs.ANCHORS),
@@ -47,9 +47,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     configs.Config(seed=args.seed)  # checks it
-    from yolov3.anchor_clusters import find_anchors
-    from yolov3.box_sizes import letterboxed_boxes, read_sized_annotations
     from yolov3.formats.notes import counted
+    from yolov3.statistics.anchor_clusters import find_anchors
+    from yolov3.statistics.box_sizes import letterboxed_boxes, read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
     boxes_xyxy = letterboxed_boxes(records, sizes_wh, args.input_size)
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def print_fits(network: str, boxes_wh, current_wh, new_wh) -> None:
     """Print a line for the current and one for the new anchors."""
-    from yolov3.anchor_clusters import fit_of
+    from yolov3.statistics.anchor_clusters import fit_of
 
     for label, anchors_wh in (("current", current_wh), ("new", new_wh)):
         fit = fit_of(boxes_wh, anchors_wh)
@@ -93,7 +93,7 @@ def config_text(name: str, anchors_wh: list[list[int]]) -> str:
 
 def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:
     """Draw boxes and anchors to a file; raises ValueError for an ending that is no picture's."""
-    from yolov3.anchor_plot import anchor_figure
+    from yolov3.statistics.anchor_plot import anchor_figure
 
     path.parent.mkdir(parents=True, exist_ok=True)
     anchor_figure(boxes_wh, panels).savefig(path)

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from yolov3 import configs  # noqa: E402
-from yolov3.cli import BAD_INPUT, run_script  # noqa: E402
-from yolov3.flags import input_size  # noqa: E402
+from yolov3.scripts.cli import BAD_INPUT, run_script  # noqa: E402
+from yolov3.scripts.flags import input_size  # noqa: E402
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,8 +35,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    from yolov3.annotation_check import check_annotations
     from yolov3.annotations import read_class_names
+    from yolov3.checks.annotation_check import check_annotations
 
     _, report = check_annotations(
         args.file,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from yolov3.cli import run_script  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
 

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from demo_runs import Earlier, find_earlier, newest_run  # noqa: E402
-from yolov3.annotation_line import parse_line  # noqa: E402
-from yolov3.cli import INTERRUPTED, run_script  # noqa: E402
+from yolov3.checks.annotation_line import parse_line  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
+from yolov3.scripts.cli import INTERRUPTED, run_script  # noqa: E402
 
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"

@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.configs import Config
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 class Earlier(NamedTuple):

@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from yolov3.cli import run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
-from yolov3.flags import config_from_flags, input_size, whole_number  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.scripts.flags import config_from_flags, input_size, whole_number  # noqa: E402
 
 COUNT = 12  # pictures on the sheet
 
@@ -63,10 +63,10 @@ def main(argv: list[str] | None = None) -> int:
     config = config_from_flags(args)
     from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
-    from yolov3.box_sizes import read_sized_annotations
-    from yolov3.data_plots import contact_sheet, statistics_figure
-    from yolov3.data_statistics import augment_sizes, statistics_of
     from yolov3.formats.notes import counted
+    from yolov3.statistics.box_sizes import read_sized_annotations
+    from yolov3.statistics.data_plots import contact_sheet, statistics_figure
+    from yolov3.statistics.data_statistics import augment_sizes, statistics_of
 
     class_names = read_class_names(args.classes)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
@@ -98,8 +98,8 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     import numpy as np
 
     from yolov3.augment import augment
-    from yolov3.data_statistics import augmentation_rng
     from yolov3.images import read_image
+    from yolov3.statistics.data_statistics import augmentation_rng
 
     rng = np.random.default_rng(args.seed)
     chosen = rng.choice(len(records), min(args.count, len(records)), replace=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
-from yolov3.regular_file import read_bounded
+from yolov3.checks.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
+from yolov3.checks.regular_file import read_bounded
 
 __all__ = ["Problem", "Record", "format_line", "read_annotations", "read_class_names", "scan"]
 

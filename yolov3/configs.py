@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from yolov3.checks.typed_json import is_a, read_object
 from yolov3.config_rules import requirements
-from yolov3.typed_json import is_a, read_object
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)

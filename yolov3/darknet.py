@@ -18,9 +18,15 @@ import numpy as np
 
 from yolov3.annotations import read_class_names
 from yolov3.configs import ANCHORS_PER_SCALE, Config
-from yolov3.darknet_file import FLOAT_BYTES, WRITTEN_HEADER, describe, detect_network, measure
-from yolov3.parts import class_count, conv_layers, is_tiny, network_name, norm_of
-from yolov3.weights import assign_by_name
+from yolov3.weights.by_name import assign_by_name
+from yolov3.weights.darknet_file import (
+    FLOAT_BYTES,
+    WRITTEN_HEADER,
+    describe,
+    detect_network,
+    measure,
+)
+from yolov3.weights.parts import class_count, conv_layers, is_tiny, network_name, norm_of
 from yolov3.yolov3 import build_yolov3
 
 __all__ = [

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.checkpoint_search import find_checkpoint
 from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
-from yolov3.folding import fold_into
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_of
 from yolov3.postprocess import detect_boxes
-from yolov3.precision import INFERENCE_POLICIES, choose_precision
-from yolov3.weights import network_with
+from yolov3.speed.folding import fold_into
+from yolov3.speed.precision import INFERENCE_POLICIES, choose_precision
+from yolov3.weights.by_name import network_with
+from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3
 
 NEVER = float("-inf")  # the raw class value of probability 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolov3.picture_file import MISSING, PictureFault, inspect_picture, open_picture
+from yolov3.checks.picture_file import MISSING, PictureFault, inspect_picture, open_picture
 
 GREY = 128  # fills what the picture does not cover
 

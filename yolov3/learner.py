@@ -5,13 +5,13 @@ import tensorflow as tf
 
 from yolov3.averaging import copy_weights, update_average
 from yolov3.configs import Config
-from yolov3.graph_optimizer import as_traced
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
-from yolov3.optimizer import FusedAdamW
-from yolov3.parts import backbone_layers, freeze_backbone, unfreeze
-from yolov3.precision import POLICIES
 from yolov3.schedule import learning_rate_schedule
+from yolov3.speed.graph_optimizer import as_traced
+from yolov3.speed.optimizer import FusedAdamW
+from yolov3.speed.precision import POLICIES
+from yolov3.weights.parts import backbone_layers, freeze_backbone, unfreeze
 from yolov3.yolov3 import build_yolov3
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels

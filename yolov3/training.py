@@ -7,19 +7,19 @@ from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config, config_to_json
 from yolov3.dataset import NONE, training_batches
-from yolov3.devices import bring_together, distribution_strategy, share_out
-from yolov3.interrupts import StopRequest
-from yolov3.journal import Journal
-from yolov3.keeper import Keeper
 from yolov3.learner import Learner
-from yolov3.plan import Plan
-from yolov3.precision import choose_precision
-from yolov3.runs import Run
-from yolov3.save_clock import SaveClock
-from yolov3.skipped_steps import MOST_IN_A_ROW
-from yolov3.transfer import transfer_weights
-from yolov3.unreadable import nothing_readable
+from yolov3.runs.devices import bring_together, distribution_strategy, share_out
+from yolov3.runs.interrupts import StopRequest
+from yolov3.runs.journal import Journal
+from yolov3.runs.keeper import Keeper
+from yolov3.runs.plan import Plan
+from yolov3.runs.run_folders import Run
+from yolov3.runs.save_clock import SaveClock
+from yolov3.runs.skipped_steps import MOST_IN_A_ROW
+from yolov3.runs.unreadable import nothing_readable
+from yolov3.speed.precision import choose_precision
 from yolov3.validation import Validator
+from yolov3.weights.transfer import transfer_weights
 
 
 class Outcome(Enum):

@@ -7,13 +7,13 @@ import tensorflow as tf
 from yolov3.configs import Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import unletterbox
-from yolov3.folding import fold_into
 from yolov3.labels import assign_anchors
 from yolov3.learner import BATCH_SIGNATURE
 from yolov3.losses import compute_loss
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes
-from yolov3.precision import INFERENCE_POLICIES
+from yolov3.speed.folding import fold_into
+from yolov3.speed.precision import INFERENCE_POLICIES
 from yolov3.yolov3 import build_yolov3
 
 # mAP counts (almost) every detection; 0.3 would cut the precision-recall curve.

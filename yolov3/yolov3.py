@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from yolov3.configs import ANCHORS_PER_SCALE
-from yolov3.normalization import FusedBatchNormalization
+from yolov3.speed.normalization import FusedBatchNormalization
 
 LEAKY_SLOPE = 0.1  # darknet's leaky activation
 BN_EPSILON = 1e-5  # darknet's is 1e-6 to 1e-5; Keras's default of 1e-3 changes the outputs

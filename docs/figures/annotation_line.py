@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from yolov3.cli import run_script  # noqa: E402
 from yolov3.plots import BLUE, GREEN, INK, ORANGE, run_figure_script  # noqa: E402
+from yolov3.scripts.cli import run_script  # noqa: E402
 
 SIZE = 416  # pixels
 SEED = 162  # a scene with three digits
@@ -32,7 +32,7 @@ def draw():
     """Draw the picture with the corners of its boxes, and below it the line, which is printed."""
     from matplotlib.figure import Figure
 
-    from yolov3.annotation_line import format_line
+    from yolov3.checks.annotation_line import format_line
 
     scene = make_scene()
     line = format_line(NAME, scene.boxes_xyxy, scene.labels)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 WIDTH, HEIGHT = 100, 30  # pixels, of both boxes
 RAISED = 10  # pixels by which the sliding box is higher

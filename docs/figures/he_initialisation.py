@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 BACKBONE = [f"conv_{index}" for index in range(52)]  # Darknet-53 without its classifier
 SMALL_STD = 0.01

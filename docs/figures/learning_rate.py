@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
 from yolov3.plots import BLUE, GREEN, ORANGE, run_figure_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 PICTURES = 1000  # what mnist/make_data.py makes to train on
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from yolov3.cli import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, GREY, INK, ORANGE, SKY, run_figure_script  # noqa: E402
+from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 CLASSES = 80  # of COCO, as in the official weights
 COLOURS = (BLUE, SKY, ORANGE)
@@ -18,7 +18,7 @@ MILLION = 1e6
 
 def count_weights(tiny: bool) -> dict[str, int]:
     """Return the number of weights in the backbone, the layers behind it, and the heads."""
-    from yolov3.parts import backbone_layers, conv_layers, norm_of
+    from yolov3.weights.parts import backbone_layers, conv_layers, norm_of
     from yolov3.yolov3 import build_yolov3
 
     network = build_yolov3(CLASSES, tiny)
@@ -36,7 +36,7 @@ def draw():
     import_tensorflow()
     from matplotlib.figure import Figure
 
-    from yolov3.transfer import SCOPES
+    from yolov3.weights.transfer import SCOPES
 
     figure = Figure(figsize=(8, 4))
     for axes, (name, tiny) in zip(

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.torture.table import Row
-from yolov3.annotation_check import check_annotations
 from yolov3.annotations import UTF8_BOM, read_annotations
+from yolov3.checks.annotation_check import check_annotations
 from yolov3.configs import ANCHORS, STRIDES
 
 CLASSES = 3

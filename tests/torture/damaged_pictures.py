@@ -29,8 +29,8 @@ class Pictures:
         folder.mkdir(exist_ok=True)
 
     def __call__(self, rng) -> str:
+        from yolov3.checks.picture_file import read_size
         from yolov3.images import read_image
-        from yolov3.picture_file import read_size
 
         suffix = FORMATS[rng.integers(len(FORMATS))]
         path = self.folder / f"damaged{suffix}"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.torture.table import Row, row_of
-from yolov3.cli import import_tensorflow
 from yolov3.configs import ANCHORS, STRIDES, Config
+from yolov3.scripts.cli import import_tensorflow
 
 CLASSES, BATCH, SIZE = 3, 2, 64  # pixels
 SHAPES = [(BATCH, SIZE // stride, SIZE // stride, 3, 5 + CLASSES) for stride in STRIDES]

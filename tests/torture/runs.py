@@ -21,7 +21,7 @@ from tests.torture.processes import start_process
 from tests.torture.trainee import Trap, train_in_child
 from yolov3.annotations import format_line
 from yolov3.checkpoints import open_checkpoint
-from yolov3.cli import import_tensorflow
+from yolov3.scripts.cli import import_tensorflow
 
 SCENES, SCENE_SIZE = 6, 112  # 3 steps to an epoch
 EPOCHS = 4

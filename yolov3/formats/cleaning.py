@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from yolov3.collisions import box_text
+from yolov3.checks.collisions import box_text
+from yolov3.checks.picture_size import Fault, Size, read_sizes
+from yolov3.checks.progress import show_progress
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.notes import Notes
-from yolov3.picture_size import Fault, Size, read_sizes
-from yolov3.progress import show_progress
 
 # A millionth of a pixel: floating point dust goes, so every format gives the same boxes back.
 PIXEL_DECIMALS = 6

@@ -1,0 +1,56 @@
+"""Video files: speed, size, and time of what is live."""
+
+import cv2
+import numpy as np
+import pytest
+from white_finder import dark_picture, read_video
+
+from yolov3.finding.video_file import VideoFile
+
+
+@pytest.mark.parametrize("fps", [0.5, 12.5, 24000 / 1001, 30000 / 1001, 60.0])
+def test_frames_and_speed_come_back(tmp_path, fps):
+    video = VideoFile(tmp_path / "new" / "a.b", (48, 64), fps)
+    for index in range(8):
+        video.write(dark_picture(64, 48, (index, 8, index + 24, 40)))
+    video.close()
+    assert video.path == tmp_path / "new" / "a.b.mp4"
+    read_fps, frames = read_video(video.path)
+    assert read_fps == pytest.approx(fps, rel=1e-4) and len(frames) == 8
+    assert frames[7][20, 15].min() > 200 and frames[7][20, 50].max() < 60
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "suffix"), [((1, 1), ".avi"), ((20, 9000), ".avi"), ((2, 2), ".mp4")]
+)
+def test_sizes_that_mpeg4_does_not_take_become_motion_jpeg(tmp_path, size_hw, suffix):
+    video = VideoFile(tmp_path / "x", size_hw, 25)
+    for _ in range(3):
+        video.write(np.full((*size_hw, 3), 200, np.uint8))
+    video.close()
+    _, frames = read_video(tmp_path / f"x{suffix}")
+    assert [frame.shape for frame in frames] == [(*size_hw, 3)] * 3
+
+
+def test_a_source_that_changes_its_size_fills_the_first_one(tmp_path):
+    video = VideoFile(tmp_path / "x", (48, 64), 25)
+    for size_wh in ((64, 48), (128, 96), (32, 24)):
+        video.write(np.full((*size_wh[::-1], 3), 200, np.uint8))
+    video.close()
+    assert [frame.shape for frame in read_video(video.path)[1]] == [(48, 64, 3)] * 3
+
+
+def test_frames_of_something_live_fill_their_time(tmp_path):
+    video = VideoFile(tmp_path / "x", (48, 64), 10)
+    for seconds, grey in ((0.0, 50), (0.31, 100), (0.35, 150), (1.0, 200)):
+        video.write_at(seconds, np.full((48, 64, 3), grey, np.uint8))
+    video.close()
+    greys = [round(frame.mean() / 50) * 50 for frame in read_video(video.path)[1]]
+    assert greys == [50, 100, 100, 100, 200, 200, 200, 200, 200, 200, 200]  # 1.0 s and a frame
+
+
+def test_a_place_that_cannot_be_written_is_an_os_error(tmp_path):
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    (tmp_path / "x.mp4").mkdir()
+    with pytest.raises(OSError, match="x.mp4: cannot write a video of 64x48 pixels"):
+        VideoFile(tmp_path / "x", (48, 64), 10)

@@ -1,0 +1,270 @@
+"""A run that is killed, stopped or breaks ends as one that was never disturbed: weights and log."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_training import NAMES, config_in, events_of, fit, scalars_of, thin_network, training_of
+
+from yolov3 import training as training_module
+from yolov3 import yolov3 as networks
+from yolov3.annotations import read_annotations
+from yolov3.runs.run_folders import resumed_run
+from yolov3.runs.save_clock import SaveClock
+from yolov3.training import Outcome
+from yolov3.weights.by_name import assign_by_name, to_arrays
+from yolov3.weights.checkpoint_search import find_checkpoint
+
+PER_EPOCH, TOTAL = 3, 9  # steps
+CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}
+SAVED, DIED = 4, 5  # steps: what was logged in between is to be taken back
+
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+from small_training import NAMES, config_in, fit, thin_network, training_of
+from yolov3 import yolov3 as networks
+from yolov3.annotations import read_annotations
+from yolov3.runs.save_clock import SaveClock
+
+annotations, folder = sys.argv[1:]
+networks._tiny = thin_network
+records = read_annotations(annotations, len(NAMES))
+training = training_of(config_in(Path(folder), **{CHANGES}), records + records[:3], records)
+SaveClock.is_due = lambda self, before: training.step == {SAVED}
+note = training.journal.step
+
+def note_and_die(step, *rest):
+    note(step, *rest)
+    if step == {DIED}:
+        training.journal.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.journal.step = note_and_die
+fit(training)
+"""
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def records(digit_scenes):
+    return read_annotations(digit_scenes, len(NAMES))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def thin():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "_tiny", thin_network)
+        yield
+
+
+def prepare(records, folder, **changes):
+    """Build a training of three epochs of three steps, the last of which crosses two passes."""
+    return training_of(config_in(folder, **CHANGES | changes), records + records[:3], records)
+
+
+@pytest.fixture(scope="module")
+def one_graph(records, tmp_path_factory):
+    """Build one network for many trainings: return a function that resets it and gives it to them.
+
+    To build its graph takes longer than to train it.
+    """
+    built = {}
+
+    def use_it(patch, **changes):
+        key = str(changes)
+        if key not in built:
+            training = prepare(records, tmp_path_factory.mktemp("graph"), **changes)
+            built[key] = training, to_arrays(training.learner.variables())
+        training, initial = built[key]
+
+        def reset_learner(*_):
+            assign_by_name(training.learner.variables(), initial)
+            return training.learner
+
+        patch.setattr(training_module, "Learner", reset_learner)
+        patch.setattr(training_module, "Validator", lambda *_: training.validate)
+
+    return use_it
+
+
+@pytest.fixture(scope="module")
+def whole(records, one_graph, tmp_path_factory):
+    """Train without a disturbance; return how it ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        one_graph(patch)
+        return train_whole(records, tmp_path_factory.mktemp("whole"))
+
+
+def train_whole(records, folder, **changes) -> dict:
+    training = prepare(records, folder, **changes)
+    assert fit(training) is Outcome.FINISHED
+    return end_of(training)
+
+
+def resume(records, folder, **changes):
+    """Go on with the run in a folder to its end; return the training and where it began."""
+    training = prepare(records, folder, **changes)
+    last = find_checkpoint(training.config.train_checkpoints_folder, "last")
+    training.resume(last)
+    assert training.fit(resumed_run(training.config, last.path)) is Outcome.FINISHED
+    return training, last
+
+
+def end_of(training) -> dict:
+    """Return all that a run leaves: variables, log, what validation kept, checkpoints."""
+    keeper = training.keeper
+    return {
+        "variables": to_arrays(training.learner.variables()),
+        "log": [event for event in events_of(training.run.log) if event[0] != "config"],
+        "kept": (keeper.metrics, keeper.best, keeper.best_size),
+        "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
+        "run": training.run,
+    }
+
+
+def assert_same(end, expected):
+    """Compare how two runs ended, bit for bit."""
+    assert end["variables"].keys() == expected["variables"].keys()
+    for name, value in end["variables"].items():
+        np.testing.assert_array_equal(value, expected["variables"][name], err_msg=name)
+    assert end["variables"]["step"] == TOTAL
+    for name in ("log", "kept", "folders"):
+        assert end[name] == expected[name], name
+
+
+def die_at(training, step, die):
+    """Have `die()` called when a step was noted."""
+    note = training.journal.step
+
+    def note_and_die(number, *rest):
+        note(number, *rest)
+        if number == step:
+            die()
+
+    training.journal.step = note_and_die
+
+
+def test_after_a_kill(records, whole, digit_scenes, tmp_path):
+    tests = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    command = [sys.executable, "-c", KILLED, digit_scenes, tmp_path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr[-3000:]
+    [log] = (tmp_path / "log").iterdir()
+    assert scalars_of(log)["lr"][-1][0] == DIED
+
+    resumed, last = resume(records, tmp_path)
+    assert (last.step, last.epoch) == (SAVED, 1)
+    assert_same(end_of(resumed), whole)
+    assert [step for tag, step, _ in events_of(log) if tag == "config"] == [1]
+    [undone] = log.glob(f"undone-{SAVED:06d}.*")
+    undone.rename(log / "events.out.tfevents.again")  # what the user can do to see it
+    assert [step for step, _ in scalars_of(log)["lr"]] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("step", [4, 6], ids=["within an epoch", "at the end of one"])
+def test_after_ctrl_c(step, records, whole, one_graph, tmp_path, monkeypatch):
+    one_graph(monkeypatch)
+    stopped = prepare(records, tmp_path)
+    die_at(stopped, step, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert fit(stopped) is Outcome.INTERRUPTED
+    resumed, last = resume(records, tmp_path)
+    assert (last.step, last.epoch) == (step, 1)  # the second epoch is validated after the resume
+    assert_same(end_of(resumed), whole)
+
+
+def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
+    one_graph(monkeypatch, precision="bfloat16")
+    expected = train_whole(records, tmp_path / "whole", precision="bfloat16")
+    broken = prepare(records, tmp_path / "parts", precision="bfloat16")
+    die_at(broken, DIED, crash)
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveClock, "is_due", lambda self, before: broken.step == SAVED)
+        with pytest.raises(Crash):
+            fit(broken)
+    resumed, last = resume(records, tmp_path / "parts", precision="bfloat16")
+    assert last.step == SAVED
+    assert_same(end_of(resumed), expected)
+
+
+def crash(*_):
+    raise Crash
+
+
+def test_after_a_crash_in_a_validation_before_which_it_was_saved(
+    records, whole, one_graph, tmp_path, monkeypatch
+):
+    one_graph(monkeypatch)
+    broken = prepare(records, tmp_path)
+    die_at(broken, TOTAL, lambda: setattr(broken, "validate", crash))
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveClock, "is_due", lambda self, before: before == "validation")
+        with pytest.raises(Crash):
+            fit(broken)
+    resumed, last = resume(records, tmp_path)
+    assert (last.step, last.epoch) == (TOTAL, 2)
+    assert_same(end_of(resumed), whole)
+
+
+def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path, monkeypatch):
+    one_graph(monkeypatch)
+    monkeypatch.setattr(SaveClock, "is_due", lambda self, before: True)
+    training = prepare(records, tmp_path, train_epochs=2)
+    save, seen = training.keeper.save, []
+
+    def look_and_save(*args):
+        scalars = scalars_of(training.run.log)
+        assert [step for step, _ in scalars["loss/prob_loss"]] == list(range(1, training.step + 1))
+        validated = [step for step, _ in scalars.get("mAP/AP", [])]
+        assert validated == [PER_EPOCH, 2 * PER_EPOCH][: training.epochs_done]
+        seen.append(training.step)
+        save(*args)
+
+    training.keeper.save = look_and_save
+    assert fit(training) is Outcome.FINISHED
+    assert sorted(set(seen)) == [1, 2, 3, 4, 5, 6] and seen.count(3) == 3  # best and last
+
+
+def test_after_a_crash_between_a_validation_and_its_save(
+    records, whole, one_graph, tmp_path, monkeypatch
+):
+    one_graph(monkeypatch)
+    broken = prepare(records, tmp_path)
+    save = broken._save
+
+    def save_or_crash(kind, epoch):
+        save(kind, epoch)  # flushes the log first
+        if kind == "best":
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, "_save", save_or_crash)
+        patch.setattr(SaveClock, "is_due", lambda self, before: before == "validation")
+        with pytest.raises(Crash):
+            fit(broken)
+    resumed, last = resume(records, tmp_path)
+    assert (last.step, last.epoch) == (PER_EPOCH, 0)
+    assert_same(end_of(resumed), whole)
+
+
+def test_the_end_of_a_run_is_resumed_without_a_step(records, whole, one_graph, monkeypatch):
+    one_graph(monkeypatch)
+    again, _ = resume(records, whole["run"].checkpoints.parents[1])
+    assert_same(end_of(again), whole)
+
+
+def test_changed_settings_are_logged_where_they_begin(records, one_graph, tmp_path, monkeypatch):
+    one_graph(monkeypatch)
+    assert fit(prepare(records, tmp_path, train_epochs=1)) is Outcome.FINISHED
+    longer, _ = resume(records, tmp_path, train_epochs=2)
+    configs = [(step, text) for tag, step, text in events_of(longer.run.log) if tag == "config"]
+    assert [step for step, _ in configs] == [1, PER_EPOCH + 1]
+    assert b'"train_epochs": 2' in configs[1][1]

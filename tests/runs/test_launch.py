@@ -1,0 +1,121 @@
+"""Tests of what stands around a training: the lock, and the line that ends it when a disk fails."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+from checkpoint_samples import CLASS_NAMES, save
+
+from yolov3.checkpoints import open_checkpoint
+from yolov3.configs import Config
+from yolov3.runs import launch
+from yolov3.runs.launch import start_training
+from yolov3.runs.run_lock import locked
+from yolov3.scripts.cli import run_script
+
+
+@pytest.fixture
+def config(tmp_path, digit_scenes):
+    (tmp_path / "own.names").write_text("\n".join(CLASS_NAMES))
+    (tmp_path / "own.txt").write_text(f"{digit_scenes.parent / 'scene 0.png'}\n")
+    return Config(
+        tiny=True,
+        train_classes=str(tmp_path / "own.names"),
+        train_annot_path=str(tmp_path / "own.txt"),
+        test_annot_path="",
+        train_checkpoints_folder=str(tmp_path / "checkpoints"),
+        train_logdir=str(tmp_path / "log"),
+    )
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """Have nothing trained; return what stands for the training, whose `fit` a test replaces."""
+    stub = SimpleNamespace(
+        step=0, plan=SimpleNamespace(total_steps=9), validate=None, seconds=1.0, resume=lambda _: 0
+    )
+
+    def make(config, records, test_records, class_names):
+        stub.config, stub.records, stub.class_names = config, records, class_names
+        return stub
+
+    monkeypatch.setattr(launch, "Training", make)
+    return stub
+
+
+def end_of(config, checkpoint, capsys):
+    """Return the exit code and what went to standard error."""
+    with pytest.raises(SystemExit) as end:
+        run_script(lambda: start_training(config, checkpoint))
+    return end.value.code, capsys.readouterr().err
+
+
+def test_run_that_is_trained_is_not_resumed(tmp_path, config, training, capsys):
+    run = tmp_path / "checkpoints" / "mine"
+    checkpoint = open_checkpoint(save(run, "last", 100))
+    with locked(run):
+        code, error = end_of(config, checkpoint, capsys)
+    expected = f"error: {run}: expected a run that nobody trains; process {os.getpid()} on "
+    assert code == 2 and error.startswith(expected) and error.count("\n") == 1
+    assert not (tmp_path / "log").exists()
+
+
+def test_new_and_resumed_runs_are_locked_while_they_train_and_free_afterwards(
+    tmp_path, config, training, capsys
+):
+    tried = []
+
+    def fit(run):
+        training.run = run
+        with pytest.raises(ValueError, match="expected a run that nobody trains"):
+            with locked(run.checkpoints):
+                pass
+        tried.append(run.name)
+        return launch.Outcome.FINISHED
+
+    training.fit = fit
+    assert start_training(config) == 0
+    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", 100))
+    assert start_training(config, checkpoint) == 0
+    for name in tried:
+        with locked(tmp_path / "checkpoints" / name):
+            pass
+    assert len(tried) == 2 and tried[1] == "mine"
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_failing_disk_ends_a_run_with_one_line_that_says_how_to_go_on(
+    config, training, capsys, has_checkpoint
+):
+    def fit(run):
+        training.run = run
+        if has_checkpoint:
+            save(run.checkpoints, "last", 100)
+        raise OSError(28, "No space left on device", "model.safetensors")
+
+    training.fit = fit
+    code, error = end_of(config, None, capsys)
+    folder = training.run.checkpoints
+    assert code == 1 and error.count("\n") == 1
+    assert error.startswith("failed: [Errno 28] No space left on device: 'model.safetensors'; ")
+    assert (f"go on with: python train.py --resume {folder}\n" in error) is has_checkpoint
+    assert ("no checkpoint to go on from" in error) is not has_checkpoint
+
+
+@pytest.mark.parametrize("check", ["check_disk", "check_memory"])
+def test_small_machine_is_an_error_before_anything_is_written(
+    tmp_path, config, training, capsys, monkeypatch, check
+):
+    def refuse(*_):
+        raise ValueError(f"{check} refuses")
+
+    monkeypatch.setattr(launch.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(launch, check, refuse)
+    assert end_of(config, None, capsys) == (2, f"error: {check} refuses\n")
+    assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "log").exists()
+
+
+def test_names_without_end_are_refused(tmp_path, config, training, capsys):
+    (tmp_path / "own.names").write_text("\n".join(map(str, range(10_001))))
+    code, error = end_of(config, None, capsys)
+    assert code == 2 and "own.names: expected at most 10,000 class names; received 10,001" in error

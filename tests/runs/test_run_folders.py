@@ -1,0 +1,50 @@
+"""Tests of the folders of runs: new ones are never shared, and resumed ones are found again."""
+
+import pytest
+
+from yolov3.configs import Config
+from yolov3.runs import run_folders
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folders.time, "strftime", lambda _: "20260102-030405")
+    return Config(
+        tiny=True,
+        train_checkpoints_folder=str(tmp_path / "checkpoints"),
+        train_logdir=str(tmp_path / "log"),
+    )
+
+
+def test_new_run_is_named_after_network_and_time(config, tmp_path):
+    run = run_folders.new_run(config)
+    assert run.name == "yolov3-tiny_20260102-030405"
+    assert run.checkpoints == tmp_path / "checkpoints" / run.name and run.checkpoints.is_dir()
+    assert run.log == tmp_path / "log" / run.name and run.log.is_dir()
+
+
+def test_runs_of_one_second_have_folders_of_their_own(config):
+    first = run_folders.new_run(config)
+    (first.checkpoints / "kept").touch()
+    (first.log / "kept").touch()
+    second, third = run_folders.new_run(config), run_folders.new_run(config)
+    assert [run.name.removeprefix(first.name) for run in (second, third)] == ["-2", "-3"]
+    assert (first.checkpoints / "kept").exists() and (first.log / "kept").exists()
+    assert not any(second.checkpoints.iterdir())
+
+
+def test_resumed_run_goes_on_in_its_folders(config, monkeypatch):
+    run = run_folders.new_run(config)
+    (run.log / "events").touch()
+    checkpoint = run.checkpoints / "last-000010"
+    checkpoint.mkdir()
+    assert run_folders.resumed_run(config, checkpoint) == run
+    monkeypatch.chdir(run.checkpoints)
+    assert run_folders.resumed_run(config, "last-000010") == run
+    assert (run.log / "events").exists()
+
+
+def test_folder_that_cannot_be_made_is_an_os_error(config, tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(OSError, match="checkpoints"):
+        run_folders.new_run(config)

@@ -1,0 +1,67 @@
+"""Tests of what all scripts do alike: exit codes, one-line errors, a reader that has gone."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from yolov3.configs import REPO
+from yolov3.scripts.cli import run_script
+
+
+def end_of(main, capsys):
+    """Return the exit code and what went to standard error."""
+    with pytest.raises(SystemExit) as end:
+        run_script(main)
+    return end.value.code, capsys.readouterr().err
+
+
+def failing(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_code_of_main_is_that_of_the_script(capsys, code):
+    assert end_of(lambda: code, capsys) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("a.txt:3: expected a box"), 2, "error: a.txt:3: expected a box\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (OSError("No space left on device"), 1, "failed: No space left on device\n"),
+    ],
+)
+def test_errors_are_one_line_and_a_code(capsys, error, code, line):
+    assert end_of(failing(error), capsys) == (code, line)
+
+
+def test_mistakes_of_the_program_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_script(failing(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('found'); return 0",
+        "[print('found' * 100) for _ in range(10_000)]; return 0",
+        "print('found', flush=True); return 0",
+        "print('found'); raise SystemExit(0)",
+    ],
+    ids=["buffered", "much", "flushed", "exit"],
+)
+def test_closed_output_is_no_error_message(body):
+    code = f"from yolov3.scripts.cli import run_script\ndef main():\n    {body}\nrun_script(main)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,32 @@
+"""Folding of batch normalisation, by hand; the networks themselves are in test_referee."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from yolov3.speed import folding
+from yolov3.speed.folding import fold_into
+
+
+def network(normalized: bool) -> keras.Model:
+    """Build two 1x1 convolutions of one channel, the first with batch normalisation or a bias."""
+    picture = keras.Input((1, 1, 1))
+    x = layers.Conv2D(1, 1, use_bias=not normalized, name="conv_0")(picture)
+    x = layers.BatchNormalization(name="bn_0")(x) if normalized else x
+    return keras.Model(picture, layers.Conv2D(1, 1, name="conv_1")(x))
+
+
+def test_a_convolution_takes_the_scale_and_shift_of_its_normalisation(monkeypatch):
+    monkeypatch.setattr(folding, "BN_EPSILON", 0.05)
+    plain, folded = network(normalized=True), network(normalized=False)
+    plain.get_layer("conv_0").set_weights([np.full((1, 1, 1, 1), 2.0)])
+    gamma, beta, mean, variance = 3.0, 1.0, 4.0, 0.2
+    plain.get_layer("bn_0").set_weights([np.array([v]) for v in (gamma, beta, mean, variance)])
+    plain.get_layer("conv_1").set_weights([np.full((1, 1, 1, 1), 7.0), np.array([8.0])])
+    fold_into(folded, plain)
+    # 3 * (2x - 4) / sqrt(0.2 + 0.05) + 1 = 12x - 23
+    kernel, bias = folded.get_layer("conv_0").get_weights()
+    assert (kernel.item(), bias.item()) == (pytest.approx(12), pytest.approx(-23))
+    kernel, bias = folded.get_layer("conv_1").get_weights()
+    assert (kernel.item(), bias.item()) == (7, 8)

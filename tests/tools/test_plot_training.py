@@ -1,0 +1,41 @@
+"""plot_training: the curves of a log, the figure, and a log without a validation."""
+
+import pytest
+
+import plot_training
+from yolov3.runs.summaries import Summaries
+from yolov3.scripts.cli import BAD_INPUT, run_script
+
+METRICS = dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
+
+
+@pytest.fixture
+def log(tmp_path):
+    folder = tmp_path / "yolov3-tiny_20260101-000000"
+    summaries = Summaries(folder)
+    for step, value in ((10, 0.25), (20, 0.75)):
+        summaries.validation(step, {**METRICS, "AP50": value, "AP75": value / 2, "AP": 0.1})
+    summaries.close()
+    return folder
+
+
+def test_curves_have_the_values_of_the_log_in_their_order(log):
+    curves = plot_training.read_curves(str(log))
+    assert [value for _, value in curves["mAP50"]] == pytest.approx([0.25, 0.75])
+    assert [value for _, value in curves["mAP75"]] == pytest.approx([0.125, 0.375])
+    minutes = [minute for minute, _ in curves["mAP50"]]
+    assert 0 <= minutes[0] <= minutes[1] < 1
+
+
+def test_the_figure_is_written_and_the_numbers_printed(log, tmp_path, capsys):
+    output = tmp_path / "curves.png"
+    assert plot_training.main([str(log), "--output", str(output)]) == 0
+    assert output.read_bytes().startswith(b"\x89PNG")
+    assert "yolov3-tiny mAP50: 0.2500 after 0.0, 0.7500 after 0.0 min" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_code:
+        run_script(lambda: plot_training.main([str(tmp_path)]))
+    assert exit_code.value.code == BAD_INPUT
+    assert str(tmp_path) in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""The parts of a network: where the backbone ends, and that it keeps still while it is frozen."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from weight_changes import changed_layers, changed_names, snapshot
+
+from yolov3.configs import Config
+from yolov3.learner import Learner
+from yolov3.speed.optimizer import FusedAdamW
+from yolov3.weights.parts import (
+    backbone_layers,
+    class_count,
+    conv_layers,
+    freeze_backbone,
+    is_tiny,
+    norm_of,
+    unfreeze,
+)
+
+CONVS = 13  # of YOLOv3-tiny
+
+
+@pytest.fixture
+def model(tiny_yolov3):
+    return tiny_yolov3
+
+
+@pytest.fixture
+def images():
+    return tf.constant(np.random.default_rng(5).random((2, 64, 64, 3), np.float32))
+
+
+def backbone_output(model):
+    """Return the network from the picture to the last activation of the backbone."""
+    pooled = norm_of(model, backbone_layers(model)[-1]).output
+    return keras.Model(model.input, pooled)
+
+
+def train_step(model, optimizer, images):
+    """Take one step against a made-up loss; return the outputs in training mode before it."""
+    with tf.GradientTape() as tape:
+        raw_maps = model(images, training=True)
+        loss = tf.add_n([tf.reduce_mean(tf.square(raw)) for raw in raw_maps])
+    variables = model.trainable_variables
+    optimizer.apply(tape.gradient(loss, variables), variables)
+    return raw_maps
+
+
+def test_backbone_ends_where_the_heads_begin(model):
+    assert [conv.name for conv in backbone_layers(model)] == [f"conv_{i}" for i in range(7)]
+    assert backbone_layers(model)[-1].filters == 1024
+
+
+def test_what_a_network_is_can_be_read_from_it(model):
+    assert [conv.name for conv in conv_layers(model)] == [f"conv_{i}" for i in range(CONVS)]
+    assert class_count(model) == 3 and is_tiny(model)
+    assert norm_of(model, model.get_layer("conv_8")) is model.get_layer("bn_8")
+    assert norm_of(model, model.get_layer("conv_9")) is None
+
+
+def test_frozen_backbone_does_not_move_at_all(model, images):
+    freeze_backbone(model)
+    before, features = snapshot(model), backbone_output(model)(images, training=False)
+    optimizer = FusedAdamW(1e-2, weight_decay=0.1)
+    for _ in range(3):
+        train_step(model, optimizer, images)
+    assert changed_layers(model, before) == set(range(7, CONVS))
+    # In training mode too, so batch statistics play no part.
+    np.testing.assert_array_equal(backbone_output(model)(images, training=True), features)
+
+
+def test_unfrozen_batch_normalisation_uses_and_follows_the_batch(model, images):
+    freeze_backbone(model)
+    unfreeze(model)
+    before, features = snapshot(model), backbone_output(model)(images, training=False)
+    trained = backbone_output(model)(images, training=True)
+    assert abs(trained - features).numpy().max() > 0.1
+    moving = {f"bn_{i}/moving_{x}" for i in range(7) for x in ("mean", "variance")}
+    assert changed_names(model, before) == moving
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_an_optimizer_built_on_all_variables_survives_freezing(model, images, scaled):
+    """So a run may freeze for some epochs without a new optimizer, whose variables it saves."""
+    optimizer = FusedAdamW(1e-2, weight_decay=0.1)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    paths, slots = [weight.path for weight in model.variables], len(optimizer.variables)
+    freeze_backbone(model)
+    assert [weight.path for weight in model.variables] == paths  # the order of the weight average
+    before = snapshot(model)
+    train_step(model, optimizer, images)
+    assert changed_layers(model, before) == set(range(7, CONVS))
+    unfreeze(model)
+    before = snapshot(model)
+    train_step(model, optimizer, images)
+    assert changed_layers(model, before) == set(range(CONVS))
+    assert len(optimizer.variables) == slots
+
+
+def test_frozen_layers_are_marked_by_the_convolutions_and_their_normalisation(model):
+    freeze_backbone(model)
+    frozen = {layer.name for layer in model.layers if layer.weights and not layer.trainable}
+    assert frozen == {f"{kind}_{i}" for kind in ("conv", "bn") for i in range(7)}
+    unfreeze(model)
+    assert all(layer.trainable for layer in conv_layers(model))
+    assert len(model.trainable_variables) == 11 * 3 + 2 * 2
+
+
+def test_learner_trains_with_a_frozen_backbone():
+    learner = Learner(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
+    freeze_backbone(learner.model)
+    before = snapshot(learner.model)
+    images = np.random.default_rng(6).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    boxes_xyxy = np.float32([[[4, 4, 40, 44]], [[10, 8, 60, 50]]])
+    for _ in range(3):  # the learning rate is 0 in the first
+        assert learner.step(images, boxes_xyxy, np.int32([[0], [2]]))["finite"]
+    assert changed_layers(learner.model, before) == set(range(7, CONVS))

@@ -1,0 +1,1 @@
+"""Judge what others made, annotations and pictures, before it is used."""

@@ -1,0 +1,134 @@
+"""One picture file, judged by its header and its end, before anything is decoded.
+
+Names do not matter: a PNG called x.jpg is a PNG. Of an animation or a file of several pages, the
+first picture counts, as it is the one that OpenCV reads.
+"""
+
+import os
+import struct
+from typing import BinaryIO
+
+from PIL import Image, ImageFile
+
+from yolov3.checks.regular_file import regular_size
+
+MISSING = "missing picture"
+UNREADABLE = "unreadable picture"
+
+# What OpenCV reads as well. The common ones go first: Pillow loads the other plugins on demand.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000")
+# 1.2 GB once decoded to 8-bit RGB, which a small machine still has. OpenCV alone would decode 2**30
+# pixels, 3.2 GB, out of a file of a few bytes.
+MAX_PIXELS = 20_000 * 20_000
+MAX_BYTES = 2**31 - 1  # of the file: OpenCV counts them in 32 bits
+ORIENTATION = 0x0112  # the EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # its values for a quarter turn; OpenCV turns a picture as it reads it
+# A whole file holds these after its header, and compressed pixels never do: without, it is cut off.
+END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
+CHUNK_BYTES = 2**20
+
+Size = tuple[int, int]
+Fault = tuple[str, str]
+
+
+class PictureFault(ValueError):
+    """A file that is no usable picture: MISSING or UNREADABLE, and the reason as the message."""
+
+    def __init__(self, kind: str, reason: str):
+        super().__init__(reason)
+        self.kind = kind
+
+
+def open_picture(path) -> BinaryIO:
+    """Open a file that may be a picture. Raises PictureFault if it is none for sure."""
+    try:
+        size = regular_size(path)
+    except FileNotFoundError:
+        raise PictureFault(MISSING, "no such file") from None
+    except OSError as error:
+        raise PictureFault(UNREADABLE, error.strerror) from None
+    if not size:
+        raise PictureFault(UNREADABLE, "an empty file")
+    if size > MAX_BYTES:
+        raise PictureFault(UNREADABLE, f"a file of {size:,} bytes, more than {MAX_BYTES:,}")
+    try:
+        return open(path, "rb")
+    except OSError as error:  # no permission
+        raise PictureFault(UNREADABLE, error.strerror) from None
+
+
+def inspect_picture(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Size:
+    """Return (width, height) in pixels as OpenCV will read them, from an open file's header.
+
+    Raises PictureFault for what is no picture, has too many pixels or is cut off. Only JPEG and PNG
+    files tell at this point that they are cut off; others fail when they are decoded.
+    """
+    try:
+        image = _open_header(stream)
+        width, height = image.size
+        if width * height > max_pixels:
+            reason = f"{width:,} x {height:,} pixels, more than {max_pixels:,} in all"
+            raise PictureFault(UNREADABLE, reason)
+        if _is_cut_off(stream, END_MARKS.get(image.format)):
+            raise PictureFault(UNREADABLE, "cut off before its end")
+        return (height, width) if _is_sideways(image) else (width, height)
+    except PictureFault:
+        raise
+    except Exception as error:  # a broken header makes Pillow raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureFault(UNREADABLE, reason) from None
+
+
+def read_size(path: str) -> Size | Fault:
+    """Return (width, height) in pixels as OpenCV will read them, or (kind, reason) if it cannot."""
+    try:
+        with open_picture(path) as stream:
+            return inspect_picture(stream)
+    except PictureFault as fault:
+        return fault.kind, str(fault)
+
+
+def _open_header(stream: BinaryIO) -> ImageFile.ImageFile:
+    """Do as `Image.open`, but for its limit of pixels, which is lower and for the whole process."""
+    Image.preinit()
+    start, reason = stream.read(16), "not a known picture format"
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accepts = Image.OPEN[name]
+        try:
+            if accepts(start) is True:
+                reason = f"a broken {name} header"
+                stream.seek(0)
+                return factory(stream, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # as Image.open does: it may be of another format
+    raise PictureFault(UNREADABLE, reason)
+
+
+def _is_sideways(image: Image.Image) -> bool:
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif"))  # image.getexif() would decode a PNG to look for it
+    except Exception:  # broken EXIF data are common, and OpenCV ignores them
+        return False
+    return exif.get(ORIENTATION) in SIDEWAYS
+
+
+def _is_cut_off(stream: BinaryIO, mark: bytes | None) -> bool:
+    """Tell whether a file whose header was just read lacks the mark of its end."""
+    if mark is None:
+        return False
+    behind_header = stream.tell()  # a thumbnail in the header has an end of its own
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(max(behind_header, end - TAIL_BYTES))
+    if mark in stream.read():
+        return False
+    stream.seek(behind_header)
+    before = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        if mark in before + chunk:
+            return False
+        before = (before + chunk)[-len(mark) + 1 :]
+    return True

@@ -1,0 +1,1 @@
+"""What detect.py does around the Detector: frames in, files out, all at the same time."""

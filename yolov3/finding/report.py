@@ -1,0 +1,58 @@
+"""Detect in pictures, tell what was found, and save them with their boxes."""
+
+import random
+import time
+from pathlib import Path
+
+from yolov3.annotations import read_annotations
+from yolov3.checks.records import existing_file
+from yolov3.detection import Detector
+from yolov3.draw import draw_boxes
+from yolov3.finding.sources import PICTURE_SUFFIXES
+from yolov3.images import read_image, write_image
+
+
+def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
+    """Choose pictures of the annotations that the detector was validated on.
+
+    The choice is random unless seeded. Raises ValueError if the file is missing or bad.
+    """
+    path = existing_file(detector.config.test_annot_path or detector.config.train_annot_path)
+    records = read_annotations(path, len(detector.class_names))
+    chosen = random.Random(seed).sample(records, min(count, len(records)))
+    return [record.image_path for record in chosen]
+
+
+def output_paths(output: str, image_paths) -> list[Path]:
+    """Return where to save each picture.
+
+    That is `output` itself if it names one picture, else in that folder. Raises ValueError where
+    several pictures would go to one file.
+    """
+    target = Path(output)
+    if target.suffix.lower() not in PICTURE_SUFFIXES:
+        return [target / f"{Path(path).stem}.png" for path in image_paths]
+    if len(image_paths) > 1:
+        raise ValueError(f"--output: expected a folder for several pictures; received {output!r}")
+    return [target]
+
+
+def detect_and_draw(detector: Detector, image_path, output: Path):
+    """Detect in one picture, print each object and the time, save the drawn picture.
+
+    Returns how many objects were found and the drawn picture, RGB uint8. Raises ValueError for an
+    unreadable picture.
+    """
+    image_rgb = read_image(image_path)
+    detector(image_rgb)  # builds the graph and warms the caches, so that the time below is the rule
+    started = time.perf_counter()
+    boxes_xyxy, scores, classes = detector(image_rgb)
+    milliseconds = (time.perf_counter() - started) * 1000
+    print(f"{image_path}: {len(scores)} found in {milliseconds:.0f} ms")
+    for box, score, label in zip(boxes_xyxy, scores, classes, strict=True):
+        corners = ", ".join(f"{value:.0f}" for value in box)
+        print(f"  {detector.class_names[label]:12} {score:.2f}  at ({corners})")
+    drawn = draw_boxes(image_rgb, boxes_xyxy, classes, detector.class_names, scores)
+    write_image(output, drawn)
+    print(f"  saved {output}")
+    return len(scores), drawn

@@ -1,0 +1,55 @@
+"""Keep the checkpoints of a run: the best by validation, and the newest."""
+
+import math
+from pathlib import Path
+
+from yolov3.checkpoints import Checkpoint, save_checkpoint
+from yolov3.configs import Config
+from yolov3.learner import Learner
+from yolov3.weights.by_name import assign_by_name, named_variables, to_arrays
+
+
+class Keeper:
+    """Save what a run has learned, and how good that is; take it up again."""
+
+    def __init__(self, config: Config, class_names: list[str], learner: Learner):
+        self.config, self.class_names, self.learner = config, class_names, learner
+        self.metrics: dict[str, float] = {}  # of the newest validation
+        self.best = -1.0  # the highest validation AP so far, at the newest input size
+        self.best_size = 0  # pixels
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Take up where a "last" checkpoint stopped. Raises ValueError if it does not fit."""
+        assign_by_name(self.learner.variables(), checkpoint.resume_state())
+        self.metrics = checkpoint.metrics
+        self.best, self.best_size = checkpoint.best_AP, checkpoint.best_size
+
+    def judge(self, metrics: dict[str, float], input_size: int) -> bool:
+        """Take the metrics of a validation, none for none; tell whether they are the best so far.
+
+        Without a validation the newest weights are the best ones.
+        """
+        self.metrics = metrics
+        average_precision = metrics.get("AP", -1.0)
+        is_new_size = input_size != self.best_size  # mAP of two sizes are different quantities
+        # NaN, where no picture has a box, is no reason to keep older weights.
+        is_best = not metrics or is_new_size or not average_precision < self.best
+        if is_best:
+            self.best_size = input_size
+            self.best = -1.0 if math.isnan(average_precision) else average_precision
+        return is_best
+
+    def save(self, kind: str, folder: Path, epochs_done: int, input_size: int) -> None:
+        """Write a checkpoint, "best" or "last", to the run's folder. Raises OSError."""
+        state = {
+            "class_names": self.class_names,
+            "step": int(self.learner.step_count),
+            "epoch": epochs_done,
+            "metrics": self.metrics,
+            "best_AP": self.best,
+            "best_size": self.best_size,
+            "input_size": input_size,
+        }
+        weights = to_arrays(named_variables(self.learner.average))
+        resume = to_arrays(self.learner.variables()) if kind == "last" else None
+        save_checkpoint(folder, kind, self.config, state, weights, resume)

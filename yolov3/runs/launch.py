@@ -1,0 +1,131 @@
+"""From a configuration to a finished run: check the data, say what will happen, train."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from yolov3.annotations import read_class_names
+from yolov3.checkpoints import Checkpoint, checkpoint_folders
+from yolov3.checks.records import existing_file, load_records
+from yolov3.configs import Config
+from yolov3.runs.resources import check_disk, check_memory
+from yolov3.runs.run_folders import new_run, resumed_run
+from yolov3.runs.run_lock import locked
+from yolov3.runs.training_progress import format_seconds
+from yolov3.schedule import input_size_of
+from yolov3.speed.precision import choose_precision, hardware_name
+from yolov3.training import Outcome, Training
+from yolov3.weights.darknet_file import MAX_CLASSES
+
+
+def start_training(config: Config, resume_from: Checkpoint | None = None) -> int:
+    """Train as configured, anew or from a checkpoint; return the exit code of the script.
+
+    Raises ValueError for bad annotations, names or a checkpoint that does not fit, for too little
+    memory or disk, and for a run that another process trains: all before anything is written.
+    Raises OSError that says how to go on if the disk fails.
+    """
+    if resume_from:
+        with locked(Path(resume_from.path).resolve().parent):
+            training = _prepare(config, resume_from)
+            return _train(training, resumed_run(config, resume_from.path))
+    training = _prepare(config, None)
+    run = new_run(config)
+    with locked(run.checkpoints):
+        return _train(training, run)
+
+
+def _prepare(config, resume_from) -> Training:
+    """Check the data and the machine, and build what is trained."""
+    class_names = read_class_names(existing_file(config.train_classes))
+    if len(class_names) > MAX_CLASSES:
+        raise ValueError(
+            f"{config.train_classes}: expected at most {MAX_CLASSES:,} class names; "
+            f"received {len(class_names):,}"
+        )
+    if resume_from and resume_from.class_names != class_names:
+        raise ValueError(
+            f"{config.train_classes}: expected the class names of {resume_from.path}, "
+            f"{resume_from.class_names}; received {class_names}"
+        )
+    check_disk(config, len(class_names), resume_from and resume_from.path.parent)
+    if not tf.config.list_physical_devices("GPU"):
+        check_memory(config, len(class_names), choose_precision(config.precision))
+    records = load_records(config.train_annot_path, config, len(class_names))
+    test_records = []
+    if config.test_annot_path:
+        test_records = load_records(config.test_annot_path, config, len(class_names))
+    keras.utils.set_random_seed(config.seed)
+    training = Training(config, records, test_records, class_names)
+    if resume_from:
+        _resume(training, resume_from)
+    elif config.weights:
+        training.start_from(config.weights, config.transfer)
+    return training
+
+
+def _resume(training, checkpoint):
+    try:
+        training.resume(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path}: {error}") from None
+    print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+
+
+def _train(training, run) -> int:
+    records, validate = training.records, training.validate
+    num_test = len(validate.records) if validate else 0
+    print_plan(training.config, run, len(records), num_test, len(training.class_names))
+    try:
+        outcome = training.fit(run)
+    except BrokenPipeError:  # nobody reads the output any more
+        raise
+    except OSError as error:
+        raise OSError(f"{error}; {_how_to_go_on(run)}") from None
+    print_outcome(outcome, training)
+    return outcome.value
+
+
+def _how_to_go_on(run) -> str:
+    if checkpoint_folders(run.checkpoints, "last"):
+        command = f"python train.py --resume {run.checkpoints}"
+        return f"the checkpoints before are whole; when that is mended, go on with: {command}"
+    return "the run had no checkpoint to go on from yet"
+
+
+def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: int) -> None:
+    """Say what will be trained, on what, with what, and where it is written."""
+    epochs = range(config.train_epochs)
+    sizes = [
+        input_size_of(epoch, len(epochs), config.train_input_size, config.train_input_scales)
+        for epoch in epochs
+    ]
+    shown = (
+        " ".join(str(size) for size in sizes) if len(sizes) <= 12 else f"{sizes[0]} to {sizes[-1]}"
+    )
+    precision = choose_precision(config.precision)
+    print(
+        f"network     {config.network}, {num_classes} classes, {precision}\n"
+        f"device      {hardware_name()}, TensorFlow {tf.__version__}, Keras {keras.__version__}\n"
+        f"data        {num_train:,} pictures to train on, {num_test:,} to validate on\n"
+        f"training    {config.train_epochs} epochs at {shown} px, batches of "
+        f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
+        f"checkpoints {run.checkpoints}\n"
+        f"log         {run.log} (watch: tensorboard --logdir {config.train_logdir})",
+        flush=True,
+    )
+
+
+def print_outcome(outcome: Outcome, training: Training) -> None:
+    """Say how the run ended and what to do next."""
+    if outcome is Outcome.INTERRUPTED:
+        print(
+            f"\nstopped at step {training.step} of {training.plan.total_steps}, saved; go on with: "
+            f"python train.py --resume {training.run.checkpoints}"
+        )
+    elif outcome is Outcome.FINISHED:
+        print(f"finished in {format_seconds(training.seconds)}", end="")
+        if training.validate:
+            print(f"; best validation mAP {training.keeper.best:.4f}", end="")
+        print(f"\nevaluate it: python evaluate_mAP.py --weights {training.run.checkpoints}")

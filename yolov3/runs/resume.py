@@ -1,0 +1,48 @@
+"""Find the run to go on with, and say which of its settings are changed."""
+
+import argparse
+import dataclasses
+
+from yolov3.checkpoints import RESUME, Checkpoint
+from yolov3.configs import Config
+from yolov3.scripts.flags import config_from_flags
+from yolov3.weights.checkpoint_search import find_checkpoint
+
+# Settings that may change without making the run another one. All others change what is learned.
+HARMLESS = {
+    "train_classes",  # whose names must be the same
+    "test_annot_path",
+    "train_logdir",
+    "train_checkpoints_folder",
+    "weights",  # it goes on from the checkpoint's
+    "transfer",
+    "test_score_threshold",
+    "test_iou_threshold",
+}
+
+
+def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
+    """Return the configuration and checkpoint to go on with; print the settings that flags change.
+
+    `path` is a checkpoint, a run's folder or one of runs; empty for --train-checkpoints-folder.
+    Raises ValueError if there is no checkpoint to resume, or if a flag asks for another network.
+    """
+    folder = path or getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
+    checkpoint = find_checkpoint(folder, kind="last")
+    if not (checkpoint.path / RESUME).is_file():
+        raise ValueError(
+            f"{checkpoint.path}: expected a checkpoint last-*; received one to detect with, "
+            f"without {RESUME}"
+        )
+    config = config_from_flags(args, base=checkpoint.config)
+    for field in dataclasses.fields(Config):
+        before, now = getattr(checkpoint.config, field.name), getattr(config, field.name)
+        if before == now:
+            continue
+        if field.name == "tiny":
+            raise ValueError(
+                f"{checkpoint.path}: expected --{'' if before else 'no-'}tiny, as it was trained"
+            )
+        effect = "no effect on the weights" if field.name in HARMLESS else "the run will differ"
+        print(f"changed: {field.name} from {before!r} to {now!r} ({effect})")
+    return config, checkpoint

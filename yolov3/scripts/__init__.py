@@ -1,0 +1,1 @@
+"""What all scripts do alike: flags, exit codes, one-line errors."""

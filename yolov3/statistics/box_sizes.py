@@ -1,0 +1,38 @@
+"""The sizes that boxes have in the network's input, from annotations and the pictures' headers."""
+
+import numpy as np
+
+from yolov3.annotations import Record, read_annotations
+from yolov3.checks.collisions import stack_boxes
+from yolov3.checks.picture_size import read_sizes
+from yolov3.checks.progress import show_progress
+from yolov3.images import letterbox_of
+
+
+def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
+    """Read an annotation file and the sizes (R, 2) of its pictures, width and height in pixels.
+
+    Raises ValueError naming file, line and value for a bad line or a picture that cannot be read.
+    """
+    records = read_annotations(path, num_classes)
+    paths = [record.image_path for record in records]
+    sizes_wh = np.zeros((len(records), 2), int)
+    for batch in show_progress(read_sizes(paths), len(paths), "reading picture sizes"):
+        for index, size in batch:
+            if isinstance(size[0], str):
+                raise ValueError(
+                    f"{path}:{records[index].line}: expected a picture; "
+                    f"received {paths[index]!r} ({size[1]})"
+                )
+            sizes_wh[index] = size
+    return records, sizes_wh
+
+
+def letterboxed_boxes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
+    """Return all boxes (M, 4) as the network sees them: xyxy in pixels of the letterboxed input."""
+    owner, boxes_xyxy, _ = stack_boxes(records)
+    canvas_hw = (input_size, input_size)
+    fits = [letterbox_of((height, width), canvas_hw) for width, height in sizes_wh.tolist()]
+    scale = np.array([fit.scale_xy for fit in fits]).reshape(-1, 2)  # (R, 2)
+    offset = np.array([fit.offset_xy for fit in fits]).reshape(-1, 2)
+    return boxes_xyxy * np.tile(scale, 2)[owner] + np.tile(offset, 2)[owner]

@@ -1,0 +1,1 @@
+"""Trained weights: by layer name, from files of others, found again, transferred."""
