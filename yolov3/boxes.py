@@ -10,13 +10,13 @@ EPSILON = 1e-7  # keeps 0 / 0 of two empty boxes at 0; far below one square pixe
 
 def xywh_to_xyxy(boxes_xywh: tf.Tensor) -> tf.Tensor:
     """Convert (..., 4) boxes from centre and size to corners, in the same unit."""
-    centre, size = boxes_xywh[..., :2], boxes_xywh[..., 2:]
+    centre, size = tf.split(boxes_xywh, 2, axis=-1)  # (..., 2) each
     return tf.concat([centre - size * 0.5, centre + size * 0.5], axis=-1)
 
 
 def xyxy_to_xywh(boxes_xyxy: tf.Tensor) -> tf.Tensor:
     """Convert (..., 4) boxes from corners to centre and size, in the same unit."""
-    top_left, bottom_right = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    top_left, bottom_right = _corners(boxes_xyxy)
     return tf.concat([(top_left + bottom_right) * 0.5, bottom_right - top_left], axis=-1)
 
 
@@ -37,9 +37,11 @@ def bbox_giou(boxes1_xyxy: tf.Tensor, boxes2_xyxy: tf.Tensor) -> tf.Tensor:
     gradient. Source: Rezatofighi et al. 2019, "Generalized Intersection over Union", section 3.
     """
     intersection, union = _intersection_and_union(boxes1_xyxy, boxes2_xyxy)
-    top_left = tf.minimum(boxes1_xyxy[..., :2], boxes2_xyxy[..., :2])
-    bottom_right = tf.maximum(boxes1_xyxy[..., 2:], boxes2_xyxy[..., 2:])
-    enclosing = tf.reduce_prod(bottom_right - top_left, axis=-1)
+    top_left1, bottom_right1 = _corners(boxes1_xyxy)
+    top_left2, bottom_right2 = _corners(boxes2_xyxy)
+    top_left = tf.minimum(top_left1, top_left2)
+    bottom_right = tf.maximum(bottom_right1, bottom_right2)
+    enclosing = _product(bottom_right - top_left)
     return intersection / (union + EPSILON) - (enclosing - union) / (enclosing + EPSILON)
 
 
@@ -54,13 +56,23 @@ def shape_iou(sizes1_wh: tf.Tensor, sizes2_wh: tf.Tensor) -> tf.Tensor:
 
 
 def _intersection_and_union(boxes1_xyxy, boxes2_xyxy):
-    top_left = tf.maximum(boxes1_xyxy[..., :2], boxes2_xyxy[..., :2])
-    bottom_right = tf.minimum(boxes1_xyxy[..., 2:], boxes2_xyxy[..., 2:])
-    width_height = tf.maximum(bottom_right - top_left, 0.0)
-    intersection = width_height[..., 0] * width_height[..., 1]
-    union = _area(boxes1_xyxy) + _area(boxes2_xyxy) - intersection
-    return intersection, union
+    top_left1, bottom_right1 = _corners(boxes1_xyxy)
+    top_left2, bottom_right2 = _corners(boxes2_xyxy)
+    width_height = tf.minimum(bottom_right1, bottom_right2) - tf.maximum(top_left1, top_left2)
+    intersection = _product(tf.maximum(width_height, 0.0))
+    areas = _product(bottom_right1 - top_left1) + _product(bottom_right2 - top_left2)
+    return intersection, areas - intersection
 
 
-def _area(boxes_xyxy):
-    return (boxes_xyxy[..., 2] - boxes_xyxy[..., 0]) * (boxes_xyxy[..., 3] - boxes_xyxy[..., 1])
+def _corners(boxes_xyxy):
+    """Return the top left and bottom right corners: (..., 4) -> (..., 2) each.
+
+    The gradient of a split is one concatenation, that of slices a padded copy for each.
+    """
+    return tf.split(boxes_xyxy, 2, axis=-1)
+
+
+def _product(sizes_wh):
+    """Return width times height: (..., 2) -> (...); the gradient of `reduce_prod` is costly."""
+    width, height = tf.unstack(sizes_wh, axis=-1)
+    return width * height

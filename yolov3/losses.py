@@ -27,16 +27,17 @@ def compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides) -> dict[str, t
 
 def _scale_loss(raw, target, boxes_xyxy, anchors, stride):
     raw = tf.cast(raw, tf.float32)
-    predicted = decode(raw, anchors, stride)
-    predicted_xyxy = xywh_to_xyxy(predicted[..., :4])
+    raw_box, confidence, raw_classes = tf.split(raw, [4, 1, raw.shape[-1] - 5], axis=-1)
+    confidence = tf.squeeze(confidence, axis=-1)  # (B, G, G, A, 1) -> (B, G, G, A)
+    predicted_xyxy = xywh_to_xyxy(decode(raw_box, anchors, stride))
     input_size_hw = tf.cast(tf.shape(raw)[1:3] * stride, tf.float32)
     has_object = target[..., 4]
     background = (1.0 - has_object) * _far_from_all(predicted_xyxy, boxes_xyxy)
     return {
         "giou": has_object
         * giou_loss(predicted_xyxy, target[..., :4], tf.reduce_prod(input_size_hw)),
-        "conf": confidence_loss(raw[..., 4], has_object, background),
-        "prob": has_object * class_loss(raw[..., 5:], target[..., 5:]),
+        "conf": confidence_loss(confidence, has_object, background),
+        "prob": has_object * class_loss(raw_classes, target[..., 5:]),
     }
 
 

@@ -59,10 +59,11 @@ def decode(raw: tf.Tensor, anchors, stride) -> tf.Tensor:
     cells_x, cells_y = tf.meshgrid(tf.range(columns), tf.range(rows))
     cells = tf.stack([cells_x, cells_y], axis=-1)[:, :, tf.newaxis]  # (G, G, 1, 2)
     cells = tf.cast(cells, tf.float32)
-    centre = (tf.sigmoid(raw[..., 0:2]) + cells) * stride
-    log_size = tf.clip_by_value(raw[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)
+    t_xy, t_wh, logits = tf.split(raw, [2, 2, raw.shape[-1] - 4], axis=-1)
+    centre = (tf.sigmoid(t_xy) + cells) * stride
+    log_size = tf.clip_by_value(t_wh, -MAX_LOG_SIZE, MAX_LOG_SIZE)
     size = tf.exp(log_size) * tf.cast(anchors, tf.float32)
-    return tf.concat([centre, size, tf.sigmoid(raw[..., 4:])], axis=-1)
+    return tf.concat([centre, size, tf.sigmoid(logits)], axis=-1)
 
 
 class AnchorAxis(layers.Layer):
