@@ -1,8 +1,9 @@
 """Time detection on a CPU: this repository, OpenVINO, ONNX Runtime, OpenCV and PyTorch.
 
-    python benchmarks/detection.py            both networks at 416 px, one picture and eight
+    python benchmarks/detection.py            YOLOv3 at 416 px, one picture at a time
+    python benchmarks/detection.py --all      YOLOv3-tiny, batches of 8, compiled PyTorch as well
     python benchmarks/detection.py --quick    YOLOv3-tiny, few rounds
-    python benchmarks/detection.py --engines repository openvino --networks yolov3 --batches 1
+    python benchmarks/detection.py --engines repository openvino --networks yolov3-tiny
 
 All run the same random weights, and their raw maps must agree before they are timed. Then, for
 this repository, what surrounds the network: reading, letterbox, suppression, boxes back; traces
@@ -32,6 +33,7 @@ ENGINES = {  # name for people, modules
 }
 IN_FLOAT32_ALONE = ("onnxruntime", "opencv")  # on CPUs
 NETWORKS = ("yolov3", "yolov3-tiny")
+SLOW = "compiled_pytorch"  # takes a minute and a C++ compiler
 # Of raw maps, in their standard deviations; bfloat16 keeps 8 bits of every number.
 TOLERANCES = {"float32": 1e-3, "bfloat16": 0.2}
 WARM_UPS, TURN_SECONDS, MOST_RUNS = 2, 0.5, 50
@@ -42,25 +44,28 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["yolov3"])
     parser.add_argument("--size", type=int, default=416, help="input size in pixels")
     parser.add_argument("--classes", type=int, default=80)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8], help="pictures at once")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1], help="pictures at once")
     parser.add_argument(
         "--precisions",
         nargs="+",
         choices=TOLERANCES,
         help="default: float32, and bfloat16 where the CPU multiplies it",
     )
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each engine")
-    parser.add_argument("--pictures", type=int, default=200, help="for traces and memory")
+    quick_to_start = [name for name in ENGINES if name != SLOW]
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=quick_to_start)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each engine")
+    parser.add_argument("--pictures", type=int, default=100, help="for traces and memory")
+    parser.add_argument("--all", action="store_true", help="networks, batches 1 and 8, engines")
     parser.add_argument("--quick", action="store_true", help="YOLOv3-tiny, 3 rounds, 40 pictures")
     parser.add_argument("--serve", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
+    if args.all:
+        args.networks, args.batches, args.engines = NETWORKS, [1, 8], list(ENGINES)
     if args.quick:
         args.networks, args.rounds, args.pictures = ["yolov3-tiny"], 3, 40
-        args.engines = [name for name in args.engines if name != "compiled_pytorch"]
     if args.precisions is None:
         args.precisions = ["float32"] + ["bfloat16"] * ("bf16" in machine())
     return args

@@ -33,7 +33,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.add_argument("--size", type=int, default=416, help="input size in pixels")
     parser.add_argument("--batch", type=int, default=4, help="pictures per step")
-    parser.add_argument("--rounds", type=int, default=9, help="steps per engine")
+    parser.add_argument("--rounds", type=int, default=5, help="steps per engine")
     parser.add_argument(
         "--precision", default="auto", help="auto, float32, bfloat16 (the tutorial's is float32)"
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import detection_engines
-from benchmarks.detection import TOLERANCES, parse_args
+from benchmarks.detection import SLOW, TOLERANCES, parse_args
 from benchmarks.detection_files import write_files
 from benchmarks.detection_parts import OTHER_SIZES, measure_parts
 from benchmarks.detection_tables import print_engines, print_parts
@@ -60,4 +60,5 @@ def test_table_of_engines(capsys):
 
 def test_quick_is_small_and_does_not_wait_for_a_compiler():
     args = parse_args(["--quick"])
-    assert args.networks == ["yolov3-tiny"] and "compiled_pytorch" not in args.engines
+    assert args.networks == ["yolov3-tiny"] and SLOW not in args.engines
+    assert SLOW in parse_args(["--all"]).engines
