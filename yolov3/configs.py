@@ -31,17 +31,11 @@ TINY_ANCHORS_DARKNET = (
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
 TINY_ANCHOR_SETS = ("scratch", "darknet")
-# What the tutorial's 1,000 scenes need, by `tiny`; docs/recipe.md has the measurements.
-EPOCHS = {False: 6, True: 12}
-INPUT_SCALES = {False: (0.54, 0.54, 0.54, 0.54, 0.77, 1.0), True: (0.54, 0.77, 1.0)}
+EPOCHS, TINY_EPOCHS = 6, 12  # what the tutorial's 1,000 scenes need; see docs/recipe.md
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
-
-
-def _words(numbers) -> str:
-    return " ".join(str(number) for number in numbers)
 
 
 def setting(default, group: str, text: str, **extra):
@@ -107,7 +101,7 @@ class Config:
     train_epochs: int = setting(
         None,
         "training",
-        f"passes over the data (default: {EPOCHS[False]}, with --tiny {EPOCHS[True]})",
+        f"passes over the data (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
         type=int,
     )
     train_batch_size: int = setting(4, "training", "pictures per step, over all devices")
@@ -119,11 +113,9 @@ class Config:
         0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
     )
     train_input_scales: tuple[float, ...] = setting(
-        None,
+        (0.54, 0.54, 0.54, 0.77, 1.0, 1.0),
         "training",
-        "progressive input size: the epochs are split into as many equal parts, each at this share "
-        f"(default: {_words(INPUT_SCALES[False])}, with --tiny {_words(INPUT_SCALES[True])})",
-        type=float,
+        "progressive input size: the epochs are split into as many equal parts, each at this share",
     )
     seed: int = setting(
         0, "training", "seed of the initial weights, the order and the augmentation"
@@ -151,9 +143,8 @@ class Config:
     )
 
     def __post_init__(self):
-        for name, by_network in (("train_epochs", EPOCHS), ("train_input_scales", INPUT_SCALES)):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, by_network[bool(self.tiny)])
+        if self.train_epochs is None:
+            object.__setattr__(self, "train_epochs", TINY_EPOCHS if self.tiny else EPOCHS)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not is_a(value, field.type):

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-from typing import get_origin
 
 from yolov3.configs import SIZE_MULTIPLE, Config
 
@@ -39,17 +38,19 @@ def _kind(field) -> dict:
     default = field.default
     if isinstance(default, bool):
         return {"action": argparse.BooleanOptionalAction}
+    if isinstance(default, tuple):
+        return {"type": float, "nargs": "+", "metavar": "SHARE"}
     if "choices" in field.metadata:
         return {"choices": field.metadata["choices"]}
     kind = field.metadata.get("type", type(default))
-    if get_origin(field.type) is tuple:
-        return {"type": kind, "nargs": "+", "metavar": "SHARE"}
     return {"type": kind, "metavar": {int: "N", float: "X", str: "PATH"}[kind]}
 
 
 def _default_text(default):
     if default is None:  # the help says what it depends on
         return ""
+    if isinstance(default, tuple):
+        default = " ".join(str(value) for value in default)
     return f" (default: {default})"
 
 
