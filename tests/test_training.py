@@ -1,14 +1,24 @@
 """Training: it learns, logs what it did, and keeps the best."""
 
+import cv2
 import numpy as np
 import pytest
-from small_training import NAMES, config_in, fit, scalars_of, thin_network, training_of
+from small_training import (
+    NAMES,
+    config_in,
+    events_of,
+    fit,
+    scalars_of,
+    thin_network,
+    training_of,
+)
 
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.detection import Detector
 from yolov3.evaluation import evaluate
 from yolov3.training import Outcome
+from yolov3.validation import NUM_EXAMPLES
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 REPEATS = 16  # of the eight scenes in an epoch: few epochs, as each writes two checkpoints
@@ -62,6 +72,17 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
     assert scalars["loss/total_loss"][5][1] == pytest.approx(sum(parts), rel=1e-5)
     assert {value for _, value in scalars["train/skipped_steps"]} == {0}
     assert min(value for _, value in scalars["gradient_norm"]) > 0
+
+
+def test_log_shows_what_was_found_in_the_first_pictures(trained):
+    events = events_of(trained.run.log)
+    shown = {step: value for tag, step, value in events if tag == "validate/detections"}
+    assert sorted(shown) == [trained.plan.end_of(epoch) for epoch in range(trained.plan.epochs)]
+    width, height, *pictures = shown[trained.step]
+    assert (width, height, len(pictures)) == (b"64", b"64", NUM_EXAMPLES)
+    for picture in pictures:  # black on white but for the boxes
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+        assert np.ptp(image, axis=-1).max() > 100
 
 
 def test_best_checkpoint_has_the_metrics_of_its_epoch(trained):

@@ -127,7 +127,8 @@ class Training:
         metrics = {}
         if self.validate:
             metrics = self.validate(self.learner.average, size)
-            self.journal.validation(self.step, metrics, self.validate.unreadable)
+            found = self.validate.examples, self.validate.unreadable
+            self.journal.validation(self.step, metrics, *found)
         self.epochs_done = epoch + 1
         is_best = self.keeper.judge(metrics, size)
         if is_best:

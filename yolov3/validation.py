@@ -7,6 +7,7 @@ import tensorflow as tf
 from yolov3.configs import Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import unletterbox
+from yolov3.draw import draw_boxes
 from yolov3.labels import assign_anchors
 from yolov3.learner import BATCH_SIGNATURE
 from yolov3.losses import compute_loss
@@ -19,18 +20,21 @@ from yolov3.yolov3 import build_yolov3
 # mAP counts (almost) every detection; 0.3 would cut the precision-recall curve.
 SCORE_THRESHOLD = 0.001
 BATCH_SIZE = 8
+NUM_EXAMPLES = 4  # pictures to look at
 
 
 class Validator:
     """Measure a network again and again.
 
-    One forward pass gives the losses and the mAP of the same raw maps. `unreadable` holds the paths
-    of the pictures that could not be read at the last measurement.
+    One forward pass gives the losses and the mAP of the same raw maps. Of the last measurement,
+    `unreadable` holds the paths of the pictures that could not be read, and `examples` the first
+    pictures as the network saw them, with what it found, uint8 (B, H, W, 3) RGB.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names
         self.unreadable: list[str] = []
+        self.examples = np.zeros((0, 0, 0, 3), np.uint8)
         self.network = build_yolov3(
             len(class_names), config.tiny, INFERENCE_POLICIES[precision], folded=True
         )
@@ -44,6 +48,8 @@ class Validator:
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
             batch_losses, found = self._run(*batch)
+            if not detections:
+                self.examples = self._draw(batch[0], found)
             losses += [[float(loss) for loss in batch_losses.values()]] * len(sizes_hw)
             detections += unletterbox(*found, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
@@ -57,6 +63,16 @@ class Validator:
         precision = average_precision(self.records, detections, self.class_names)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
         return {**metrics, **{name: precision[name] for name in ("AP50", "AP75", "AP")}}
+
+    def _draw(self, images, found):
+        """Draw what would be shown of the detections in the first pictures of a batch."""
+        arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *found)]
+        drawn = []
+        for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
+            shown = np.flatnonzero(scores[:count] >= self.config.test_score_threshold)
+            objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
+            drawn.append(draw_boxes(image, *objects))
+        return np.stack(drawn)
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):

@@ -44,7 +44,8 @@ def test_a_validation_that_comes_again_is_moved_too(tmp_path):
     summaries = Summaries(tmp_path)
     for step in (1, 2):
         summaries.step(step, METRICS)
-        summaries.validation(step, METRICS | dict.fromkeys(("AP50", "AP75", "AP"), 0.5))
+        metrics = METRICS | dict.fromkeys(("AP50", "AP75", "AP"), 0.5)
+        summaries.validation(step, metrics, np.zeros((1, 8, 8, 3), np.uint8))
         summaries.unreadable_pictures("validate", step, 1)
     summaries.close()
     undo_events_after(tmp_path, 2, is_validated=True)

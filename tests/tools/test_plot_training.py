@@ -1,5 +1,6 @@
 """plot_training: the curves of a log, the figure, and a log without a validation."""
 
+import numpy as np
 import pytest
 
 import plot_training
@@ -14,7 +15,8 @@ def log(tmp_path):
     folder = tmp_path / "yolov3-tiny_20260101-000000"
     summaries = Summaries(folder)
     for step, value in ((10, 0.25), (20, 0.75)):
-        summaries.validation(step, {**METRICS, "AP50": value, "AP75": value / 2, "AP": 0.1})
+        metrics = {**METRICS, "AP50": value, "AP75": value / 2, "AP": 0.1}
+        summaries.validation(step, metrics, np.zeros((1, 8, 8, 3), np.uint8))
     summaries.close()
     return folder
 

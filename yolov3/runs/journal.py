@@ -58,9 +58,9 @@ class Journal:
         """Say why the run ends."""
         self.progress.message(divergence_report(step, metrics, self._paths(indices)))
 
-    def validation(self, step: int, metrics: dict, unreadable: list[str]) -> None:
-        """Note the losses and mAP of an epoch."""
-        self.summaries.validation(step, metrics)
+    def validation(self, step: int, metrics: dict, examples, unreadable: list[str]) -> None:
+        """Note the losses and mAP of an epoch, and what was found in some pictures."""
+        self.summaries.validation(step, metrics, examples)
         if unreadable:
             self.unreadable.add(unreadable, "it counts as one in which nothing was found")
             self.summaries.unreadable_pictures("validate", step, len(unreadable))

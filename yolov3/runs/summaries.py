@@ -56,9 +56,10 @@ class Summaries:
         with self._at(step):
             tf.summary.scalar(f"{part}/unreadable_pictures", count)
 
-    def validation(self, step: int, metrics: dict):
-        """Write validate_loss/* and mAP/* of an epoch."""
+    def validation(self, step: int, metrics: dict, examples):
+        """Write validate_loss/* and mAP/* of an epoch, and show its examples (B, H, W, 3)."""
         with self._at(step):
+            tf.summary.image("validate/detections", examples, max_outputs=len(examples))
             self._scalars({f"validate_loss/{name}_val": metrics[name] for name in LOSSES})
             self._scalars({f"mAP/{name}": metrics[name] for name in ("AP50", "AP75", "AP")})
 
