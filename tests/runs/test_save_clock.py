@@ -74,3 +74,14 @@ def test_a_long_validation_is_saved_before():
         clock.now += 10.0
         saves.done("step")
     assert saves.is_due("validation") and not saves.is_due("step")
+
+
+def test_a_measured_validation_takes_the_place_of_the_guess():
+    clock = Clock()
+    saves = SaveClock(clock)
+    clock.now += 20.0
+    saves.done("validation")
+    saves.done("save")
+    clock.now += 270.0  # in which a minute more would not be, but 20 seconds are
+    saves.done("step")
+    assert not saves.is_due("validation")

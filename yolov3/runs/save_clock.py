@@ -18,17 +18,18 @@ class SaveClock:
     def __init__(self, clock=time.monotonic):
         self._clock = clock
         self._safe_at = self._last = clock()
-        self._longest = {"step": 0.0, "validation": FIRST_VALIDATION, "save": 0.0}
+        self._longest = {"step": 0.0, "save": 0.0}
 
     def is_due(self, before: str) -> bool:
         """Tell whether to save before another "step" or "validation"."""
-        next_save_ends = self._clock() + self._longest[before] + self._longest["save"]
+        expected = self._longest.get(before, FIRST_VALIDATION)
+        next_save_ends = self._clock() + expected + self._longest["save"]
         return next_save_ends - self._safe_at > MOST_SECONDS_LOST
 
     def done(self, what: str) -> None:
         """Say that all since the last call was a "step", a "validation" or a "save"."""
         now = self._clock()
-        self._longest[what] = max(self._longest[what], now - self._last)
+        self._longest[what] = max(self._longest.get(what, 0.0), now - self._last)
         if what == "save":
             self._safe_at = self._last
         self._last = now
