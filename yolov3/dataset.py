@@ -5,6 +5,8 @@ seen. A picture that was read when the annotations were checked, and cannot be r
 tried again whenever it is its turn: what takes its place depends on the files alone.
 """
 
+import os
+
 import cv2
 import numpy as np
 import tensorflow as tf
@@ -14,6 +16,8 @@ from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_of, rea
 
 NONE = -1  # in place of a record's index
 BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of a picture
+MAX_WORKERS = 16  # threads that load pictures; more would only wait for Python's lock
+BATCHES_AHEAD = 2
 
 
 def training_batches(records, augmentation: Augmentation, seed, batch_size, input_size, steps):
@@ -72,7 +76,7 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
 
 
 def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
-    cv2.setNumThreads(0)  # tf.data already runs a picture per core
+    cv2.setNumThreads(0)  # tf.data already loads a picture per core
 
     def load_in_graph(*position):
         image, boxes_xyxy, classes, about = tf.numpy_function(
@@ -85,9 +89,14 @@ def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
             tf.ensure_shape(about, [2]),
         )
 
-    dataset = positions.map(load_in_graph, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    workers = min(os.cpu_count() or 1, MAX_WORKERS)
+    dataset = positions.map(load_in_graph, num_parallel_calls=workers, deterministic=True)
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # Its thread misses now and then that the iterator has ended, which then waits half a minute:
+    # 4 of 30 iterators of 50 s in TensorFlow 2.21.
+    options.autotune.enabled = False
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
 def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
