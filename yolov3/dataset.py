@@ -16,7 +16,7 @@ from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_of, rea
 
 NONE = -1  # in place of a record's index
 BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of a picture
-MAX_WORKERS = 16  # threads that load pictures; more would only wait for Python's lock
+MAX_WORKERS = 16  # threads that load pictures
 BATCHES_AHEAD = 2
 
 

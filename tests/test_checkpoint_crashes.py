@@ -1,0 +1,185 @@
+"""Tests of saves that a kill or a full disk ends: an earlier checkpoint or the new one is whole."""
+
+import errno
+import itertools
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from checkpoint_samples import RESUME, WEIGHTS, names, save
+
+from yolov3 import checkpoints
+from yolov3.checkpoints import open_checkpoint
+from yolov3.configs import REPO
+from yolov3.weights.checkpoint_search import find_checkpoint
+
+OTHERS = {"conv_0/kernel": np.full((64, 64), 7, np.float32)}
+GROWING = ("mkdir", "fsync", "rename")  # what a full or read-only disk refuses
+CALLS = (*GROWING, "open", "unlink", "rmdir")
+HISTORIES = {  # steps saved before, and the step during whose save the disk fails
+    "next": ((100, 200), 300),
+    "same": ((100, 200), 200),
+    "earlier": ((100, 200), 150),
+}
+
+
+class Killed(BaseException):
+    """The process is no more; nothing handles this."""
+
+
+class FailingDisk:
+    """Let file-system call number `last`, from 0, and all later ones raise an error.
+
+    What is written to a file is counted twice: the first failure leaves it empty, the second half
+    written.
+    """
+
+    def __init__(self, monkeypatch, calls, error):
+        self.last, self.error = None, error
+        self.made = 0
+        monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # which here only costs time
+        for name in calls:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+        monkeypatch.setattr(pathlib.Path, "write_text", self._torn(pathlib.Path.write_text))
+        save_file = checkpoints.save_file
+        save_tensors = self._torn(lambda path, tensors: save_file(tensors, path))
+        monkeypatch.setattr(checkpoints, "save_file", lambda a, path: save_tensors(path, a))
+
+    def _count(self):
+        if self.last is not None and self.made >= self.last:
+            raise self.error
+        self.made += 1
+
+    def _counted(self, function):
+        def call(*args, **kwargs):
+            self._count()
+            return function(*args, **kwargs)
+
+        return call
+
+    def _torn(self, write):
+        def call(path, *args, **kwargs):
+            self._count()
+            write(path, *args, **kwargs)
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2])
+            self._count()
+            path.write_bytes(content)
+
+        return call
+
+
+def failures(tmp_path, disk, kind, history):
+    """Save with a disk that fails at the first call, at the second ...; return the runs."""
+    before, step = history
+    for step_before in before:
+        save(tmp_path / "whole", kind, step_before, ap=0.1)
+    runs = []
+    for number in itertools.count():
+        run = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", run, symlinks=True)
+        disk.made, disk.last = 0, number
+        try:
+            save(run, kind, step, ap=0.2, weights=OTHERS)
+            return runs  # with so many calls it is done
+        except type(disk.error):
+            runs.append(run)
+        finally:
+            disk.last = None
+
+
+def assert_whole(run, kind, history):
+    """Assert that the newest checkpoint is one of before or the new one, without a warning."""
+    before, step = history
+    warnings = []
+    found = find_checkpoint(run, kind, warnings.append)
+    assert not warnings
+    assert found.step in (before[-1], step)
+    weights = found.weights()
+    assert weights.keys() in (WEIGHTS.keys(), OTHERS.keys())
+    assert kind == "best" or found.resume_state().keys() == RESUME.keys()
+
+
+@pytest.mark.parametrize("kind", ["best", "last"])
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_killed_at_any_moment_a_run_can_go_on(tmp_path, monkeypatch, kind, history):
+    runs = failures(tmp_path, FailingDisk(monkeypatch, CALLS, Killed()), kind, history)
+    assert len(runs) >= 25
+    for run in runs:
+        assert_whole(run, kind, history)
+        save(run, kind, 400, ap=0.3)  # after a kill, too, the leftovers are swept away
+        kept = [name for name in names(run) if name != f"{kind}-000400"]
+        assert len(kept) == {"best": 0, "last": 1}[kind]
+        assert all(len(name) == len("last-000400") for name in kept)
+        open_checkpoint(run / f"{kind}-000400")
+
+
+@pytest.mark.parametrize("kind", ["best", "last"])
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_full_disk_leaves_the_earlier_ones_and_no_half(tmp_path, monkeypatch, kind, history):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    runs = failures(tmp_path, FailingDisk(monkeypatch, GROWING, full), kind, history)
+    assert len(runs) >= 15
+    for run in runs:
+        assert_whole(run, kind, history)
+        assert not list(run.glob(".*"))
+
+
+def test_all_is_on_the_disk_before_it_takes_its_name_and_before_others_go(tmp_path, monkeypatch):
+    for step in (100, 200):
+        save(tmp_path, "last", step)
+    calls = []
+    for name in ("fsync", "rename", "unlink"):
+        monkeypatch.setattr(os, name, recorded(calls, name, getattr(os, name)))
+    save(tmp_path, "last", 300)
+    kinds = [kind for kind, _ in itertools.groupby(calls)]
+    assert kinds[:4] == ["fsync", "rename", "fsync", "rename"]  # the last: what is removed
+    assert calls.index("rename") == 6  # five files and their folder
+    assert calls.index("unlink") > 8
+
+
+def recorded(calls, name, function):
+    def call(*args, **kwargs):
+        calls.append(name)
+        return function(*args, **kwargs)
+
+    return call
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+sys.path.insert(0, "tests")
+from checkpoint_samples import save
+from yolov3.scripts.cli import run_script
+
+def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # else a file that grows too large is a kill
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    save(sys.argv[1], "last", 200, weights={"kernel": np.zeros(100_000, np.float32)})
+
+run_script(main)
+"""
+
+
+def test_full_disk_is_one_line(tmp_path):
+    before = save(tmp_path, "last", 100)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], cwd=REPO, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and not done.stdout
+    [line] = done.stderr.splitlines()
+    assert line.startswith("failed: ") and "model.safetensors" in line and "too large" in line
+    assert names(tmp_path) == ["last-000100"]
+    assert find_checkpoint(tmp_path, "last").path == before
+
+
+def test_file_in_place_of_the_run_is_an_os_error(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(OSError, match="run"):
+        save(tmp_path / "run", "last", 100)
+    assert names(tmp_path) == ["run"]
