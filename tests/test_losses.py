@@ -5,40 +5,15 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from loss_samples import CLASSES, SIZE, random_boxes, raw_maps_of, targets_of
 
 from yolov3.configs import ANCHORS, STRIDES, TINY_ANCHORS, TINY_STRIDES
 from yolov3.labels import assign_anchors
 from yolov3.losses import class_loss, compute_loss, confidence_loss, giou_loss
 
-CLASSES = 3
-SIZE = 64
-
 
 def sigmoid(x):
     return 1 / (1 + math.exp(-x))
-
-
-def targets_of(boxes_xyxy, classes, size_hw=(SIZE, SIZE)):
-    grids = [(size_hw[0] // stride, size_hw[1] // stride) for stride in STRIDES]
-    return assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, CLASSES)
-
-
-def raw_maps_of(batch, seed=0, spread=1.0, size_hw=(SIZE, SIZE)):
-    rng = np.random.default_rng(seed)
-    return [
-        rng.normal(
-            0, spread, (batch, size_hw[0] // stride, size_hw[1] // stride, 3, 5 + CLASSES)
-        ).astype(np.float32)
-        for stride in STRIDES
-    ]
-
-
-def random_boxes(batch, count, seed=0, size_hw=(SIZE, SIZE)):
-    rng = np.random.default_rng(seed)
-    limit = np.array([size_hw[1], size_hw[0]])
-    corners = rng.uniform(0, 1, (2, batch, count, 2)) * limit
-    boxes = np.concatenate([corners.min(axis=0), corners.max(axis=0)], axis=-1)
-    return boxes.astype(np.float32), rng.integers(0, CLASSES, (batch, count)).astype(np.int32)
 
 
 # By hand
@@ -170,56 +145,6 @@ def test_a_prediction_that_overlaps_a_box_by_half_is_not_background():
     assert one_prediction(1.0, width=16 * 0.51) == pytest.approx(0.0, abs=1e-6)  # IoU 0.51
     assert one_prediction(1.0, width=16 * 0.49) == pytest.approx(background, rel=1e-5)  # 0.49
     assert one_prediction(1.0, width=16 / 0.49) == pytest.approx(background, rel=1e-5)
-
-
-# Whatever the network says, the losses and gradients are finite
-
-
-def assert_finite(raw_maps, boxes, classes, dtype=tf.float32):
-    variables = [tf.Variable(tf.cast(raw, dtype)) for raw in raw_maps]
-    targets = targets_of(boxes, classes)
-    with tf.GradientTape() as tape:
-        losses = compute_loss(variables, targets, boxes, ANCHORS, STRIDES)
-        total = tf.add_n(list(losses.values()))
-    assert np.isfinite(float(total)), losses
-    for gradient in tape.gradient(total, variables):
-        assert np.isfinite(tf.cast(gradient, tf.float32).numpy()).all()
-
-
-@pytest.mark.parametrize("value", [-1e4, -88.0, -10.0, 0.0, 10.0, 88.0, 1e4])
-@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16], ids=lambda d: d.name)
-def test_extreme_raw_maps(value, dtype):
-    boxes, classes = random_boxes(1, 5)
-    assert_finite([np.full_like(raw, value) for raw in raw_maps_of(1)], boxes, classes, dtype)
-
-
-@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16], ids=lambda d: d.name)
-def test_raw_maps_of_mixed_extremes(dtype):
-    boxes, classes = random_boxes(2, 5)
-    raw_maps = [np.sign(raw) * 1e4 for raw in raw_maps_of(2)]
-    assert_finite(raw_maps, boxes, classes, dtype)
-
-
-ODD_BOXES = {
-    "zero": (20, 20, 20, 20),
-    "no width": (20, 10, 20, 40),
-    "a point in the corner": (0, 0, 0, 0),
-    "one pixel": (20, 20, 21, 21),
-    "the whole picture": (0, 0, SIZE, SIZE),
-    "at the far edge": (SIZE - 1, SIZE - 1, SIZE, SIZE),
-}
-
-
-@pytest.mark.parametrize("box", ODD_BOXES.values(), ids=ODD_BOXES)
-@pytest.mark.parametrize("value", [-1e4, 0.0, 1e4])
-def test_odd_boxes(box, value):
-    boxes, classes = np.float32([[box]]), np.int32([[1]])
-    assert_finite([np.full_like(raw, value) for raw in raw_maps_of(1)], boxes, classes)
-
-
-@pytest.mark.parametrize("count", [0, 500])
-def test_no_boxes_and_many(count):
-    assert_finite(raw_maps_of(2), *random_boxes(2, count))
 
 
 def test_padding_changes_nothing():
