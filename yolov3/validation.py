@@ -69,7 +69,9 @@ class Validator:
         arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *found)]
         drawn = []
         for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
-            shown = np.flatnonzero(scores[:count] >= self.config.test_score_threshold)
+            shown = scores >= self.config.test_score_threshold
+            shown &= np.isfinite(boxes_xyxy).all(axis=1)  # half precision may overflow
+            shown[count:] = False
             objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
             drawn.append(draw_boxes(image, *objects))
         return np.stack(drawn)
