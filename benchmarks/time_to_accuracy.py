@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from plot_training import read_curves  # noqa: E402
+from plot_training import read_runs  # noqa: E402
 from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 NEVER = float("inf")
@@ -37,7 +37,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    runs = {Path(log).name: figures(read_curves(log), args.target) for log in args.logs}
+    runs = {name: figures(run, args.target) for name, run in read_runs(args.logs).items()}
     rows = [[name, *map(_text, values)] for name, values in runs.items()]
     if len(runs) > 1:
         columns = zip(*runs.values(), strict=True)

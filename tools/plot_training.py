@@ -1,9 +1,11 @@
 """Draw the validation mAP of runs against the minutes of training, from their TensorBoard logs.
 
-python tools/plot_training.py log/yolov3_* --output curves.png
+python tools/plot_training.py log/*
+python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def read_curves(log_folder: str) -> dict[str, list[tuple[float, float]]]:
     }
 
 
+def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return the curves of every run, under the name of its folder.
+
+    A run that has not got as far as a validation is left out, and said so, and what is no folder
+    (`log/README.md`) is passed over. Raises ValueError where nothing remains.
+    """
+    runs = {}
+    for log in filter(os.path.isdir, logs):
+        try:
+            runs[os.path.basename(os.path.normpath(log))] = read_curves(log)
+        except ValueError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    if not runs:
+        raise ValueError(f"{' '.join(logs)}: expected logs of validated runs; received none")
+    return runs
+
+
 def draw(curves: dict[str, dict], output: str) -> None:
     """Draw one panel per run: mAP50 and mAP75 against minutes."""
     import matplotlib
@@ -72,12 +91,12 @@ def draw(curves: dict[str, dict], output: str) -> None:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    curves = {Path(log).name.partition("_")[0]: read_curves(log) for log in args.logs}
-    for name, run in curves.items():
+    runs = read_runs(args.logs)
+    for name, run in runs.items():
         for label, points in run.items():
             text = ", ".join(f"{value:.4f} after {minutes:.1f}" for minutes, value in points)
             print(f"{name} {label}: {text} min")
-    draw(curves, args.output)
+    draw(runs, args.output)
     print(f"saved {args.output}")
     return 0
 

@@ -1,5 +1,7 @@
 """plot_training: the curves of a log, the figure, and a log without a validation."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,8 @@ def test_the_figure_is_written_and_the_numbers_printed(log, tmp_path, capsys):
     output = tmp_path / "curves.png"
     assert plot_training.main([str(log), "--output", str(output)]) == 0
     assert output.read_bytes().startswith(b"\x89PNG")
-    assert "yolov3-tiny mAP50: 0.2500 after 0.0, 0.7500 after 0.0 min" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{log.name} mAP50: 0.2500 after 0.0, 0.7500 after 0.0 min" in printed
 
 
 def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
@@ -41,3 +44,18 @@ def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
         run_script(lambda: plot_training.main([str(tmp_path)]))
     assert exit_code.value.code == BAD_INPUT
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_what_is_no_validated_run_is_left_out(log, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("logs\n")
+    (tmp_path / "stopped early").mkdir()
+    runs = plot_training.read_runs([str(path) for path in sorted(tmp_path.iterdir())])
+    assert list(runs) == [log.name]
+    assert "left out: " + str(tmp_path / "stopped early") in capsys.readouterr().err
+
+
+def test_runs_of_one_network_are_kept_apart(log, tmp_path):
+    other = tmp_path / "yolov3-tiny_20260102-000000"
+    log.rename(other)
+    shutil.copytree(other, log)
+    assert set(plot_training.read_runs([str(log), f"{other}/"])) == {log.name, other.name}
