@@ -71,6 +71,14 @@ def test_other_encodings_are_errors_that_name_the_line(tmp_path, bad):
         read_annotations(write(tmp_path, b"/a/b.png\n" + bad + b"\n"))
 
 
+def test_bad_lines_are_passed_over_where_that_is_wanted(tmp_path):
+    path = write(tmp_path, "/a/b.png 1,2,3\n/a/c.png\n")
+    [record] = read_annotations(path, skip_bad=True)
+    assert (record.image_path, record.line) == ("/a/c.png", 2)
+    with pytest.raises(ValueError, match=r"train\.txt:1: "):
+        read_annotations(write(tmp_path, "/a/b.png 1,2,3\n"), skip_bad=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"\n \n\r\n", b"\xef\xbb\xbf"])
 def test_a_file_without_pictures_is_an_error(tmp_path, content):
     with pytest.raises(ValueError, match=r"train\.txt: no annotated picture"):

@@ -46,14 +46,17 @@ class Problem:
     message: str
 
 
-def read_annotations(path: str | Path, num_classes: int | None = None) -> list[Record]:
+def read_annotations(
+    path: str | Path, num_classes: int | None = None, skip_bad: bool = False
+) -> list[Record]:
     """Read every annotated picture of a file, in its order; relative paths start at its folder.
 
-    Raises ValueError naming file, line and value for the first bad line, and for a file that is
-    missing or holds no annotated picture. The pictures are not opened.
+    Raises ValueError naming file, line and value for the first bad line (with `skip_bad` only if
+    all are bad), and for a file that is missing or holds no annotated picture. The pictures are
+    not opened.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
-    if problems:
+    if problems and not (skip_bad and records):
         raise ValueError(f"{path}:{problems[0].line}: {problems[0].message}")
     return records
 

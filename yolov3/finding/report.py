@@ -15,10 +15,13 @@ from yolov3.images import read_image, write_image
 def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
     """Choose pictures of the annotations that the detector was validated on.
 
-    The choice is random unless seeded. Raises ValueError if the file is missing or bad.
+    The choice is random unless seeded. Raises ValueError if the file is missing or bad; a run that
+    went on without the bad lines does so here too.
     """
-    path = existing_file(detector.config.test_annot_path or detector.config.train_annot_path)
-    records = read_annotations(path, len(detector.class_names))
+    config = detector.config
+    path = existing_file(config.test_annot_path or config.train_annot_path)
+    skip_bad = config.bad_lines == "skip"
+    records = read_annotations(path, len(detector.class_names), skip_bad)
     chosen = random.Random(seed).sample(records, min(count, len(records)))
     return [record.image_path for record in chosen]
 

@@ -1,0 +1,45 @@
+"""report: which scenes are chosen, and where their pictures go."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from yolov3.configs import Config
+from yolov3.finding.report import output_paths, scene_paths
+
+
+def detector(annotations, **settings):
+    """Return what `scene_paths` needs to know of a run."""
+    config = Config(test_annot_path=str(annotations), **settings)
+    return SimpleNamespace(config=config, class_names=["a", "b"])
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    path = tmp_path / "test.txt"
+    path.write_text("".join(f"/scenes/{i}.png 1,2,30,40,{i % 2}\n" for i in range(9)))
+    return path
+
+
+def test_a_seed_chooses_the_same_scenes(annotations):
+    first = scene_paths(detector(annotations), 3, seed=1)
+    assert len(set(first)) == 3
+    assert scene_paths(detector(annotations), 3, seed=1) == first
+    assert len(scene_paths(detector(annotations), 100, seed=None)) == 9
+
+
+def test_bad_lines_are_passed_over_where_the_run_did_so(annotations):
+    with annotations.open("a") as file:
+        file.write("/scenes/bad.png 1,2,30,40,7\n")
+    with pytest.raises(ValueError, match=r"test\.txt:10: "):
+        scene_paths(detector(annotations), 1, seed=0)
+    chosen = scene_paths(detector(annotations, bad_lines="skip"), 100, seed=0)
+    assert len(chosen) == 9 and "/scenes/bad.png" not in chosen
+
+
+def test_several_pictures_go_to_a_folder():
+    assert output_paths("out", ["/a/b.jpg", "c.png"]) == [Path("out/b.png"), Path("out/c.png")]
+    assert output_paths("one.jpg", ["/a/b.jpg"]) == [Path("one.jpg")]
+    with pytest.raises(ValueError, match="--output: expected a folder .* received 'one.jpg'"):
+        output_paths("one.jpg", ["/a/b.jpg", "c.png"])
