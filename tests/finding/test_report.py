@@ -40,6 +40,12 @@ def test_bad_lines_are_passed_over_where_the_run_did_so(annotations):
 
 def test_several_pictures_go_to_a_folder():
     assert output_paths("out", ["/a/b.jpg", "c.png"]) == [Path("out/b.png"), Path("out/c.png")]
+    same = ["/a/x.png", "/b/x.jpg", "/c/X.png"]
+    assert output_paths("out", same) == [
+        Path("out/x.png"),
+        Path("out/x-2.png"),
+        Path("out/X-3.png"),
+    ]
     assert output_paths("one.jpg", ["/a/b.jpg"]) == [Path("one.jpg")]
     with pytest.raises(ValueError, match="--output: expected a folder .* received 'one.jpg'"):
         output_paths("one.jpg", ["/a/b.jpg", "c.png"])

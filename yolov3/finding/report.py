@@ -8,7 +8,7 @@ from yolov3.annotations import read_annotations
 from yolov3.checks.records import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
-from yolov3.finding.sources import PICTURE_SUFFIXES
+from yolov3.finding.sources import PICTURE_SUFFIXES, Kind, own_names
 from yolov3.images import read_image, write_image
 
 
@@ -29,12 +29,13 @@ def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
 def output_paths(output: str, image_paths) -> list[Path]:
     """Return where to save each picture.
 
-    That is `output` itself if it names one picture, else in that folder. Raises ValueError where
-    several pictures would go to one file.
+    That is `output` itself if it names one picture, else in that folder, each under a name of its
+    own. Raises ValueError where several pictures would go to one file.
     """
     target = Path(output)
     if target.suffix.lower() not in PICTURE_SUFFIXES:
-        return [target / f"{Path(path).stem}.png" for path in image_paths]
+        names = own_names([(Kind.PICTURE, Path(Path(path).stem)) for path in image_paths])
+        return [target / f"{name}.png" for name in names]
     if len(image_paths) > 1:
         raise ValueError(f"--output: expected a folder for several pictures; received {output!r}")
     return [target]

@@ -57,7 +57,7 @@ def find_sources(words: Iterable[str]) -> list[Source]:
         for kind, address, name in _expand(word):
             key = os.path.abspath(address) if kind in (Kind.PICTURE, Kind.VIDEO) else address
             found.setdefault(key, (kind, address, name))
-    names = _own_names([(kind, name) for kind, _, name in found.values()])
+    names = own_names([(kind, name) for kind, _, name in found.values()])
     return [
         Source(kind, address, name)
         for (kind, address, _), name in zip(found.values(), names, strict=True)
@@ -116,7 +116,7 @@ def _stream_name(url: str) -> str:
     return UNSAFE.sub("_", stem).strip("._") or "stream"
 
 
-def _own_names(wanted: list[tuple[Kind, Path]]) -> list[Path]:
+def own_names(wanted: list[tuple[Kind, Path]]) -> list[Path]:
     """Number names that are taken. Case does not count, as on some file systems.
 
     A video's name becomes a folder for what belongs to its frames, so it is no other's folder.
