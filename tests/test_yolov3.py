@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,6 +63,21 @@ def test_an_untrained_network_finds_next_to_nothing(model):
         assert confidences.max() < 0.05
         others = np.delete(raw.numpy(), 4, axis=-1)
         assert abs(others.mean()) < 0.1 and others.std() < 1.0
+
+
+def test_residual_blocks_start_as_the_identity(model, tiny):
+    norms = [layer for layer in model.layers if layer.name.startswith("bn_")]
+    muted = [layer for layer in norms if not layer.gamma.numpy().any()]
+    assert len(muted) == (0 if tiny else 23)  # shortcuts of darknet's cfg/yolov3.cfg
+    assert all(layer.gamma.numpy().all() for layer in norms if layer not in muted)
+    for layer in model.layers:
+        if layer.name.startswith("add"):
+            shortcut, branch = layer.input
+            inside = keras.Model(model.input, [shortcut, branch, layer.output])
+            before, nothing, after = inside(pictures(32, 32), training=True)
+            assert not nothing.numpy().any()
+            np.testing.assert_array_equal(before, after)
+            break
 
 
 def test_only_confidences_start_with_a_bias(model, tiny):

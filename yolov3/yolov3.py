@@ -88,8 +88,8 @@ class _Builder:
         self.initializer = "zeros" if folded or blank else "he_normal"
         self.index = 0
 
-    def conv(self, x, filters, kernel, strides=1):
-        """Add convolution, batch normalisation, leaky ReLU.
+    def conv(self, x, filters, kernel, strides=1, gamma="ones"):
+        """Add convolution, batch normalisation that starts with this gamma, leaky ReLU.
 
         The shape goes from (B, H, W, _) to (B, H/s, W/s, filters).
         """
@@ -99,9 +99,24 @@ class _Builder:
         )
         if not self.folded:
             x = FusedBatchNormalization(
-                momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=name, dtype=self.dtype
+                momentum=BN_MOMENTUM,
+                epsilon=BN_EPSILON,
+                gamma_initializer=gamma,
+                name=name,
+                dtype=self.dtype,
             )(x)
         return layers.LeakyReLU(negative_slope=LEAKY_SLOPE, dtype=self.dtype)(x)
+
+    def residual(self, x, filters):
+        """Add a residual block: (B, H, W, filters) -> (B, H, W, filters).
+
+        It starts as the identity: gamma 0 mutes its branch, so that the untrained network is as
+        shallow as a dozen layers, and each block joins in as it learns. Source: Goyal et al. 2017,
+        "Accurate, Large Minibatch SGD", section 5.1.
+        """
+        branch = self.conv(x, filters // 2, 1)
+        branch = self.conv(branch, filters, 3, gamma="zeros")
+        return layers.Add(dtype=self.dtype)([x, branch])
 
     def convs(self, x, *filters):
         """Add convolutions with kernels of 1 and 3 in turn."""
@@ -150,7 +165,7 @@ def _darknet53(net, x):
     for filters, blocks in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
         x = net.conv(x, filters, 3, strides=2)
         for _ in range(blocks):
-            x = layers.Add(dtype=net.dtype)([x, net.convs(x, filters // 2, filters)])
+            x = net.residual(x, filters)
         maps.append(x)
     return maps[2:]
 

@@ -20,11 +20,13 @@ SEED = 0
 def measure() -> dict[tuple[str, bool], list[float]]:
     """Return the standard deviation of each layer's output, for (initial weights, normalised).
 
+    The residual blocks, which start muted, are switched on: this is about the weights in them.
     Before the first training step batch normalisation has the mean 0 and the variance 1 to go by,
     so a forward pass in inference shows the network as it would be without normalisation.
     """
     import keras
     import numpy as np
+    import tensorflow as tf
 
     from yolov3.yolov3 import build_yolov3
 
@@ -32,6 +34,9 @@ def measure() -> dict[tuple[str, bool], list[float]]:
     network = build_yolov3(num_classes=1)
     convolutions = [network.get_layer(name) for name in BACKBONE]
     signals = keras.Model(network.input, [layer.output for layer in convolutions])
+    for layer in network.layers:
+        if layer.name.startswith("bn_"):
+            layer.gamma.assign(tf.ones_like(layer.gamma))
     initial = signals.get_weights()
     spread = [float(np.std(layer.kernel)) for layer in convolutions]
     print(f"standard deviations that He chooses: {max(spread):.3f} to {min(spread):.3f}")
