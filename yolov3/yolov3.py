@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from yolov3.configs import ANCHORS_PER_SCALE
+from yolov3.speed.convolution import Convolution
 from yolov3.speed.normalization import FusedBatchNormalization
 
 LEAKY_SLOPE = 0.1  # darknet's leaky activation
@@ -146,9 +147,9 @@ class _Builder:
         padding = "valid" if strides == 2 else "same"
         name = f"conv_{self.index}"
         self.index += 1
-        return layers.Conv2D(
-            filters, kernel, strides, padding, name=name, dtype=self.dtype, **kwargs
-        )(x)
+        # A custom gradient would keep a folded network from fusing convolution, bias, activation.
+        kind = layers.Conv2D if self.folded else Convolution
+        return kind(filters, kernel, strides, padding, name=name, dtype=self.dtype, **kwargs)(x)
 
 
 def _quiet_bias(shape, dtype=None):
