@@ -9,8 +9,14 @@ import tensorflow as tf
 from yolov3.configs import ANCHORS, STRIDES
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
+from yolov3.speed.convolution import Convolution
 from yolov3.speed.normalization import FusedBatchNormalization
 from yolov3.yolov3 import build_yolov3
+
+PLAIN = {
+    FusedBatchNormalization: keras.layers.BatchNormalization,
+    Convolution: keras.layers.Conv2D,
+}
 
 
 class EagerStep:
@@ -37,7 +43,11 @@ def targets_of(boxes_xyxy, classes, num_classes, size):
 
 
 def _plain(layer):
-    """Return a layer, or Keras's own batch normalisation in place of this repository's."""
-    if isinstance(layer, FusedBatchNormalization):
-        return keras.layers.BatchNormalization.from_config(layer.get_config())
-    return layer
+    """Return a layer, or Keras's own in place of one of this repository's."""
+    kind = PLAIN.get(type(layer))
+    if kind is None:
+        return layer
+    config = layer.get_config()
+    if kind is keras.layers.Conv2D:
+        config["bias_initializer"] = layer.bias_initializer  # a function, which has no config
+    return kind.from_config(config)

@@ -80,6 +80,9 @@ def test_the_step_of_pytorch_has_the_same_losses():
     images, boxes_xyxy, classes = random_batch(128, 2)
     boxes_xyxy[0, 5:] = 0  # padding
     model = build_yolov3(10)
+    for layer in model.layers:
+        if layer.name.startswith("bn_"):  # some start at 0, and would hide what is before them
+            layer.gamma.assign(np.random.default_rng(0).uniform(0.7, 1.3, layer.gamma.shape))
     grids = [(128 // stride, 128 // stride) for stride in STRIDES]
     targets = assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, 10)
     raw_maps = model(tf.cast(images, tf.float32) / 255.0, training=True)
@@ -91,6 +94,14 @@ def test_the_step_of_pytorch_has_the_same_losses():
     )
     for name, loss in losses.items():
         assert loss.item() == pytest.approx(float(expected[name]), rel=1e-4), name
+
+
+def test_the_baseline_has_the_layers_of_keras():
+    from benchmarks.baseline_step import EagerStep
+
+    layers = EagerStep(10).model.layers
+    kinds = {type(layer) for layer in layers if layer.weights}
+    assert {kind.__module__.partition(".")[0] for kind in kinds} == {"keras"}
 
 
 @pytest.mark.parametrize(
