@@ -82,10 +82,12 @@ def test_unknown_setting_is_named(tmp_path):
         config_from_json(tmp_path / "missing.json")
 
 
-def test_epochs_depend_on_the_network_unless_given():
+def test_epochs_and_learning_rate_depend_on_the_network_unless_given():
     assert Config().train_epochs == configs.EPOCHS
     assert Config(tiny=True).train_epochs == configs.TINY_EPOCHS
     assert Config(tiny=True, train_epochs=3).train_epochs == 3
+    assert Config().train_lr_init == 1.5e-3 and Config(tiny=True).train_lr_init == 1e-3
+    assert Config(tiny=True, train_lr_init=0.5).train_lr_init == 0.5
 
 
 def test_anchors_and_strides():

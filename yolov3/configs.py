@@ -31,7 +31,13 @@ TINY_ANCHORS_DARKNET = (
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
 TINY_ANCHOR_SETS = ("scratch", "darknet")
-EPOCHS, TINY_EPOCHS = 6, 12  # what the tutorial's 1,000 scenes need; see docs/recipe.md
+# What the tutorial's 1,000 scenes need; the shorter a run, the higher its rate: docs/recipe.md.
+EPOCHS, TINY_EPOCHS = 6, 12
+LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
+OF_THE_NETWORK = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
+    "train_epochs": (EPOCHS, TINY_EPOCHS),
+    "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
+}
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -105,7 +111,13 @@ class Config:
         type=int,
     )
     train_batch_size: int = setting(4, "training", "pictures per step, over all devices")
-    train_lr_init: float = setting(1e-3, "training", "learning rate after the warm-up")
+    train_lr_init: float = setting(
+        None,
+        "training",
+        "learning rate after the warm-up "
+        f"(default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
+        type=float,
+    )
     train_lr_end: float = setting(1e-5, "training", "learning rate at the end of the cosine decay")
     train_warmup_epochs: float = setting(0.5, "training", "epochs of linear warm-up from zero")
     train_weight_decay: float = setting(0.0, "training", "decoupled (AdamW) decay of the kernels")
@@ -113,7 +125,7 @@ class Config:
         0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.54, 0.54, 0.77, 1.0, 1.0),
+        (0.54, 0.77, 1.0),
         "training",
         "progressive input size: the epochs are split into as many equal parts, each at this share",
     )
@@ -143,8 +155,9 @@ class Config:
     )
 
     def __post_init__(self):
-        if self.train_epochs is None:
-            object.__setattr__(self, "train_epochs", TINY_EPOCHS if self.tiny else EPOCHS)
+        for name, (full, tiny) in OF_THE_NETWORK.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, tiny if self.tiny else full)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not is_a(value, field.type):
