@@ -30,3 +30,17 @@ def test_a_convolution_takes_the_scale_and_shift_of_its_normalisation(monkeypatc
     assert (kernel.item(), bias.item()) == (pytest.approx(12), pytest.approx(-23))
     kernel, bias = folded.get_layer("conv_1").get_weights()
     assert (kernel.item(), bias.item()) == (7, 8)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_what_half_precision_rounds_off_a_kernel_does_not_add_up(dtype):
+    def convolution(dtype):
+        picture = keras.Input((1, 1, 64))
+        return keras.Model(picture, layers.Conv2D(1, 1, name="conv_0", dtype=dtype)(picture))
+
+    kernel = np.full((1, 1, 64, 1), 1 + 2.0**-13)  # less above 1 than either type can tell
+    trained, folded = convolution("float32"), convolution(dtype)
+    trained.set_weights([kernel, np.zeros(1)])
+    fold_into(folded, trained)
+    rounded = np.asarray(folded.get_layer("conv_0").kernel, np.float32)
+    assert rounded.sum() == pytest.approx(kernel.sum(), abs=2.0**-8)  # and not 64
