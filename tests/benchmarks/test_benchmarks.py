@@ -105,7 +105,15 @@ def test_the_baseline_has_the_layers_of_keras():
 
 
 @pytest.mark.parametrize(
-    "script", ["training_step", "matrix_rate", "input_pipeline", "evaluation", "start_up"]
+    "script",
+    [
+        "training_step",
+        "kernel_gradient",
+        "matrix_rate",
+        "input_pipeline",
+        "evaluation",
+        "start_up",
+    ],
 )
 def test_help_is_quick_to_import_nothing_heavy(script):
     code = f"""
