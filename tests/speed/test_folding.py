@@ -32,15 +32,31 @@ def test_a_convolution_takes_the_scale_and_shift_of_its_normalisation(monkeypatc
     assert (kernel.item(), bias.item()) == (7, 8)
 
 
+def half(dtype: str) -> keras.Model:
+    """Build two convolutions of one channel that take 64 channels, without activations."""
+    picture = keras.Input((1, 1, 64))
+    x = layers.Conv2D(1, 1, name="conv_0", dtype=dtype)(picture)
+    return keras.Model(picture, layers.Conv2D(1, 1, name="conv_1", dtype=dtype)(x))
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_what_half_precision_rounds_off_a_kernel_does_not_add_up(dtype):
-    def convolution(dtype):
-        picture = keras.Input((1, 1, 64))
-        return keras.Model(picture, layers.Conv2D(1, 1, name="conv_0", dtype=dtype)(picture))
-
+    trained, folded = half("float32"), half(dtype)
     kernel = np.full((1, 1, 64, 1), 1 + 2.0**-13)  # less above 1 than either type can tell
-    trained, folded = convolution("float32"), convolution(dtype)
-    trained.set_weights([kernel, np.zeros(1)])
+    trained.get_layer("conv_0").set_weights([kernel, np.zeros(1)])
     fold_into(folded, trained)
     rounded = np.asarray(folded.get_layer("conv_0").kernel, np.float32)
     assert rounded.sum() == pytest.approx(kernel.sum(), abs=2.0**-8)  # and not 64
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_the_large_bias_of_the_first_layer_loses_nothing(dtype):
+    trained, folded = half("float32"), half(dtype)
+    bias = -9 * (1 + 0.4 * np.finfo(np.float16).eps)  # which neither type can tell from -9
+    trained.get_layer("conv_0").set_weights([np.full((1, 1, 64, 1), 9 / 64), np.array([bias])])
+    fold_into(folded, trained)
+    kernel, rounded = (np.asarray(w, np.float64) for w in folded.get_layer("conv_0").weights)
+    assert rounded == -9
+    # For a picture of 1 all over, the two nearly cancel: what is left must be in proportion.
+    exact = 9 * (-9 / bias) - 9
+    assert (kernel.sum() + rounded).item() == pytest.approx(exact, abs=2.0**-9)

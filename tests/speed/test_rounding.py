@@ -1,10 +1,10 @@
-"""Rounding of kernels: its errors must cancel, and no number may go far."""
+"""Rounding of weights: errors of kernels must cancel, and a bias that is made exact has none."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolov3.speed.rounding import round_kernel
+from yolov3.speed.rounding import make_bias_exact, round_kernel
 
 HALF_PRECISIONS = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # largest error of rounding 1 + x
 
@@ -61,3 +61,33 @@ def test_no_number_goes_further_than_two_roundings(dtype):
 def test_float32_stays_as_it_is():
     kernel = random_kernel()
     np.testing.assert_array_equal(round_kernel(kernel, "float32"), kernel)
+
+
+@pytest.mark.parametrize("dtype", HALF_PRECISIONS)
+def test_an_exact_bias_changes_no_output(dtype):
+    rng = np.random.default_rng(1)
+    kernel, next_kernel = rng.normal(size=(3, 3, 2, 7)), rng.normal(size=(1, 1, 7, 4))
+    bias = np.array([9.1234, -9.1234, 0.3, 1e-3, 0, 1, 1e-40])
+    before = [weights.astype(np.float32) for weights in (kernel, bias, next_kernel)]
+    after = make_bias_exact(*before, dtype)
+    x = tf.constant(rng.normal(size=(1, 6, 6, 2)), tf.float32)
+
+    def outputs(kernel, bias, next_kernel):
+        hidden = tf.nn.leaky_relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias, 0.1)
+        return tf.nn.conv2d(tf.nn.max_pool2d(hidden, 2, 2, "SAME"), next_kernel, 1, "SAME")
+
+    np.testing.assert_allclose(outputs(*after), outputs(*before), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(plainly_rounded(after[1], dtype)[:6], after[1][:6], rtol=1e-6)
+    assert np.abs(plainly_rounded(before[1], dtype) - before[1]).max() > 1e-4
+    assert after[1][6] == before[1][6]  # too small for the type: left as it was
+
+
+def test_a_bias_in_float32_is_exact_as_it_is():
+    kernel = random_kernel((1, 1, 2, 3))
+    bias, next_kernel = np.float32([0.1, -7.3, 0]), random_kernel((1, 1, 3, 2))
+    for before, after in zip(
+        (kernel, bias, next_kernel),
+        make_bias_exact(kernel, bias, next_kernel, "float32"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(after, before)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from yolov3.speed.rounding import round_kernel
+from yolov3.speed.rounding import make_bias_exact, round_kernel
 from yolov3.yolov3 import BN_EPSILON
 
 
@@ -12,21 +12,28 @@ def fold_into(folded: keras.Model, model: keras.Model) -> None:
 
     Convolution and batch normalisation are both linear: gamma * (W x - mean) / sqrt(variance +
     epsilon) + beta is a convolution with kernel W * gamma / sqrt(variance + epsilon) and a bias.
-    What remains, convolution, bias and leaky ReLU, runs as one kernel. A `folded` of half precision
-    gets kernels whose rounding errors cancel.
+    What remains, convolution, bias and leaky ReLU, runs as one kernel. For a `folded` of half
+    precision the weights are rounded with care.
     """
-    for layer in folded.layers:
-        if not layer.weights:
-            continue
-        source = model.get_layer(layer.name)
-        kernel = np.asarray(source.kernel, np.float32)
-        if source.use_bias:
-            bias = np.asarray(source.bias, np.float32)
-        else:
-            norm = model.get_layer(layer.name.replace("conv", "bn"))
-            gamma, beta, mean, variance = (
-                np.asarray(weight, np.float32) for weight in norm.weights
-            )
-            scale = gamma / np.sqrt(variance + BN_EPSILON)  # (filters,)
-            kernel, bias = kernel * scale, beta - mean * scale
-        layer.set_weights([round_kernel(kernel, layer.kernel.dtype), bias])
+    convolutions = [layer for layer in folded.layers if layer.weights]
+    weights = {layer.name: _folded_weights(layer.name, model) for layer in convolutions}
+    dtypes = {layer.name: layer.kernel.dtype for layer in convolutions}
+    # Pictures are bright, so that the first bias, with its error, is ten times as large as others.
+    (kernel, bias), (next_kernel, next_bias) = weights["conv_0"], weights["conv_1"]
+    kernel, bias, next_kernel = make_bias_exact(kernel, bias, next_kernel, dtypes["conv_0"])
+    weights |= {"conv_0": (kernel, bias), "conv_1": (next_kernel, next_bias)}
+    for layer in convolutions:
+        kernel, bias = weights[layer.name]
+        layer.set_weights([round_kernel(kernel, dtypes[layer.name]), bias])
+
+
+def _folded_weights(name: str, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel and bias that do what a convolution and its normalisation do in `model`."""
+    source = model.get_layer(name)
+    kernel = np.asarray(source.kernel, np.float32)
+    if source.use_bias:
+        return kernel, np.asarray(source.bias, np.float32)
+    norm = model.get_layer(name.replace("conv", "bn"))
+    gamma, beta, mean, variance = (np.asarray(weight, np.float32) for weight in norm.weights)
+    scale = gamma / np.sqrt(variance + BN_EPSILON)  # (filters,)
+    return kernel * scale, beta - mean * scale

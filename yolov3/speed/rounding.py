@@ -1,7 +1,9 @@
-"""Round kernels to half precision so that the errors of a sum cancel."""
+"""Round the weights of a trained network to half precision without shifting what it computes."""
 
 import numpy as np
 import tensorflow as tf
+
+LARGEST_RESCALING = 0.01  # no normal number moves that far by rounding; what underflows would
 
 
 def round_kernel(kernel: np.ndarray, dtype: str) -> np.ndarray:
@@ -26,3 +28,16 @@ def round_kernel(kernel: np.ndarray, dtype: str) -> np.ndarray:
         rounded[row] = wanted.astype(storage)
         error = wanted - rounded[row]
     return rounded.reshape(inputs, height, width, filters).transpose(1, 2, 0, 3)
+
+
+def make_bias_exact(kernel, bias, next_kernel, dtype: str) -> tuple:
+    """Return the three rescaled, so that `dtype` holds each number of `bias` without an error.
+
+    The convolution of `kernel` (h, w, _, C) and `bias` (C,) must lead to that of `next_kernel` (h,
+    w, C, _) alone, through leaky ReLU, padding with zeros or pooling. A positive factor passes
+    through all of these, so each channel is scaled, by less than a rounding, and scaled back.
+    """
+    rounded = bias.astype(tf.as_dtype(dtype).as_numpy_dtype).astype(np.float32)
+    scale = np.divide(rounded, bias, out=np.ones_like(bias), where=bias != 0)  # (C,)
+    scale = np.where(np.abs(scale - 1) < LARGEST_RESCALING, scale, np.float32(1))
+    return kernel * scale, bias * scale, next_kernel / scale[:, np.newaxis]
