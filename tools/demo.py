@@ -27,7 +27,7 @@ from yolov3.scripts.cli import INTERRUPTED, run_script  # noqa: E402
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
 # Minutes of training times number of cores: a server CPU with bfloat16, an older laptop.
-CORE_MINUTES = {"yolov3-tiny": (18, 60), "yolov3": (90, 400)}
+CORE_MINUTES = {"yolov3-tiny": (23, 75), "yolov3": (90, 400)}
 
 
 class StepError(Exception):

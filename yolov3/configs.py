@@ -32,7 +32,7 @@ SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
 TINY_ANCHOR_SETS = ("scratch", "darknet")
 # What the tutorial's 1,000 scenes need; the shorter a run, the higher its rate: docs/recipe.md.
-EPOCHS, TINY_EPOCHS = 6, 12
+EPOCHS, TINY_EPOCHS = 6, 15
 LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
 OF_THE_NETWORK = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
     "train_epochs": (EPOCHS, TINY_EPOCHS),

@@ -18,7 +18,7 @@ def fold_into(folded: keras.Model, model: keras.Model) -> None:
     convolutions = [layer for layer in folded.layers if layer.weights]
     weights = {layer.name: _folded_weights(layer.name, model) for layer in convolutions}
     dtypes = {layer.name: layer.kernel.dtype for layer in convolutions}
-    # Pictures are bright, so that the first bias, with its error, is ten times as large as others.
+    # Pictures are bright: the first bias, and so its error, is several times as large as others.
     (kernel, bias), (next_kernel, next_bias) = weights["conv_0"], weights["conv_1"]
     kernel, bias, next_kernel = make_bias_exact(kernel, bias, next_kernel, dtypes["conv_0"])
     weights |= {"conv_0": (kernel, bias), "conv_1": (next_kernel, next_bias)}
