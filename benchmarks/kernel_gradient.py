@@ -1,9 +1,10 @@
 """Time the kernel gradient of a wide convolution: oneDNN's own, and ours as a matrix product.
 
     python benchmarks/kernel_gradient.py
-    ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernel_gradient.py     as on a CPU without AVX-512
+    ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernel_gradient.py --precision float32
 
-Both take turns. Ours is what `yolov3.speed.convolution` does where no GPU is in the machine.
+The second line measures as on a CPU without AVX-512. Both kinds take turns. Ours is what
+`yolov3.speed.convolution` does where no GPU is in the machine.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 KERNEL = (3, 3, 512, 1024)  # that of most weights in Darknet-53: height, width, inputs, filters
 INPUT_SIZES, STRIDE = (224, 416), 32  # pixels
+PRECISIONS = ("float32", "bfloat16")
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -28,6 +30,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.add_argument("--batch", type=int, default=4, help="pictures per step")
     parser.add_argument("--rounds", type=int, default=20, help="gradients of each kind")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="default: float32, and the fastest of this hardware"
+    )
     parser.add_argument("--quick", action="store_true", help="3 rounds")
     args = parser.parse_args(argv)
     if args.quick:
@@ -40,8 +45,9 @@ def main(argv=None) -> int:
     import_tensorflow()
     from yolov3.speed.precision import choose_precision
 
+    precisions = [args.precision] if args.precision else ["float32", choose_precision("auto")]
     rows = []
-    for precision in dict.fromkeys(["float32", choose_precision("auto")]):
+    for precision in dict.fromkeys(precisions):
         for size in INPUT_SIZES:
             grid = size // STRIDE
             medians = [f"{1e3 * s:.1f}" for s in seconds(grid, args.batch, precision, args.rounds)]
