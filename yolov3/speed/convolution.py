@@ -5,7 +5,7 @@ import tensorflow as tf
 
 KERNEL_SIZE = 3
 # From this many channels in the input on. Such layers see few positions, 169 per picture of 416
-# px, and oneDNN's own kernel gradient is made for many: on a CPU it takes 1.2 to 2.4 times as long.
+# px, and oneDNN's own kernel gradient is made for many: on a CPU it takes 1.1 to 2.2 times as long.
 MANY_CHANNELS = 512
 
 
