@@ -15,16 +15,16 @@ def fold_into(folded: keras.Model, model: keras.Model) -> None:
     What remains, convolution, bias and leaky ReLU, runs as one kernel. For a `folded` of half
     precision the weights are rounded with care.
     """
-    convolutions = [layer for layer in folded.layers if layer.weights]
-    weights = {layer.name: _folded_weights(layer.name, model) for layer in convolutions}
-    dtypes = {layer.name: layer.kernel.dtype for layer in convolutions}
+    kernel, bias = _folded_weights("conv_0", model)
+    next_kernel, next_bias = _folded_weights("conv_1", model)
     # Pictures are bright: the first bias, and so its error, is several times as large as others.
-    (kernel, bias), (next_kernel, next_bias) = weights["conv_0"], weights["conv_1"]
-    kernel, bias, next_kernel = make_bias_exact(kernel, bias, next_kernel, dtypes["conv_0"])
-    weights |= {"conv_0": (kernel, bias), "conv_1": (next_kernel, next_bias)}
-    for layer in convolutions:
-        kernel, bias = weights[layer.name]
-        layer.set_weights([round_kernel(kernel, dtypes[layer.name]), bias])
+    dtype = folded.get_layer("conv_0").kernel.dtype
+    kernel, bias, next_kernel = make_bias_exact(kernel, bias, next_kernel, dtype)
+    exact = {"conv_0": (kernel, bias), "conv_1": (next_kernel, next_bias)}
+    for layer in folded.layers:
+        if layer.weights:
+            kernel, bias = exact.get(layer.name) or _folded_weights(layer.name, model)
+            layer.set_weights([round_kernel(kernel, layer.kernel.dtype), bias])
 
 
 def _folded_weights(name: str, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
