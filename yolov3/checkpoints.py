@@ -119,9 +119,14 @@ def open_checkpoint(folder) -> Checkpoint:
         for name, checksum in sums.items():
             if checksum != _sha256(_file(folder, name)):
                 raise ValueError(f"{name} does not match its checksum")
-        return Checkpoint(folder, config_from_json(_file(folder, CONFIG)), **read_state(folder))
+        return Checkpoint(folder, read_config(folder), **read_state(folder))
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: expected a whole checkpoint; received {error}") from None
+
+
+def read_config(folder) -> Config:
+    """Read a checkpoint's configuration unverified. Raises ValueError for anything else."""
+    return config_from_json(_file(folder, CONFIG))
 
 
 def read_state(folder) -> dict:

@@ -1,5 +1,7 @@
 """Tests of the search for a checkpoint: which is the best, the last, and what is passed over."""
 
+import os
+
 import pytest
 from checkpoint_samples import delete, flip_a_byte, save, truncate
 
@@ -16,6 +18,23 @@ def test_best_has_the_highest_ap_and_last_is_the_newest(tmp_path):
         assert find_checkpoint(folder).path == best
     assert find_checkpoint(tmp_path, "last").path == last
     assert find_checkpoint(best).path == best
+
+
+@pytest.mark.parametrize(
+    "own", [{"class_names": ["cat"]}, {"test_annot_path": "cats.txt"}], ids=["classes", "pictures"]
+)
+def test_best_is_sought_among_runs_with_the_task_of_the_newest(tmp_path, own):
+    save(tmp_path / "digits", "best", 500, ap=0.8)
+    best = save(tmp_path / "cats-1", "best", 200, ap=0.3, **own)
+    newest = save(tmp_path / "cats-2", "best", 100, ap=0.2, **own)
+    os.utime(tmp_path / "digits", (1, 1))
+    os.utime(tmp_path / "cats-1", (2, 2))
+    assert find_checkpoint(tmp_path).path == best
+    delete(best, "state.json")
+    delete(newest, "model.safetensors")
+    warnings = []  # name both, before those of the other task are tried
+    assert find_checkpoint(tmp_path, warn=warnings.append).path.parent.name == "digits"
+    assert [str(folder) in text for folder, text in zip([best, newest], warnings, strict=True)]
 
 
 def test_within_a_run_the_larger_input_size_goes_first(tmp_path):

@@ -8,6 +8,7 @@ from yolov3.checkpoints import (
     Checkpoint,
     checkpoint_folders,
     open_checkpoint,
+    read_config,
     read_state,
 )
 
@@ -16,9 +17,10 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
     """Open a checkpoint, or the best (or the last) one in a folder of checkpoints or of runs.
 
     The best of a run has the highest validation AP at the largest input size that was validated;
-    the best of several runs is that with the highest AP. The last of a run has the most steps; the
-    last of several runs is that written last. A damaged one is named through `warn` and passed
-    over. Raises ValueError if there is none.
+    the best of several runs is that with the highest AP among those with the class names and test
+    annotations of the newest, since an AP on other pictures says nothing about these. The last of a
+    run has the most steps; the last of several runs is that written last. A damaged one is named
+    through `warn` and passed over. Raises ValueError if there is none.
     """
     path = Path(path)
     if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
@@ -41,18 +43,27 @@ def _newest_first(folders):
 
 
 def _best_first(folders, warn):
-    """Yield folders by what their small state files say, each run's best before its others."""
-    left = {}
-    for folder in folders:
+    """Yield folders by what their small files say, each run's best before its others.
+
+    Runs with the task of the newest go before all others.
+    """
+    left, tasks = {}, {}
+    for folder in _newest_first(folders):
         try:
             left[folder] = read_state(folder)
+            tasks[folder] = left[folder]["class_names"], read_config(folder).test_annot_path
         except (OSError, ValueError) as error:
+            left.pop(folder, None)
             warn(f"passed over: {folder}: expected a whole checkpoint; received {error}")
+    newest = next(iter(tasks.values()), None)
     while left:
         winners = {}  # of each run
         for folder in sorted(left, key=lambda folder: _rank_in_run(folder, left[folder])):
             winners[folder.parent] = folder
-        best = max(winners.values(), key=lambda folder: (_ap(left[folder]), left[folder]["step"]))
+        best = max(
+            winners.values(),
+            key=lambda folder: (tasks[folder] == newest, _ap(left[folder]), left[folder]["step"]),
+        )
         del left[best]
         yield best
 
