@@ -60,6 +60,7 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     from yolov3.annotations import read_annotations, read_class_names
     from yolov3.draw import draw_boxes
     from yolov3.formats.notes import counted
+    from yolov3.formats.output import check_outputs
     from yolov3.images import read_image, write_image
 
     if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
@@ -73,6 +74,7 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
             f"{annotations}: expected --index 0 to {len(records) - 1}; received {index}"
         )
     record = records[index]
+    check_outputs([Path(output)], [record.image_path, annotations, names], overwrite=True)
     image = read_image(record.image_path)
     drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)
     write_image(output, drawn)

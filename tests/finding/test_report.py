@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from yolov3.configs import Config
-from yolov3.finding.report import output_paths, scene_paths
+from yolov3.finding.report import detect_and_draw, output_paths, scene_paths
 
 
 def detector(annotations, **settings):
@@ -36,6 +36,15 @@ def test_bad_lines_are_passed_over_where_the_run_did_so(annotations):
         scene_paths(detector(annotations), 1, seed=0)
     chosen = scene_paths(detector(annotations, bad_lines="skip"), 100, seed=0)
     assert len(chosen) == 9 and "/scenes/bad.png" not in chosen
+
+
+def test_the_picture_itself_is_no_output(tmp_path):
+    picture = tmp_path / "scene.png"
+    picture.write_bytes(b"mine")
+    (output,) = output_paths(str(tmp_path), [picture])
+    with pytest.raises(ValueError, match=r"scene\.png: expected an output; received a file that"):
+        detect_and_draw(None, picture, output)
+    assert picture.read_bytes() == b"mine"
 
 
 def test_several_pictures_go_to_a_folder():

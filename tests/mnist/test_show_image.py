@@ -89,6 +89,15 @@ def test_an_output_that_cannot_be_written_is_failed_work(annotations, tmp_path, 
     assert "file" in capsys.readouterr().err
 
 
+def test_what_is_read_is_no_output(annotations, capsys):
+    picture = annotations.parent / "0.png"
+    before = picture.read_bytes()
+    args = [f"--annotations={annotations}", "--index=0", f"--output={picture}"]
+    assert exit_code(main, args) == 2
+    assert "0.png: expected an output; received a file that is read" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
 def test_before_make_data_it_names_the_command(tmp_path, monkeypatch, capsys):
     missing = tmp_path / "mnist_train.txt"
     monkeypatch.setattr(script, "TRAIN_ANNOTATIONS", missing)

@@ -17,6 +17,8 @@ UNREADABLE = "unreadable picture"
 
 # What OpenCV reads as well. The common ones go first: Pillow loads the other plugins on demand.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000")
+# How their names end, where a folder is searched for them.
+PICTURE_SUFFIXES = frozenset(".bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
 # 1.2 GB once decoded to 8-bit RGB, which a small machine still has. OpenCV alone would decode 2**30
 # pixels, 3.2 GB, out of a file of a few bytes.
 MAX_PIXELS = 20_000 * 20_000

@@ -5,10 +5,12 @@ import time
 from pathlib import Path
 
 from yolov3.annotations import read_annotations
+from yolov3.checks.picture_file import PICTURE_SUFFIXES
 from yolov3.checks.records import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
-from yolov3.finding.sources import PICTURE_SUFFIXES, Kind, own_names
+from yolov3.finding.sources import Kind, own_names
+from yolov3.formats.output import check_outputs
 from yolov3.images import read_image, write_image
 
 
@@ -45,8 +47,9 @@ def detect_and_draw(detector: Detector, image_path, output: Path):
     """Detect in one picture, print each object and the time, save the drawn picture.
 
     Returns how many objects were found and the drawn picture, RGB uint8. Raises ValueError for an
-    unreadable picture.
+    unreadable picture, and where `output` is that picture.
     """
+    check_outputs([output], [image_path], overwrite=True)
     image_rgb = read_image(image_path)
     detector(image_rgb)  # builds the graph and warms the caches, so that the time below is the rule
     started = time.perf_counter()

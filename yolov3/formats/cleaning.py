@@ -12,6 +12,7 @@ from yolov3.formats.notes import Notes
 
 # A millionth of a pixel: floating point dust goes, so every format gives the same boxes back.
 PIXEL_DECIMALS = 6
+NOT_READ = "which cannot be read"
 EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding, without a note
 
 
@@ -41,7 +42,7 @@ def _measure_pictures(table: BoxTable, notes: Notes) -> BoxTable:
     sizes = _read_sizes(table.image_paths)
     bad = np.array([isinstance(size[0], str) for size in sizes], bool)
     details = [size[1] for size in sizes]
-    table = _drop_pictures(table, bad, "which cannot be read", details, notes)
+    table = _drop_pictures(table, bad, NOT_READ, details, notes)
     sizes_wh = [size for size, dropped in zip(sizes, bad, strict=True) if not dropped]
     sizes_wh = np.array(sizes_wh, int).reshape(-1, 2)
     given_wh, table = table.sizes_wh, replace(table, sizes_wh=sizes_wh)
@@ -65,9 +66,10 @@ def _drop_pictures(table: BoxTable, bad, reason: str, details: list, notes: Note
     """Drop the pictures of a mask (R,) with their boxes; `details` has a text for each picture."""
     shown = [f"{table.image_paths[index]!r} ({details[index]})" for index in np.flatnonzero(bad)]
     if len(shown) == len(bad):
+        hint = " (--pictures says where those of voc, coco and yolo are)"
         raise ValueError(
             f"{table.sources[0]}: expected pictures; received {len(bad):,} {reason}, "
-            f"first {shown[0]} (--pictures says where they are)"
+            f"first {shown[0]}{hint if reason == NOT_READ else ''}"
         )
     notes.add("dropped", "picture", reason, shown)
     notes.add("dropped", "box", "as their pictures were dropped", [], int(bad[table.owner].sum()))

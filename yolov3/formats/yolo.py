@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_class_names
+from yolov3.checks.picture_file import PICTURE_SUFFIXES
 from yolov3.formats.box_table import BoxTable, Picture, make_table
 from yolov3.formats.notes import Notes
 from yolov3.formats.numbers import parse_number
 from yolov3.formats.text_files import picture_stems, read_text
 
 CLASS_FILE = "classes.txt"
-SUFFIXES = {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 LINE = "class x_centre y_centre width height"
 SHARE_TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
@@ -73,7 +73,7 @@ def _find_pictures(folder: Path) -> dict[Path, Path]:
         raise ValueError(f"{folder}: expected a folder of pictures; received no folder")
     found: dict[Path, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in PICTURE_SUFFIXES:
             stem = path.relative_to(folder).with_suffix("")
             if stem in found:
                 raise ValueError(
