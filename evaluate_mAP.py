@@ -8,6 +8,7 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 """
 
 import argparse
+from pathlib import Path
 
 from yolov3.configs import BAD_LINES
 from yolov3.scripts.cli import import_tensorflow, run_script
@@ -30,9 +31,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument(
         "--bad-lines",
         choices=BAD_LINES,
-        default=BAD_LINES[0],
         help="bad lines of annotations: end with a report of them, or go on without them "
-        "(default: %(default)s)",
+        "(default: as the run did)",
     )
     parser.add_argument(
         "--json",
@@ -55,9 +55,13 @@ def main(argv=None) -> int:
     from yolov3.checks.records import load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, write_json
+    from yolov3.formats.output import check_outputs
 
     detector = Detector(args.weights, args.size, args.score_threshold, args.iou_threshold)
     annotations = args.annotations or detector.config.test_annot_path
+    if not annotations:
+        raise ValueError("this run was not validated on any pictures; give --annotations FILE")
+    check_outputs([Path(args.json)], [annotations], overwrite=True)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     print(f"{detector.description}; {len(records):,} pictures of {annotations}", flush=True)

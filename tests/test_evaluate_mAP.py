@@ -1,10 +1,13 @@
 """evaluate_mAP.py: the figures it writes, and what it refuses."""
 
 import json
+import shutil
 
+from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
 import evaluate_mAP
+from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, capsys):
@@ -22,6 +25,33 @@ def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, cap
     assert "all classes" in out and "saved my figures/result.json" in out
 
 
+def with_settings(trained, folder, **settings):
+    """Copy the best checkpoint of a training, as one of a run with other settings."""
+    source = find_checkpoint(trained.folder / "checkpoints").path
+    copy = shutil.copytree(source, folder / source.name)
+    config = json.loads((copy / "config.json").read_text())
+    rewrite(copy, "config.json", json.dumps(config | settings))
+    return f"--weights={copy}"
+
+
+def test_bad_lines_are_passed_over_where_the_run_did_so(
+    trained, digit_scenes, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    bad = write(tmp_path / "bad.txt", digit_scenes.read_text() + "gone.png 1,2,3,4,5\n")
+    weights = with_settings(trained, tmp_path, bad_lines="skip", test_annot_path=str(bad))
+    assert evaluate_mAP.main([weights]) == 0
+    assert "going on with the good lines alone" in capfd.readouterr().out
+    line = refusal(capfd, evaluate_mAP.main, [weights, "--bad-lines=error"])
+    assert "bad.txt:9: expected a picture" in line
+
+
+def test_a_run_without_validation_needs_annotations(trained, tmp_path, capfd):
+    weights = with_settings(trained, tmp_path, test_annot_path="")
+    line = refusal(capfd, evaluate_mAP.main, [weights])
+    assert line.endswith("this run was not validated on any pictures; give --annotations FILE")
+
+
 def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
     weights = ["--weights", trained.folder / "checkpoints"]
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", tmp_path / "gone.txt"])
@@ -29,7 +59,10 @@ def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
     bad = write(tmp_path / "bad.txt", "gone.png 1,2,3,4,5")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", bad])
     assert "bad.txt:1: expected a picture" in line
+    good = write(tmp_path / "good.txt", "")
+    line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", good, "--json", good])
+    assert "good.txt: expected an output; received a file that is read" in line
     line = refusal(capfd, evaluate_mAP.main, ["--size=100"])
-    assert "--size: expected a multiple of 32; received 100" in line
+    assert "--size: expected a multiple of 32 up to 4096; received 100" in line
     line = refusal(capfd, evaluate_mAP.main, ["--iou-threshold=2"])
     assert "--iou-threshold: expected 0 to 1; received 2" in line
