@@ -79,7 +79,7 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
         (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
         (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),
-        (["a.png", "--size=100"], "--size: expected a multiple of 32; received 100"),
+        (["a.png", "--size=100"], "--size: expected a multiple of 32 up to 4096; received 100"),
         (["a.png", "--size=64x"], "--size: "),
         (["a.png", "--size=64x96x32"], "--size: "),
         (["a.png", "--batch=0"], "--batch: expected at least 1; received 0"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from yolov3.configs import REPO
 from yolov3.scripts.cli import run_script
@@ -39,6 +40,16 @@ def test_code_of_main_is_that_of_the_script(capsys, code):
 )
 def test_errors_are_one_line_and_a_code(capsys, error, code, line):
     assert end_of(failing(error), capsys) == (code, line)
+
+
+def test_too_little_memory_is_one_line_and_a_code(capsys):
+    line = "failed: out of memory (MemoryError); smaller batches or pictures take less\n"
+    assert end_of(failing(MemoryError()), capsys) == (1, line)
+    text = "OOM when allocating tensor with shape[64,416,416,64]\nhint: more lines"
+    code, error = end_of(failing(tf.errors.ResourceExhaustedError(None, None, text)), capsys)
+    assert code == 1
+    assert "out of memory (OOM when allocating tensor with shape[64,416,416,64]);" in error
+    assert error.count("\n") == 1
 
 
 def test_mistakes_of_the_program_keep_their_traceback():

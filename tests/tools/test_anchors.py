@@ -121,7 +121,11 @@ def test_the_tool_prints_what_can_be_pasted_and_draws(folder, capsys):
             "a.txt: expected boxes of 9 different sizes or more; received 1",
         ),
         ("wide.png 1,2,3,x,0", [], "a.txt:1: expected xmin,ymin,xmax,ymax,label as numbers; rec"),
-        ("wide.png 1,2,3,4,0", ["--input-size", "100"], "expected a multiple of 32; received 100"),
+        (
+            "wide.png 1,2,3,4,0",
+            ["--input-size", "100"],
+            "expected a multiple of 32 up to 4096; received 100",
+        ),
     ],
 )
 def test_the_tool_answers_bad_input_with_one_line(folder, content, arguments, message):

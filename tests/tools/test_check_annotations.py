@@ -30,7 +30,10 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
     [
         (["none.txt", "--classes", "names"], "none.txt: expected a text file; received No such"),
         (["good.txt", "--classes", "none"], "none: expected a text file; received No such"),
-        (["good.txt", "--classes", "names", "--input-size", "100"], "multiple of 32; received"),
+        (
+            ["good.txt", "--classes", "names", "--input-size", "100"],
+            "of 32 up to 4096; rec",
+        ),
     ],
 )
 def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):

@@ -12,7 +12,8 @@ ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 def run_script(main) -> None:
     """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
 
-    A ValueError is bad input; an OSError is work that failed, such as a full disk: 1 and one line.
+    A ValueError is bad input; an OSError is work that failed, such as a full disk, and so is too
+    little memory, that of a GPU included: 1 and one line.
     If nobody reads the output any more, as after `| head`, it is 1 without a word.
     """
     try:
@@ -39,6 +40,18 @@ def _exit_code(main) -> int:
     except OSError as error:
         print(f"failed: {error}", file=sys.stderr)
         return FAILED
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        what = str(error).partition("\n")[0] or type(error).__name__
+        advice = "smaller batches or pictures take less"
+        print(f"failed: out of memory ({what}); {advice}", file=sys.stderr)
+        return FAILED
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # By its name, since many scripts never import TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def import_tensorflow(frozen_weights: bool = False) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from yolov3.configs import SIZE_MULTIPLE, Config
+from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config
 
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 
@@ -97,10 +97,12 @@ def whole_number(text: str) -> int:
 
 
 def input_size(text: str) -> int:
-    """Parse an input size, a positive multiple of 32 pixels, for argparse."""
+    """Parse an input size, a multiple of 32 pixels up to 4096, for argparse."""
     value = int(text)
-    if value < SIZE_MULTIPLE or value % SIZE_MULTIPLE:
-        raise argparse.ArgumentTypeError(f"expected a multiple of {SIZE_MULTIPLE}; received {text}")
+    if value not in INPUT_SIZES:
+        raise argparse.ArgumentTypeError(
+            f"expected a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}; received {text}"
+        )
     return value
 
 
