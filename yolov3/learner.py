@@ -109,7 +109,10 @@ class Learner:
             for name, value in metrics.items()
         }
         finite = self._is_finite(metrics)
-        tf.cond(finite, lambda: self._apply(gradients), lambda: self._put_back(statistics))
+        learns = finite & tf.math.is_finite(metrics["gradient_norm"])
+        tf.cond(learns, lambda: self._apply(gradients), lambda: self._put_back(statistics))
+        if self.scales_loss:
+            tf.cond(finite & ~learns, self._scale_less, lambda: None)
         self._count(finite)
         return {
             **metrics,
@@ -144,11 +147,19 @@ class Learner:
         finite; so the statistics are looked at as well.
         """
         gradient_is_finite = tf.math.is_finite(metrics["gradient_norm"])
-        if self.scales_loss:  # a scaled gradient may overflow: the optimizer skips it, scales less
+        if self.scales_loss:  # a scaled gradient may overflow: the next one is scaled less
             gradient_is_finite |= self.optimizer.dynamic_scale > 1.0
         statistics = tf.concat(self._statistics, axis=0)  # (channels of all layers,)
         statistics_are_finite = tf.reduce_all(tf.math.is_finite(statistics))
         return tf.math.is_finite(metrics["total"]) & gradient_is_finite & statistics_are_finite
+
+    def _scale_less(self):
+        """Halve the scale of the loss after a gradient that overflowed on any of the devices.
+
+        Keras's optimizer does so as well, but looks at the gradient of the first device alone.
+        """
+        self.optimizer.dynamic_scale.assign(self.optimizer.dynamic_scale * 0.5)
+        self.optimizer.step_counter.assign(0)
 
     def _put_back(self, statistics):
         """Undo what a bad batch did to the moving statistics of batch normalisation."""

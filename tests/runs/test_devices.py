@@ -1,11 +1,15 @@
-"""Two devices learn what one learns; batches that were shared out come back whole."""
+"""Two devices learn what one learns; batches are shared equally, and come back whole."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-TWO_DEVICES = """
+import pytest
+
+from yolov3.runs.devices import devices_for
+
+PREPARE = """
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -17,8 +21,12 @@ from yolov3.learner import Learner
 from yolov3.weights.by_name import to_arrays
 from yolov3.yolov3 import BN_MOMENTUM
 
-VALUES = {"bn_0": 2 * 16 * 16, "bn_1": 2 * 2 * 2, "bn_2": 2}  # of a channel on one of two
+DEVICES = ["CPU:0", "CPU:1"]
 networks._tiny = thin_network
+"""
+
+ONE_LEARNS_THE_SAME = """
+VALUES = {"bn_0": 2 * 16 * 16, "bn_1": 2 * 2 * 2, "bn_2": 2}  # of a channel on one of two
 config = Config(tiny=True, precision="float32", train_warmup_epochs=0)
 rng = np.random.default_rng(0)
 half = (
@@ -28,7 +36,7 @@ half = (
 )  # each device gets these two pictures: batch normalisation is done per device
 batch = [np.concatenate([part, part]) for part in half]
 ends = []
-for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(DEVICES)):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         learner = Learner(config, 10, 5, "float32")
@@ -70,12 +78,46 @@ print("same")
 """
 
 
-def test_two_devices_learn_what_one_learns():
+ONE_OVERFLOWS = """
+config = Config(tiny=True, precision="float16", train_warmup_epochs=0)
+quiet = np.full((1, 32, 32, 3), 128, np.uint8), np.zeros((1, 1, 4), np.float32), np.int32([[0]])
+noise = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+loud = noise, np.float32([[[4, 4, 20, 30]]]), np.int32([[3]])
+keras.utils.set_random_seed(0)
+strategy = tf.distribute.MirroredStrategy(DEVICES)
+with strategy.scope():
+    learner = Learner(config, 10, 5, "float16")
+alone = Learner(config, 10, 5, "float16")
+for exponent in range(8, 60):  # the least scale with which the second picture alone overflows
+    alone.optimizer.dynamic_scale.assign(2.0**exponent)
+    norms = [float(alone._gradients(*map(tf.constant, part))[0]["gradient_norm"])
+             for part in (quiet, loud)]
+    if not np.isfinite(norms[1]):
+        break
+assert np.isfinite(norms[0]) and not np.isfinite(norms[1]), norms
+learner.optimizer.dynamic_scale.assign(2.0 ** (exponent + 1))  # of which each device has half
+before = to_arrays(learner.variables())
+batch = tuple(np.concatenate(parts) for parts in zip(quiet, loud))
+[shared] = share_out(strategy, tf.data.Dataset.from_tensor_slices(batch).batch(2))
+metrics = learner.step(*shared)
+assert metrics["finite"] and not np.isfinite(metrics["gradient_norm"])
+assert int(metrics["skipped_steps"]) == 0
+after = to_arrays(learner.variables())
+for name in before:
+    if name.startswith(("model", "average")) or "momentum" in name or "velocity" in name:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+assert after["optimizer/loss_scale/dynamic_scale"] == 2.0**exponent
+print("same")
+"""
+
+
+@pytest.mark.parametrize("script", [ONE_LEARNS_THE_SAME, ONE_OVERFLOWS], ids=["same", "overflow"])
+def test_two_devices_learn_what_one_learns(script):
     tests = Path(__file__).resolve().parents[1]
     path = f"{tests}{os.pathsep}{tests.parent}"
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
     done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES],
+        [sys.executable, "-c", PREPARE + script],
         env=environment,
         capture_output=True,
         text=True,
@@ -83,3 +125,11 @@ def test_two_devices_learn_what_one_learns():
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "same"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "available", "expected"),
+    [(4, 0, 1), (4, 1, 1), (4, 2, 2), (4, 3, 2), (4, 8, 4), (1, 2, 1), (6, 4, 3), (7, 4, 1)],
+)
+def test_as_many_devices_are_used_as_can_share_a_batch_equally(batch_size, available, expected):
+    assert devices_for(batch_size, available) == expected

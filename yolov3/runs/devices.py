@@ -1,14 +1,22 @@
-"""All GPUs of a machine at once: batches are shared out to them, and come back."""
+"""The GPUs of a machine at once: batches are shared out to them, and come back."""
 
 import numpy as np
 import tensorflow as tf
 
 
-def distribution_strategy() -> tf.distribute.Strategy:
-    """Return one that uses all GPUs, or TensorFlow's default for one device."""
-    if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
+def distribution_strategy(batch_size: int) -> tf.distribute.Strategy:
+    """Return one that uses the GPUs, or TensorFlow's default for one device."""
+    gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
+    used = devices_for(batch_size, len(gpus))
+    return tf.distribute.MirroredStrategy(gpus[:used]) if used > 1 else tf.distribute.get_strategy()
+
+
+def devices_for(batch_size: int, available: int) -> int:
+    """Return how many of the devices can share a batch equally, at least 1.
+
+    In unequal shares some pictures would count more than others, and none have no mean loss.
+    """
+    return max([n for n in range(1, available + 1) if batch_size % n == 0], default=1)
 
 
 def share_out(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
