@@ -115,6 +115,16 @@ def test_a_gradient_that_overflows_only_because_it_is_scaled_is_no_bad_step(lear
     assert int(learner.optimizer.iterations) == int(learner.step_count) == 2
 
 
+def test_without_decay_the_average_is_the_weights_of_each_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "_tiny", thin_network)
+    config = config_in(tmp_path, train_warmup_epochs=0, train_average_decay=0.0)
+    learner = Learner(config, 10, steps_per_epoch=10, precision="float32")
+    for _ in range(2):
+        learner.step(*batch())
+        weights = zip(learner.average.variables, learner.model.variables, strict=True)
+        assert all(np.array_equal(mean, weight) for mean, weight in weights)
+
+
 def test_a_gradient_that_overflows_though_it_is_not_scaled_up_is_a_bad_step(learners):
     learner = learners("float16")
     metrics = {"total": tf.constant(1.0), "gradient_norm": tf.constant(np.inf, tf.float32)}

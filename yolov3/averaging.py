@@ -17,12 +17,13 @@ def update_average(average: keras.Model, model: keras.Model, step: tf.Tensor, de
 
     The decay grows to `decay`, so that the average forgets the initial weights soon.
     """
-    tf.cond(step % AVERAGE_EVERY == 0, lambda: _update(average, model, step, decay), lambda: None)
+    every = AVERAGE_EVERY if decay else 1  # without decay it is the weights of each step
+    tf.cond(step % every == 0, lambda: _update(average, model, step, decay, every), lambda: None)
 
 
-def _update(average, model, step, decay):
+def _update(average, model, step, decay, every):
     step = tf.cast(step, tf.float32)
-    share = 1 - tf.minimum(decay, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+    share = 1 - tf.minimum(decay, (1 + step) / (10 + step)) ** every
     devices = tf.distribute.get_strategy().extended
     for mean, weight in zip(average.variables, model.variables, strict=True):
         devices.update(mean.value, _move_towards, args=(weight.value, share), group=False)
