@@ -97,6 +97,18 @@ def test_of_two_equal_boxes_the_first_wins():
     np.testing.assert_array_equal(targets[1][6, 6, 0, 4:], [1, 0, 0, 1])
 
 
+def test_a_slot_has_one_box_however_close_their_claims_are():
+    """Pairs of boxes about one size, a rounding error of float32 apart."""
+    width = np.float32(30)
+    for _ in range(30):
+        width = np.nextafter(width, np.float32(31))
+        boxes = [box_at(100, 100, width, 61), box_at(100, 100, 30, 61)]
+        for pair in (boxes, boxes[::-1]):
+            targets = assign(pair, [2, 1])
+            assert all(target[..., 4].max() <= 1 for target in targets)
+            assert targets[1][6, 6, 0, 5:].sum() == 1
+
+
 def test_padding_is_ignored():
     box = box_at(5, 5, 30, 61)  # in the corner, the cell that padding at (0, 0) would fall into
     alone = assign([box], [1])

@@ -7,7 +7,6 @@ from yolov3.boxes import shape_iou, xyxy_to_xywh
 # Every anchor that overlaps a box by more than this learns it, and always the best one.
 MATCH_IOU = 0.3
 BEST_ANCHOR_BONUS = 1.0  # puts a box's best anchor above every IoU in the contest for a cell
-TIE_BREAK = 1e-5  # of two equal claims the earlier box wins, on every run and device
 
 
 def assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, num_classes):
@@ -18,8 +17,8 @@ def assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, num_classe
     pixels, `strides` (S,) and `grid_sizes` S pairs of rows and columns. A box is learned in the
     cell of its centre, by the anchor of the best shape IoU over all scales and by all others above
     `MATCH_IOU`. Where two boxes claim the same cell and anchor, a best anchor goes before a merely
-    good one, then the higher IoU wins; nothing is overwritten by chance. Cells without an object
-    are all zero.
+    good one, then the higher IoU wins, then the earlier box; nothing is left to chance. Cells
+    without an object are all zero.
     """
     anchors = tf.cast(anchors, tf.float32)
     boxes_xywh = xyxy_to_xywh(tf.cast(boxes_xyxy, tf.float32))
@@ -39,8 +38,6 @@ def _priorities(boxes_xywh, anchors):
     iou = shape_iou(sizes_wh, anchors)  # (B, N, S, A)
     best = iou >= tf.reduce_max(iou, axis=[2, 3], keepdims=True)
     priority = tf.where(best, iou + BEST_ANCHOR_BONUS, tf.where(iou > MATCH_IOU, iou, 0.0))
-    order = tf.range(tf.shape(iou)[1], dtype=tf.float32)[:, tf.newaxis, tf.newaxis]  # (N, 1, 1)
-    priority = tf.where(priority > 0, tf.maximum(priority - order * TIE_BREAK, TIE_BREAK), 0.0)
     is_box = tf.reduce_all(sizes_wh > 0, axis=-1)  # (B, N, 1, 1), False for padding
     return tf.where(is_box, priority, 0.0)
 
@@ -50,6 +47,7 @@ def _fill_grid(values, priority, stride, grid_size):
     batch, count, depth = tf.unstack(tf.shape(values))
     num_anchors = priority.shape[-1]
     rows, columns = grid_size
+    num_slots = batch * rows * columns * num_anchors
     cell_x = tf.clip_by_value(tf.cast(values[..., 0] / stride, tf.int32), 0, columns - 1)  # (B, N)
     cell_y = tf.clip_by_value(tf.cast(values[..., 1] / stride, tf.int32), 0, rows - 1)
     image = tf.range(batch)[:, tf.newaxis]  # (B, 1)
@@ -57,10 +55,12 @@ def _fill_grid(values, priority, stride, grid_size):
     slot = cell[..., tf.newaxis] * num_anchors + tf.range(num_anchors)  # (B, N, A)
     slot = tf.reshape(slot, [-1, 1])  # (B * N * A, 1)
     priority = tf.reshape(priority, [-1])  # (B * N * A,)
-    claims = tf.tensor_scatter_nd_max(
-        tf.zeros([batch * rows * columns * num_anchors]), slot, priority
-    )
-    wins = (priority > 0) & (priority >= tf.gather_nd(claims, slot))
-    values = tf.repeat(tf.reshape(values, [-1, depth]), num_anchors, axis=0)  # (B * N * A, 5 + C)
-    grid = tf.scatter_nd(slot[wins], values[wins], [batch * rows * columns * num_anchors, depth])
+    highest = tf.tensor_scatter_nd_max(tf.zeros([num_slots]), slot, priority)
+    wins = (priority > 0) & (priority >= tf.gather_nd(highest, slot))
+    box = tf.repeat(tf.range(batch * count), num_anchors)  # (B * N * A,), in `values` as (B * N)
+    earliest = tf.fill([num_slots], batch * count)
+    earliest = tf.tensor_scatter_nd_min(earliest, slot[wins], box[wins])
+    wins &= box == tf.gather_nd(earliest, slot)
+    values = tf.gather(tf.reshape(values, [-1, depth]), box[wins])  # (winners, 5 + C)
+    grid = tf.scatter_nd(slot[wins], values, [num_slots, depth])
     return tf.reshape(grid, [batch, rows, columns, num_anchors, depth])  # (B, G, G, A, 5 + C)
