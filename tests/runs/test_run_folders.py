@@ -1,5 +1,7 @@
 """Tests of the folders of runs: new ones are never shared, and resumed ones are found again."""
 
+from dataclasses import replace
+
 import pytest
 
 from yolov3.configs import Config
@@ -31,6 +33,20 @@ def test_runs_of_one_second_have_folders_of_their_own(config):
     assert [run.name.removeprefix(first.name) for run in (second, third)] == ["-2", "-3"]
     assert (first.checkpoints / "kept").exists() and (first.log / "kept").exists()
     assert not any(second.checkpoints.iterdir())
+
+
+def test_logs_are_not_shared_by_runs_whose_checkpoints_go_elsewhere(config, tmp_path):
+    first = run_folders.new_run(config)
+    elsewhere = str(tmp_path / "elsewhere")
+    second = run_folders.new_run(replace(config, train_checkpoints_folder=elsewhere))
+    assert second.name == second.log.name == f"{first.name}-2"
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == [second.name]
+
+
+def test_a_link_that_leads_nowhere_is_named(config, tmp_path):
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(FileExistsError, match="checkpoints'$"):
+        run_folders.new_run(config)
 
 
 def test_resumed_run_goes_on_in_its_folders(config, monkeypatch):

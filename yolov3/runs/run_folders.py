@@ -20,20 +20,34 @@ def new_run(config: Config) -> Run:
 
     Raises OSError if they cannot be made.
     """
-    return _with_log(config, fresh_folder(config.train_checkpoints_folder, f"{config.network}_"))
+    parents = config.train_checkpoints_folder, config.train_logdir
+    checkpoints, log = _fresh_folders(parents, f"{config.network}_")
+    return Run(checkpoints.name, checkpoints, log)
 
 
 def fresh_folder(parent, prefix: str = "") -> Path:
     """Make a new folder in `parent`, named after the time; OSError if it cannot be made."""
+    (folder,) = _fresh_folders([parent], prefix)
+    return folder
+
+
+def _fresh_folders(parents, prefix) -> list[Path]:
+    """Make a new folder of the same name in each parent, or in none if that cannot be."""
     name = prefix + time.strftime("%Y%m%d-%H%M%S")
+    for parent in parents:
+        Path(parent).mkdir(parents=True, exist_ok=True)
     for attempt in range(1, 1000):
-        folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
+        made = []
         try:
-            folder.mkdir(parents=True)
+            for parent in parents:
+                folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
+                folder.mkdir()
+                made.append(folder)
+            return made
         except FileExistsError:  # another one was made in the same second
-            continue
-        return folder
-    raise OSError(f"{parent}/{name}: too many folders of one second")
+            for folder in made:
+                folder.rmdir()
+    raise OSError(f"{parents[0]}/{name}: too many folders of one second")
 
 
 def require_empty(folder) -> None:
@@ -46,10 +60,7 @@ def require_empty(folder) -> None:
 
 def resumed_run(config: Config, checkpoint_folder: Path) -> Run:
     """Return the run that a checkpoint belongs to."""
-    return _with_log(config, Path(checkpoint_folder).resolve().parent)
-
-
-def _with_log(config, folder):
+    folder = Path(checkpoint_folder).resolve().parent
     log = Path(config.train_logdir) / folder.name
     log.mkdir(parents=True, exist_ok=True)
     return Run(folder.name, folder, log)
