@@ -27,7 +27,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of a run")
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
     parser.add_argument(
         "--target", type=float, default=0.95, help="mAP50 to reach, default %(default)s"
     )

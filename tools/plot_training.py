@@ -5,7 +5,6 @@ python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -20,47 +19,56 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of a run")
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
     parser.add_argument(
         "--output", default="training.png", metavar="PNG", help="default: %(default)s"
     )
     return parser.parse_args(argv)
 
 
-def read_curves(log_folder: str) -> dict[str, list[tuple[float, float]]]:
-    """Return the (minutes since the run's first event, value) of each mAP tag.
+def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
+    """Return the (minutes of training, value) of each mAP tag.
 
-    Raises ValueError for a folder without a validation in it.
+    The time between the end of a run and its resumption does not count. Raises ValueError for a
+    folder without a validation in it.
     """
     import tensorflow as tf
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(log_folder, size_guidance={"tensors": 0})
-    events.Reload()
-    if not set(TAGS) <= set(events.Tags()["tensors"]):
+    from yolov3.runs.event_files import log_files, read_events
+
+    curves = {label: [] for label in TAGS.values()}
+    seconds = 0.0
+    for path in log_files(log_folder):
+        start = None
+        for event, _ in read_events(path):
+            if start is None:
+                start = event.wall_time - seconds
+            seconds = event.wall_time - start
+            for value in event.summary.value:
+                if value.tag in TAGS:
+                    number = float(tf.make_ndarray(value.tensor))
+                    curves[TAGS[value.tag]].append((seconds / 60, number))
+    if not all(curves.values()):
         raise ValueError(f"{log_folder}: expected the log of a validated run; received none")
-    start = events.FirstEventTimestamp()
-    return {
-        label: [
-            ((event.wall_time - start) / 60, float(tf.make_ndarray(event.tensor_proto)))
-            for event in events.Tensors(tag)  # as tf.summary.scalar writes them
-        ]
-        for tag, label in TAGS.items()
-    }
+    return curves
 
 
 def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Return the curves of every run, under the name of its folder.
+    """Return the curves of every run that has its log in or below these folders, by its name.
 
     A run that has not got as far as a validation is left out, and said so, and what is no folder
     (`log/README.md`) is passed over. Raises ValueError where nothing remains.
     """
+    from yolov3.runs.event_files import LOG_PREFIX
+
     runs = {}
-    for log in filter(os.path.isdir, logs):
-        try:
-            runs[os.path.basename(os.path.normpath(log))] = read_curves(log)
-        except ValueError as error:
-            print(f"left out: {error}", file=sys.stderr)
+    for log in logs:
+        for folder in sorted({path.parent for path in Path(log).rglob(f"{LOG_PREFIX}*")}):
+            try:
+                name = str(folder) if folder.name in runs else folder.name
+                runs[name] = read_curves(folder)
+            except ValueError as error:
+                print(f"left out: {error}", file=sys.stderr)
     if not runs:
         raise ValueError(f"{' '.join(logs)}: expected logs of validated runs; received none")
     return runs

@@ -4,8 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import plot_training
+from yolov3.runs.event_files import LOG_PREFIX
 from yolov3.runs.summaries import Summaries
 from yolov3.scripts.cli import BAD_INPUT, run_script
 
@@ -31,6 +33,24 @@ def test_curves_have_the_values_of_the_log_in_their_order(log):
     assert 0 <= minutes[0] <= minutes[1] < 1
 
 
+def test_a_pause_before_it_went_on_is_no_time_of_training(tmp_path):
+    """The run began at second 100, was interrupted at 220 and went on at 9,000."""
+    for start, validations in ((100, [(160, 0.1), (220, 0.2)]), (9_000, [(9_030, 0.3)])):
+        with tf.io.TFRecordWriter(str(tmp_path / f"{LOG_PREFIX}{start:010}")) as writer:
+            events = [tf.compat.v1.Event(wall_time=start, file_version="brain.Event:2")]
+            for wall_time, value in validations:
+                event = tf.compat.v1.Event(wall_time=wall_time)
+                for tag in plot_training.TAGS:
+                    tensor = tf.make_tensor_proto(value, tf.float32)
+                    event.summary.value.add(tag=tag, tensor=tensor)
+                events.append(event)
+            for event in events:
+                writer.write(event.SerializeToString())
+    minutes, values = zip(*plot_training.read_curves(str(tmp_path))["mAP50"], strict=True)
+    assert minutes == pytest.approx([1, 2, 2.5])
+    assert values == pytest.approx([0.1, 0.2, 0.3])
+
+
 def test_the_figure_is_written_and_the_numbers_printed(log, tmp_path, capsys):
     output = tmp_path / "curves.png"
     assert plot_training.main([str(log), "--output", str(output)]) == 0
@@ -48,7 +68,7 @@ def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
 
 def test_what_is_no_validated_run_is_left_out(log, tmp_path, capsys):
     (tmp_path / "README.md").write_text("logs\n")
-    (tmp_path / "stopped early").mkdir()
+    Summaries(tmp_path / "stopped early").close()
     runs = plot_training.read_runs([str(path) for path in sorted(tmp_path.iterdir())])
     assert list(runs) == [log.name]
     assert "left out: " + str(tmp_path / "stopped early") in capsys.readouterr().err
@@ -59,3 +79,6 @@ def test_runs_of_one_network_are_kept_apart(log, tmp_path):
     log.rename(other)
     shutil.copytree(other, log)
     assert set(plot_training.read_runs([str(log), f"{other}/"])) == {log.name, other.name}
+    deeper = shutil.copytree(log, tmp_path / "demo" / log.name)
+    names = {log.name, other.name, str(deeper)}
+    assert names == set(plot_training.read_runs([str(log), str(other), str(tmp_path / "demo")]))

@@ -33,21 +33,35 @@ def undo_events_after(folder: Path, step: int, is_validated: bool = True) -> Non
             return any(value.tag.startswith(VALIDATION_TAGS) for value in event.summary.value)
         return event.step > step
 
-    for path in sorted(Path(folder).glob(f"{LOG_PREFIX}*")):
-        if any(comes_again(event) for event, _ in _events(path)):
+    for path in log_files(folder):
+        if any(comes_again(event) for event, _ in read_events(path)):
             undone = path.with_name(f"undone-{step:06d}.{path.name.removeprefix(LOG_PREFIX)}")
-            _write(undone, (record for event, record in _events(path) if comes_again(event)))
-            _write(path, (record for event, record in _events(path) if not comes_again(event)))
+            _write(undone, (record for event, record in read_events(path) if comes_again(event)))
+            _write(path, (record for event, record in read_events(path) if not comes_again(event)))
 
 
 def sync_events(folder: Path) -> None:
     """Have the disk hold all that was flushed to the log in `folder`. Raises OSError."""
-    for path in Path(folder).glob(f"{LOG_PREFIX}*"):
+    for path in log_files(folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def log_files(folder) -> list[Path]:
+    """Return the files of the log in a folder, one for each start or resume, in their order."""
+    return sorted(Path(folder).glob(f"{LOG_PREFIX}*"))
+
+
+def read_events(path) -> Iterator[tuple[tf.compat.v1.Event, bytes]]:
+    """Yield the events of a file, each with its record, up to the first damaged one."""
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield tf.compat.v1.Event.FromString(record), record
+    except tf.errors.DataLossError:
+        return
 
 
 @contextlib.contextmanager
@@ -58,15 +72,6 @@ def disk_errors(path: Path) -> Iterator[None]:
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0].rpartition("; ")[2]
         raise OSError(f"{path}: the log cannot be written: {reason}") from None
-
-
-def _events(path) -> Iterator[tuple[tf.compat.v1.Event, bytes]]:
-    """Yield the events of a file, each with its record, up to the first damaged one."""
-    try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            yield tf.compat.v1.Event.FromString(record), record
-    except tf.errors.DataLossError:
-        return
 
 
 def _write(path, records):
