@@ -26,7 +26,6 @@ class LayerFate(NamedTuple):
 
     layer: str  # conv_0 ...
     fate: str  # "copied", or "skipped: " and why
-    frozen: bool
 
 
 class TransferReport(NamedTuple):
@@ -43,10 +42,10 @@ class TransferReport(NamedTuple):
 
     def __str__(self) -> str:
         lines = [f"weights of {self.source} ({self.scope}):"]
-        for (fate, frozen), rows in groupby(self.rows, key=lambda row: (row.fate, row.frozen)):
+        for fate, rows in groupby(self.rows, key=lambda row: row.fate):
             names = [row.layer for row in rows]
             span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-            lines.append(f"  {span:<20}  {fate}{', frozen' if frozen else ''}")
+            lines.append(f"  {span:<20}  {fate}")
         return "\n".join(lines)
 
 
@@ -68,8 +67,7 @@ def transfer_weights(model: keras.Model, source, scope: str) -> TransferReport:
             f"received {other}; choose all-but-heads or backbone"
         )
     rows = tuple(
-        LayerFate(conv.name, _fate(model, conv, weights, scope), not conv.trainable)
-        for conv in conv_layers(model)
+        LayerFate(conv.name, _fate(model, conv, weights, scope)) for conv in conv_layers(model)
     )
     report = TransferReport(str(source), scope, rows)
     variables = _variables(model, report.copied)
