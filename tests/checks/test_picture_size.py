@@ -1,4 +1,5 @@
 import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -38,6 +39,15 @@ def test_processes_find_the_same_sizes(tmp_path):
     shared = [found for batch in picture_size.read_sizes(paths, 3) for found in batch]
     assert dict(alone)[2] == (3, 7) and dict(alone)[40][0] == "missing picture"
     assert sorted(shared) == alone and len(alone) == 1100
+
+
+def test_a_process_that_dies_is_an_error_of_its_own(tmp_path, monkeypatch):
+    popen = subprocess.Popen
+    dies = [sys.executable, "-c", "raise SystemExit(7)"]
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **kwargs: popen(dies, **kwargs))
+    paths = ["/a name of some length.png"] * 9000  # more than a pipe takes that nobody reads
+    with pytest.raises(ChildProcessError, match="reading picture headers: exit 7"):
+        list(picture_size.read_sizes(paths, 2))
 
 
 def test_a_check_that_is_left_early_leaves_no_process(tmp_path, monkeypatch):

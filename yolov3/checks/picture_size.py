@@ -13,6 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 
@@ -60,8 +61,10 @@ def _read_in_processes(paths: list[str], workers: int) -> Iterator[list]:
     ]
     try:
         for first, process in enumerate(processes):
-            process.stdin.write(json.dumps(paths[first::workers]).encode())
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # it has died: its exit code says so below
+                process.stdin.write(json.dumps(paths[first::workers]).encode())
+            with suppress(BrokenPipeError):
+                process.stdin.close()
         for number, lines in enumerate(zip_longest(*[process.stdout for process in processes])):
             for first, line in enumerate(lines):
                 if line:
