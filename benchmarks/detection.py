@@ -57,7 +57,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     quick_to_start = [name for name in ENGINES if name != SLOW]
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=quick_to_start)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each engine")
-    parser.add_argument("--pictures", type=int, default=100, help="for traces and memory")
+    parser.add_argument("--pictures", type=int, default=60, help="for traces and memory")
     parser.add_argument("--all", action="store_true", help="networks, batches 1 and 8, engines")
     parser.add_argument("--quick", action="store_true", help="YOLOv3-tiny, 3 rounds, 40 pictures")
     parser.add_argument("--serve", nargs=5, help=argparse.SUPPRESS)

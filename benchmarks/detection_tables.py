@@ -2,17 +2,16 @@
 
 import statistics
 
-from benchmarks.timing import Times, print_table
+from benchmarks.timing import Times, print_table, ratio
 
 AROUND = ("read", "letterbox", "suppression", "boxes back")
 
 
 def print_engines(title: str, results: list[Times], batch: int) -> None:
     """Print what engines took, and the time of the first by that of each."""
-    ours, rows = _milliseconds(results[0], batch), []
+    rows = []
     for times in results:
         its = _milliseconds(times, batch)
-        ratios = [our / their for our, their in zip(ours, its, strict=True)]  # turn by turn
         median = statistics.median(its)
         cpu = 1000 * times.cpu_median / times.facts["runs"] / batch
         rows.append(
@@ -22,7 +21,7 @@ def print_engines(title: str, results: list[Times], batch: int) -> None:
                 f"{min(its):.1f} to {max(its):.1f}",
                 f"{1000 / median:.1f}",
                 f"{cpu:.0f}",
-                f"{statistics.median(ratios):.2f}",
+                f"{ratio(results[0], times):.2f}",
                 f"{max(times.megabytes):.0f}",
                 f"{times.facts['error']:.0e}",
                 times.facts["versions"],
@@ -30,7 +29,7 @@ def print_engines(title: str, results: list[Times], batch: int) -> None:
         )
     header = ["engine", "ms per picture", "range", "pictures/s", "CPU ms"]
     header += [f"{results[0].name} / it", "MB", "error", "versions"]
-    print_table(f"{title}, median of {len(ours)}", header, rows)
+    print_table(f"{title}, median of {len(results[0].seconds)}", header, rows)
 
 
 def print_parts(title: str, facts: dict, pictures: int) -> None:

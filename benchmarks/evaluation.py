@@ -31,7 +31,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--weights", help="a checkpoint or a folder of them")
     parser.add_argument("--tiny", action="store_true", help="an untrained YOLOv3-tiny")
     parser.add_argument("--scenes", type=int, default=200, help="pictures, default %(default)s")
-    parser.add_argument("--rounds", type=int, default=2, help="evaluations, default %(default)s")
+    parser.add_argument("--rounds", type=int, default=1, help="evaluations, default %(default)s")
     parser.add_argument("--quick", action="store_true", help="16 pictures, YOLOv3-tiny, once")
     args = parser.parse_args(argv)
     if args.quick:
@@ -41,7 +41,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow()
+    import_tensorflow(frozen_weights=True)  # as evaluate_mAP.py does
     from benchmarks.scenes import NUM_CLASSES, write_scenes
     from yolov3.annotations import read_annotations
     from yolov3.detection import Detector
@@ -54,7 +54,7 @@ def main(argv=None) -> int:
         records = read_annotations(write_scenes(folder, args.scenes))
         alone = network_alone(detector)
         parts = {
-            "network alone": lambda count: alone(count // BATCH),
+            "network alone": alone,
             "evaluation": lambda count: evaluate(detector, records[:count], BATCH),
         }
         seconds = take_turns(parts, args.scenes, args.rounds)
@@ -63,15 +63,15 @@ def main(argv=None) -> int:
 
 
 def network_alone(detector):
-    """Return a function that runs the network on a number of batches of blank pictures."""
+    """Return a function that runs the network on a number of blank pictures, in batches."""
     import tensorflow as tf
 
     canvases = tf.zeros([BATCH, detector.input_size, detector.input_size, 3])
     network = tf.function(lambda images: detector.network(images, training=False))
 
-    def run(batches):
-        for _ in range(batches):
-            network(canvases)[0][0, 0, 0, 0, 0].numpy()
+    def run(pictures):
+        for start in range(0, pictures, BATCH):
+            network(canvases[: pictures - start])[0][0, 0, 0, 0, 0].numpy()
 
     return run
 
@@ -103,7 +103,7 @@ def print_results(detector, seconds, args) -> None:
         rows.append([name, f"{taken:.2f}", f"{args.scenes / taken:.1f}", f"{cpu:.1f}", *ratios])
     header = ["part", "seconds", "pictures/s", "CPU seconds"]
     header += ["seconds to network alone", "CPU seconds to network alone"]
-    print_table(f"Evaluation of {args.scenes} pictures, median of {args.rounds}", header, rows)
+    print_table(f"Evaluation of {args.scenes} pictures, rounds: {args.rounds}", header, rows)
     print(f"\n{detector.description}; {machine()}; {versions('tensorflow', 'keras')}")
 
 

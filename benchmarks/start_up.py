@@ -33,7 +33,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="calls of --help per script")
+    parser.add_argument("--rounds", type=int, default=3, help="calls of --help per script")
     parser.add_argument("--quick", action="store_true", help="one --help per script, no training")
     args = parser.parse_args(argv)
     if args.quick:

@@ -81,6 +81,13 @@ def serve(work, /, **facts) -> None:
         _tell({"seconds": seconds, "cpu_seconds": cpu_seconds, "megabytes": megabytes()})
 
 
+def ratio(ours: Times, its: Times) -> float:
+    """Return the median over the turns of our seconds by its, for as many runs."""
+    turns = zip(ours.seconds, its.seconds, strict=True)
+    scale = its.facts.get("runs", 1) / ours.facts.get("runs", 1)
+    return statistics.median(our / their for our, their in turns) * scale
+
+
 def take_turns(engines: list[Engine], rounds: int) -> list[Times]:
     """Measure all engines `rounds` times, one after another in each round, and close them."""
     results = [Times(engine.name, engine.facts, [], [], []) for engine in engines]

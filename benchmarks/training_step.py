@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import Engine, machine, print_table, serve, take_turns  # noqa: E402
+from benchmarks.timing import Engine, machine, print_table, ratio, serve, take_turns  # noqa: E402
 from yolov3.scripts.cli import run_script  # noqa: E402
 
 ENGINES = {
@@ -80,7 +80,6 @@ def serve_engine(args) -> int:
 
 
 def print_results(results, args) -> None:
-    ours = results[0].median
     rows = [
         [
             times.name,
@@ -88,7 +87,7 @@ def print_results(results, args) -> None:
             f"{times.median:.3f}",
             f"{min(times.seconds):.3f}",
             f"{times.cpu_median:.2f}",
-            f"{ours / times.median:.2f}",
+            f"{ratio(results[0], times):.2f}",
             times.facts["versions"],
         ]
         for times in results
