@@ -34,7 +34,9 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    config, checkpoint = config_from_flags(args), None
+    # Those of a resumed run only count together with its own.
+    config = config_from_flags(args) if args.resume is None else None
+    checkpoint = None
     import_tensorflow()  # not before the flags are known to be good: it takes seconds
     from yolov3.runs.launch import start_training
     from yolov3.runs.resume import resumable

@@ -1,11 +1,10 @@
 """What an earlier demo left behind: a training to go on with, a finished one, or none of use."""
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import NamedTuple
 
-from yolov3.configs import Config
+from yolov3.configs import Config, changed_settings
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 
@@ -42,12 +41,6 @@ def find_earlier(folder: Path, config: Config, annotations: list[Path]) -> Earli
 def newest_run(folder: Path) -> Path:
     """Return the folder of the run that was written to last. Raises ValueError if there is none."""
     return find_checkpoint(folder, kind="last").path.parent
-
-
-def changed_settings(before: Config, now: Config) -> list[str]:
-    """Name the settings that differ."""
-    names = [field.name for field in dataclasses.fields(Config)]
-    return [name for name in names if getattr(before, name) != getattr(now, name)]
 
 
 def total_steps(config: Config, annotations: Path) -> int:

@@ -184,6 +184,12 @@ class Config:
         return "yolov3-tiny" if self.tiny else "yolov3"
 
 
+def changed_settings(before: Config, now: Config) -> list[str]:
+    """Name the settings that differ."""
+    names = [field.name for field in dataclasses.fields(Config)]
+    return [name for name in names if getattr(before, name) != getattr(now, name)]
+
+
 def config_to_json(config: Config) -> str:
     """Write a configuration as JSON, one line per field."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"

@@ -19,9 +19,11 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     A picture that cannot be read any more counts in `unreadable`, and as one without detections.
 
     The time is that of reading, network and suppression for all pictures, after a warm-up which
-    builds the graph.
+    builds the graph. Raises ValueError for a detector whose canvas is not square.
     """
-    size = detector.input_size
+    size, width = detector.canvas_hw
+    if size != width:
+        raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
     detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
     detections, unreadable = [], 0
     started = time.perf_counter()

@@ -38,7 +38,7 @@ class Training:
         self.config, self.records, self.class_names = config, records, class_names
         self.plan = Plan(config, len(records))
         precision = choose_precision(config.precision)
-        with distribution_strategy().scope():
+        with distribution_strategy(config.train_batch_size).scope():
             self.learner = Learner(config, len(class_names), self.plan.steps_per_epoch, precision)
         self.validate = (
             Validator(config, test_records, class_names, precision) if test_records else None
@@ -46,6 +46,7 @@ class Training:
         self.keeper = Keeper(config, class_names, self.learner)
         self.journal = Journal(self.plan, records, class_names, self.learner.strategy)
         self.epochs_done = 0  # trained, validated and saved
+        self.is_validated = True  # if the last step ends an epoch
         self.settings_to_log = config_to_json(config)
         self.is_frozen = False
         self.seconds = 0.0  # spent in fit
@@ -56,6 +57,7 @@ class Training:
         full_epochs, steps_more = divmod(self.step, self.plan.steps_per_epoch)
         is_validation_missing = steps_more == 0 and checkpoint.epoch == full_epochs - 1
         self.epochs_done = full_epochs - is_validation_missing
+        self.is_validated = not is_validation_missing
         if self.config == checkpoint.config:
             self.settings_to_log = ""  # they are in the log already
 
@@ -76,8 +78,7 @@ class Training:
         where no picture can be read any more.
         """
         self.run, self.saves, started = run, SaveClock(), time.monotonic()
-        is_validated = self.step <= self.epochs_done * self.plan.steps_per_epoch
-        self.journal.open(run.log, self.step, is_validated, self.settings_to_log)
+        self.journal.open(run.log, self.step, self.is_validated, self.settings_to_log)
         try:
             with StopRequest() as stop:
                 outcome = self._train(stop)

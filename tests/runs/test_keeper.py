@@ -1,10 +1,66 @@
 """Which validation is the best so far."""
 
+import numpy as np
 import pytest
+import tensorflow as tf
+from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS
 
+from yolov3.checkpoints import open_checkpoint, save_checkpoint
+from yolov3.configs import Config
 from yolov3.runs.keeper import Keeper
 
 NAN = float("nan")
+
+
+class Learned:
+    """What a keeper needs to know of a learner."""
+
+    def __init__(self, scales_loss):
+        self.scales_loss = scales_loss
+
+    def variables(self):
+        scale = {"optimizer/loss_scale/dynamic_scale": tf.Variable(1.0)} if self.scales_loss else {}
+        return {"step": tf.Variable(0, dtype=tf.int64), **scale}
+
+
+def resumed(folder, before, now, was_scaled=False, scales_loss=False):
+    """Return a keeper that goes on from a checkpoint of AP 0.5 at 416 px, with other settings."""
+    state = {**STATE, "step": 7, "epoch": 1, "metrics": {"AP": 0.4}, "input_size": 416}
+    values = {name: value.numpy() for name, value in Learned(was_scaled).variables().items()}
+    resume = {name: np.asarray(value) for name, value in values.items()}
+    config = Config(tiny=True, **before)
+    folder = save_checkpoint(folder, "last", config, state, WEIGHTS, resume)
+    keeper = Keeper(Config(tiny=True, **now), CLASS_NAMES, Learned(scales_loss))
+    keeper.resume(open_checkpoint(folder))
+    return keeper
+
+
+@pytest.mark.parametrize(
+    ("change", "best"),
+    [
+        ({"seed": 8, "test_score_threshold": 0.5}, (0.5, 416)),
+        ({"test_annot_path": "harder.txt"}, (-1.0, 0)),
+        ({"test_iou_threshold": 0.6}, (-1.0, 0)),
+    ],
+)
+def test_the_best_is_sought_anew_where_it_is_validated_in_another_way(tmp_path, change, best):
+    keeper = resumed(tmp_path, {}, change)
+    assert (keeper.best, keeper.best_size) == best
+
+
+@pytest.mark.parametrize(
+    ("was_scaled", "expected"),
+    [
+        (True, "precision: expected float16, as it was trained; received another"),
+        (False, "precision: expected another than float16, as it was trained; received float16"),
+    ],
+)
+def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(
+    tmp_path, was_scaled, expected
+):
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        resumed(tmp_path, {}, {}, was_scaled, not was_scaled)
+    resumed(tmp_path, {}, {}, was_scaled, was_scaled)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tests of what stands around a training: the lock, and the line that ends it when a disk fails."""
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from yolov3.checkpoints import open_checkpoint
 from yolov3.configs import Config
 from yolov3.runs import launch
 from yolov3.runs.launch import start_training
+from yolov3.runs.plan import Plan
 from yolov3.runs.run_lock import locked
 from yolov3.scripts.cli import run_script
 
@@ -31,12 +33,12 @@ def config(tmp_path, digit_scenes):
 @pytest.fixture
 def training(monkeypatch):
     """Have nothing trained; return what stands for the training, whose `fit` a test replaces."""
-    stub = SimpleNamespace(
-        step=0, plan=SimpleNamespace(total_steps=9), validate=None, seconds=1.0, resume=lambda _: 0
-    )
+    stub = SimpleNamespace(step=0, validate=None, seconds=1.0, resume=lambda _: 0)
+    stub.keeper = SimpleNamespace(best=-1.0)
 
     def make(config, records, test_records, class_names):
         stub.config, stub.records, stub.class_names = config, records, class_names
+        stub.plan = Plan(config, 1000)
         return stub
 
     monkeypatch.setattr(launch, "Training", make)
@@ -81,6 +83,55 @@ def test_new_and_resumed_runs_are_locked_while_they_train_and_free_afterwards(
         with locked(tmp_path / "checkpoints" / name):
             pass
     assert len(tried) == 2 and tried[1] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("best", "is_validated", "ending"),
+    [
+        (-1.0, False, "\nevaluate it: python evaluate_mAP.py --weights {} --annotations FILE\n"),
+        (-1.0, True, "\nevaluate it: python evaluate_mAP.py --weights {}\n"),
+        (
+            0.5,
+            True,
+            "; best validation mAP 0.5000\nevaluate it: python evaluate_mAP.py --weights {}\n",
+        ),
+    ],
+    ids=["not validated", "without boxes", "validated"],
+)
+def test_end_of_a_run_says_how_good_it_is_and_how_to_evaluate_it(
+    config, training, capsys, best, is_validated, ending
+):
+    def fit(run):
+        training.run, training.keeper.best = run, best
+        training.validate = SimpleNamespace(records=[]) if is_validated else None
+        return launch.Outcome.FINISHED
+
+    training.fit = fit
+    start_training(config)
+    out = capsys.readouterr().out
+    assert out.endswith("finished in 1 s" + ending.format(training.run.checkpoints))
+
+
+@pytest.mark.parametrize(("step", "is_told"), [(750, False), (1000, False), (749, True)])
+def test_resumed_run_of_other_data_says_so(tmp_path, config, training, capsys, step, is_told):
+    """The checkpoint has finished 3 epochs; 1,000 pictures in batches of 4 are 250 steps."""
+    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", step))
+    training.step = step
+
+    def fit(run):
+        training.run = run
+        return launch.Outcome.INTERRUPTED
+
+    training.fit = fit
+    start_training(config, checkpoint)
+    told = "changed: the pictures or the batch size; an epoch now has 250 steps"
+    assert (told in capsys.readouterr().out) is is_told
+
+
+def test_freezing_random_weights_is_noted(config, training, capsys):
+    training.fit = lambda run: launch.Outcome.DIVERGED
+    start_training(replace(config, freeze_epochs=1))
+    assert "note: --freeze-epochs without --weights" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("has_checkpoint", [False, True])

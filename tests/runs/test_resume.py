@@ -38,6 +38,22 @@ def test_changed_settings_are_named_with_what_they_do(tmp_path, capsys):
     ]
 
 
+def test_flags_count_together_with_the_settings_of_the_run(tmp_path):
+    save(tmp_path, "last", 100, train_lr_init=0.01)
+    config, _ = resumed(tmp_path, "--train-lr-end=0.005")  # more than the default rate
+    assert (config.train_lr_init, config.train_lr_end) == (0.01, 0.005)
+    with pytest.raises(ValueError, match="train_lr_end: expected 0 to train_lr_init"):
+        resumed(tmp_path, "--train-lr-end=0.05")
+
+
+def test_another_way_to_validate_is_said_to_seek_the_best_anew(tmp_path, capsys):
+    save(tmp_path, "last", 100)
+    resumed(tmp_path, "--test-annot-path=harder.txt")
+    assert capsys.readouterr().out.endswith(
+        "'harder.txt' (no effect on the weights; the best are sought anew)\n"
+    )
+
+
 def test_another_network_is_refused(tmp_path):
     last = save(tmp_path, "last", 100)
     with pytest.raises(ValueError, match=f"{last}: expected --tiny, as it was trained"):

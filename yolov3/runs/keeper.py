@@ -4,9 +4,13 @@ import math
 from pathlib import Path
 
 from yolov3.checkpoints import Checkpoint, save_checkpoint
-from yolov3.configs import Config
+from yolov3.configs import Config, changed_settings
 from yolov3.learner import Learner
 from yolov3.weights.by_name import assign_by_name, named_variables, to_arrays
+
+# Settings on which a validation mAP depends besides the weights: those of two are not compared.
+HOW_VALIDATED = {"test_annot_path", "test_iou_threshold"}
+LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `Learner.variables` names them
 
 
 class Keeper:
@@ -19,10 +23,19 @@ class Keeper:
         self.best_size = 0  # pixels
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Take up where a "last" checkpoint stopped. Raises ValueError if it does not fit."""
-        assign_by_name(self.learner.variables(), checkpoint.resume_state())
+        """Take up where a "last" checkpoint stopped. Raises ValueError if it does not fit.
+
+        Validated in another way than before, the best is sought anew.
+        """
+        state = checkpoint.resume_state()
+        was_scaled = any(name.startswith(LOSS_SCALE) for name in state)
+        if was_scaled != self.learner.scales_loss:
+            was, now = ("float16", "another") if was_scaled else ("another than float16", "float16")
+            raise ValueError(f"precision: expected {was}, as it was trained; received {now}")
+        assign_by_name(self.learner.variables(), state)
         self.metrics = checkpoint.metrics
-        self.best, self.best_size = checkpoint.best_AP, checkpoint.best_size
+        if HOW_VALIDATED.isdisjoint(changed_settings(checkpoint.config, self.config)):
+            self.best, self.best_size = checkpoint.best_AP, checkpoint.best_size
 
     def judge(self, metrics: dict[str, float], input_size: int) -> bool:
         """Take the metrics of a validation, none for none; tell whether they are the best so far.

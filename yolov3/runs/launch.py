@@ -9,6 +9,7 @@ from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, checkpoint_folders
 from yolov3.checks.records import existing_file, load_records
 from yolov3.configs import Config
+from yolov3.runs.devices import devices_for
 from yolov3.runs.resources import check_disk, check_memory
 from yolov3.runs.run_folders import new_run, resumed_run
 from yolov3.runs.run_lock import locked
@@ -62,6 +63,8 @@ def _prepare(config, resume_from) -> Training:
         _resume(training, resume_from)
     elif config.weights:
         training.start_from(config.weights, config.transfer)
+    elif config.freeze_epochs:
+        print("note: --freeze-epochs without --weights holds a backbone of random weights still")
     return training
 
 
@@ -70,7 +73,13 @@ def _resume(training, checkpoint):
         training.resume(checkpoint)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
-    print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+    plan, epoch = training.plan, checkpoint.epoch
+    print(f"resuming {checkpoint.path} at step {training.step} of {plan.total_steps}")
+    if not plan.end_of(epoch - 1) <= training.step <= plan.end_of(epoch):
+        print(
+            "changed: the pictures or the batch size; an epoch now has "
+            f"{plan.steps_per_epoch} steps (the run will differ)"
+        )
 
 
 def _train(training, run) -> int:
@@ -104,10 +113,13 @@ def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: 
     shown = (
         " ".join(str(size) for size in sizes) if len(sizes) <= 12 else f"{sizes[0]} to {sizes[-1]}"
     )
-    precision = choose_precision(config.precision)
+    precision, gpus = choose_precision(config.precision), tf.config.list_physical_devices("GPU")
+    used = devices_for(config.train_batch_size, len(gpus))
+    idle = f" ({used} used: more cannot share a batch equally)" if used < len(gpus) else ""
     print(
         f"network     {config.network}, {num_classes} classes, {precision}\n"
-        f"device      {hardware_name()}, TensorFlow {tf.__version__}, Keras {keras.__version__}\n"
+        f"device      {hardware_name()}{idle}, TensorFlow {tf.__version__}, "
+        f"Keras {keras.__version__}\n"
         f"data        {num_train:,} pictures to train on, {num_test:,} to validate on\n"
         f"training    {config.train_epochs} epochs at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
@@ -126,6 +138,8 @@ def print_outcome(outcome: Outcome, training: Training) -> None:
         )
     elif outcome is Outcome.FINISHED:
         print(f"finished in {format_seconds(training.seconds)}", end="")
-        if training.validate:
+        if training.keeper.best >= 0:  # -1: nothing was validated, or no picture had a box
             print(f"; best validation mAP {training.keeper.best:.4f}", end="")
-        print(f"\nevaluate it: python evaluate_mAP.py --weights {training.run.checkpoints}")
+        annotations = "" if training.validate else " --annotations FILE"
+        folder = training.run.checkpoints
+        print(f"\nevaluate it: python evaluate_mAP.py --weights {folder}{annotations}")

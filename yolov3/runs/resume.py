@@ -1,23 +1,21 @@
 """Find the run to go on with, and say which of its settings are changed."""
 
 import argparse
-import dataclasses
 
 from yolov3.checkpoints import RESUME, Checkpoint
-from yolov3.configs import Config
+from yolov3.configs import Config, changed_settings
+from yolov3.runs.keeper import HOW_VALIDATED
 from yolov3.scripts.flags import config_from_flags
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 # Settings that may change without making the run another one. All others change what is learned.
 HARMLESS = {
     "train_classes",  # whose names must be the same
-    "test_annot_path",
     "train_logdir",
     "train_checkpoints_folder",
     "weights",  # it goes on from the checkpoint's
     "transfer",
     "test_score_threshold",
-    "test_iou_threshold",
 }
 
 
@@ -35,14 +33,17 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
             f"without {RESUME}"
         )
     config = config_from_flags(args, base=checkpoint.config)
-    for field in dataclasses.fields(Config):
-        before, now = getattr(checkpoint.config, field.name), getattr(config, field.name)
-        if before == now:
-            continue
-        if field.name == "tiny":
+    for name in changed_settings(checkpoint.config, config):
+        before, now = getattr(checkpoint.config, name), getattr(config, name)
+        if name == "tiny":
             raise ValueError(
                 f"{checkpoint.path}: expected --{'' if before else 'no-'}tiny, as it was trained"
             )
-        effect = "no effect on the weights" if field.name in HARMLESS else "the run will differ"
-        print(f"changed: {field.name} from {before!r} to {now!r} ({effect})")
+        print(f"changed: {name} from {before!r} to {now!r} ({_effect(name)})")
     return config, checkpoint
+
+
+def _effect(name) -> str:
+    if name in HOW_VALIDATED:
+        return "no effect on the weights; the best are sought anew"
+    return "no effect on the weights" if name in HARMLESS else "the run will differ"
