@@ -45,7 +45,7 @@ figures: env ## draw the figures of the documentation again
 test: env-dev ## run the tests
 	$(PY) -m pytest $(ARGS)
 
-torture: env-dev ## kills, full disks, damaged files and wild numbers: 15 minutes on 4 cores
+torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minutes on 2 cores
 	$(PY) -m tests.torture $(ARGS)
 
 bench: env-bench ## speed of every part, and of other engines beside it (ARGS=--quick: does it run?)

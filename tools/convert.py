@@ -3,7 +3,7 @@
     python tools/convert.py --from voc VOC2007/Annotations --pictures VOC2007/JPEGImages \\
         --to annotations voc_train.txt
     python tools/convert.py --from coco instances_val2017.json --pictures val2017 \\
-        --to annotations coco_val.txt --classes model_data/coco.names
+        --to annotations coco_val.txt
     python tools/convert.py --from annotations train.txt --classes train.names --to yolo labels
 
 format       what --from reads and --to writes

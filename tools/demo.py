@@ -172,6 +172,7 @@ def print_summary(model: str, spent: str) -> None:
     for picture in found:
         print(f"  {picture.relative_to(ROOT)}")
     print("The curves of the training: make tensorboard, then http://localhost:6006")
+    print(f"Another picture: python detect.py PICTURE --weights checkpoints/demo/{model}")
 
 
 if __name__ == "__main__":
