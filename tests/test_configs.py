@@ -60,6 +60,19 @@ def test_bad_value_is_named(name, value, expected):
     assert message.endswith(f"received {value!r}")
 
 
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        ({}, 1e-4),
+        ({"tiny": True}, 1e-4),
+        ({"train_lr_init": 1e-4}, 1e-5),
+        ({"train_lr_init": 1e-4, "train_lr_end": 1e-4}, 1e-4),
+    ],
+)
+def test_the_last_rate_is_at_most_a_tenth_of_the_first(settings, end):
+    assert Config(**settings).train_lr_end == pytest.approx(end)
+
+
 @pytest.mark.parametrize("config", [Config(), OTHER], ids=["default", "other"])
 def test_json_round_trip(tmp_path, config):
     path = tmp_path / "config.json"

@@ -68,7 +68,7 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
         assert [step for step, _ in scalars[tag]] == [per_epoch, total], tag
     rates = [value for _, value in scalars["lr"]]
     assert rates[0] == 0.0 and rates[6] == pytest.approx(1e-3)  # warm-up: 0.2 epochs
-    assert rates[-1] == pytest.approx(1e-5, rel=0.1)
+    assert rates[-1] == pytest.approx(trained.config.train_lr_end, rel=0.1)
     parts = [scalars[f"loss/{name}_loss"][5][1] for name in ("giou", "conf", "prob")]
     assert scalars["loss/total_loss"][5][1] == pytest.approx(sum(parts), rel=1e-5)
     assert {value for _, value in scalars["train/skipped_steps"]} == {0}

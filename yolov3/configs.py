@@ -34,6 +34,7 @@ TINY_ANCHOR_SETS = ("scratch", "darknet")
 # What the tutorial's 1,000 scenes need; the shorter a run, the higher its rate: docs/recipe.md.
 EPOCHS, TINY_EPOCHS = 6, 15
 LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
+LEARNING_RATE_END = 1e-4  # no less: averaging the weights takes the place of the last decay
 OF_THE_NETWORK = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
     "train_epochs": (EPOCHS, TINY_EPOCHS),
     "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
@@ -118,7 +119,13 @@ class Config:
         f"(default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
         type=float,
     )
-    train_lr_end: float = setting(1e-5, "training", "learning rate at the end of the cosine decay")
+    train_lr_end: float = setting(
+        None,
+        "training",
+        "learning rate at the end of the cosine decay "
+        f"(default: {LEARNING_RATE_END:g}, but at most a tenth of the first)",
+        type=float,
+    )
     train_warmup_epochs: float = setting(0.5, "training", "epochs of linear warm-up from zero")
     train_weight_decay: float = setting(0.0, "training", "decoupled (AdamW) decay of the kernels")
     train_average_decay: float = setting(
@@ -158,6 +165,9 @@ class Config:
         for name, (full, tiny) in OF_THE_NETWORK.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, tiny if self.tiny else full)
+        if self.train_lr_end is None and is_a(self.train_lr_init, float):
+            end = min(LEARNING_RATE_END, self.train_lr_init / 10)
+            object.__setattr__(self, "train_lr_end", end)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not is_a(value, field.type):
