@@ -15,7 +15,7 @@ from yolov3.images import letterbox
 
 READERS = 2  # threads that decode and letterbox
 # Frames at once, of what is not live. On a CPU YOLOv3-tiny takes 0.7 of the time per picture that
-# it takes one by one, YOLOv3 0.6, and with larger batches no less.
+# it takes one by one, YOLOv3 0.9, and with larger batches no less.
 BATCH_SIZE = 4
 NO_OBJECTS = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 
