@@ -4,13 +4,15 @@
     python benchmarks/time_to_accuracy.py log/yolov3_* --target 0.95
 
 Minutes count from the start of the training, before the first step builds its graph, to the end of
-the validation that reached the target: reading, validation and checkpoints are all in them. With
-several runs, such as three seeds, the last row is their median.
+the validation that reached the target: reading, validation and checkpoints are all in them. The
+mAPs are those of the validation with the best mAP. Several runs of a network, such as three seeds,
+have a row with their medians.
 """
 
 import argparse
 import statistics
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,20 +41,35 @@ def main(argv=None) -> int:
     import_tensorflow()
     runs = {name: figures(run, args.target) for name, run in read_runs(args.logs).items()}
     rows = [[name, *map(_text, values)] for name, values in runs.items()]
-    if len(runs) > 1:
-        columns = zip(*runs.values(), strict=True)
-        rows.append(["median", *(_text(statistics.median(column)) for column in columns)])
-    header = ["run", f"minutes to mAP50 {args.target}", "minutes in all", "mAP50", "mAP75"]
+    for network, columns in medians(runs).items():
+        rows.append([f"{network}, median", *map(_text, columns)])
+    header = ["run", f"minutes to mAP50 {args.target}", "minutes in all", "mAP50", "mAP75", "mAP"]
     print_table("Time to accuracy", header, rows)
     print(f"\nprinted on {machine()}; {versions('tensorflow', 'keras')}")
     return 0
 
 
 def figures(curves, target: float) -> list[float]:
-    """Return minutes to the target, minutes in all, and the last mAP50 and mAP75 of a run."""
-    map50, map75 = curves["mAP50"], curves["mAP75"]
-    reached = [minutes for minutes, value in map50 if value >= target]
-    return [reached[0] if reached else NEVER, map50[-1][0], map50[-1][1], map75[-1][1]]
+    """Return minutes to the target, minutes in all, and mAP50, mAP75 and mAP where mAP is best."""
+    reached = [minutes for minutes, value in curves["mAP50"] if value >= target]
+    maps = [[value for _, value in curves[name]] for name in ("mAP50", "mAP75", "mAP")]
+    best = max(zip(*maps, strict=True), key=lambda values: values[-1])
+    return [reached[0] if reached else NEVER, curves["mAP50"][-1][0], *best]
+
+
+def medians(runs: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return the medians of the figures of each network that several runs trained.
+
+    The name of a run starts with its network's: yolov3-tiny_20261124-101500.
+    """
+    by_network = defaultdict(list)
+    for name, values in runs.items():
+        by_network[Path(name).name.partition("_")[0]].append(values)
+    return {
+        network: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for network, rows in by_network.items()
+        if len(rows) > 1
+    }
 
 
 def _text(value: float) -> str:

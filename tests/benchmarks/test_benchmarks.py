@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.matrix_rate import gigaflops
 from benchmarks.step_engines import random_batch
-from benchmarks.time_to_accuracy import figures
+from benchmarks.time_to_accuracy import figures, medians
 from benchmarks.timing import Engine, print_table, take_turns
 from yolov3.configs import REPO
 
@@ -48,10 +48,22 @@ def test_a_table_is_markdown(capsys):
     assert capsys.readouterr().out == "\n### Title\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
 
-def test_figures_of_a_run():
-    curves = {"mAP50": [(1.0, 0.5), (2.5, 0.96), (4.0, 0.99)], "mAP75": [(1.0, 0.1), (4.0, 0.9)]}
-    assert figures(curves, 0.95) == [2.5, 4.0, 0.99, 0.9]
-    assert figures(curves, 0.995) == [float("inf"), 4.0, 0.99, 0.9]
+def test_figures_of_a_run_are_those_of_its_best_validation():
+    minutes = (1.0, 2.5, 4.0)
+    maps = {"mAP50": (0.5, 0.96, 0.99), "mAP75": (0.1, 0.9, 0.8), "mAP": (0.1, 0.7, 0.6)}
+    curves = {name: list(zip(minutes, values, strict=True)) for name, values in maps.items()}
+    assert figures(curves, 0.95) == [2.5, 4.0, 0.96, 0.9, 0.7]
+    assert figures(curves, 0.995) == [float("inf"), 4.0, 0.96, 0.9, 0.7]
+
+
+def test_medians_are_those_of_one_network():
+    runs = {
+        "yolov3_20260101-000000": [4.0, 9.0],
+        "yolov3-tiny_20260101-000000": [1.0, 2.0],
+        "log/demo/yolov3-tiny_20260101-000000": [3.0, 3.0],
+        "yolov3-tiny_20260102-000000": [float("inf"), 1.0],
+    }
+    assert medians(runs) == {"yolov3-tiny": [3.0, 2.0]}
 
 
 def test_work_of_the_networks():

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import plot_training
+from yolov3.images import read_image
 from yolov3.runs.event_files import LOG_PREFIX
 from yolov3.runs.summaries import Summaries
 from yolov3.scripts.cli import BAD_INPUT, run_script
@@ -57,6 +58,17 @@ def test_the_figure_is_written_and_the_numbers_printed(log, tmp_path, capsys):
     assert output.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert f"{log.name} mAP50: 0.2500 after 0.0, 0.7500 after 0.0 min" in printed
+
+
+def test_many_runs_are_drawn_in_rows(log, tmp_path):
+    curves = plot_training.read_curves(str(log))
+    one, four = tmp_path / "one.png", tmp_path / "four.png"
+    plot_training.draw({"a": curves}, str(one))
+    plot_training.draw(dict.fromkeys("abcd", curves), str(four))
+    (height, width), (rows_height, columns_width) = (
+        read_image(path).shape[:2] for path in (one, four)
+    )
+    assert (rows_height, columns_width) == pytest.approx((2 * height, 3 * width), rel=0.05)
 
 
 def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
