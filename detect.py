@@ -91,6 +91,7 @@ def main(argv=None) -> int:
         args.iou_threshold,
         names_file=args.classes,
         only=args.only,
+        agnostic_nms=args.agnostic_nms,
     )
     print(detector.description, flush=True)
     wanted = Wanted(args.save, args.txt, args.crops, args.json, args.show)

@@ -18,7 +18,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_detector_flags(parser)
+    add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument(
         "--image", metavar="FILE", help="picture to look at (default: a test scene)"
     )
@@ -44,7 +44,10 @@ def main(argv=None) -> int:
     from yolov3.finding.window import can_open_window, open_window
 
     detector = Detector(
-        args.weights, score_threshold=args.score_threshold, iou_threshold=args.iou_threshold
+        args.weights,
+        score_threshold=args.score_threshold,
+        iou_threshold=args.iou_threshold,
+        agnostic_nms=args.agnostic_nms,
     )
     print(detector.description, flush=True)
     images = [args.image] if args.image else scene_paths(detector, args.count, args.seed)

@@ -57,7 +57,13 @@ def main(argv=None) -> int:
     from yolov3.evaluation import evaluate, format_table, write_json
     from yolov3.formats.output import check_outputs
 
-    detector = Detector(args.weights, args.size, args.score_threshold, args.iou_threshold)
+    detector = Detector(
+        args.weights,
+        args.size,
+        args.score_threshold,
+        args.iou_threshold,
+        agnostic_nms=args.agnostic_nms,
+    )
     annotations = args.annotations or detector.config.test_annot_path
     if not annotations:
         raise ValueError("this run was not validated on any pictures; give --annotations FILE")

@@ -1,5 +1,6 @@
 """detect_mnist.py: the pictures it saves, and what it refuses."""
 
+import re
 import shutil
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_detect_mnist_takes_a_picture(in_run, digit_scenes, capsys):
     assert read_image(in_run / "one.jpg").shape == (128, 128, 3)
     assert f"{picture}: " in capsys.readouterr().out
     assert detect_mnist.main([*flags, "--score-threshold=1"]) == 1  # nothing found
+
+
+def test_detect_mnist_shows_one_box_per_digit_unless_told_otherwise(in_run, capsys):
+    flags = ["--seed=1", "--no-show", "--score-threshold=0", "--iou-threshold=0.1"]
+    counts = []
+    for more in ([], ["--agnostic-nms"], ["--no-agnostic-nms"]):
+        assert detect_mnist.main([*flags, *more]) == 0
+        counts.append(int(re.search(r"(\d+) found", capsys.readouterr().out).group(1)))
+    assert counts[0] == counts[1] < counts[2]
 
 
 def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):

@@ -192,6 +192,15 @@ def test_a_canvas_need_not_be_square(model):
     assert "64x96" in detector.description
 
 
+def test_agnostic_nms_suppresses_other_classes_too(detector, model, pictures):
+    agnostic = Detector(model, SIZE, 0.001, precision="float32", agnostic_nms=True)
+    for picture in pictures:
+        boxes, scores, _ = detector(picture)
+        own_boxes, own_scores, _ = agnostic(picture)
+        assert own_scores[0] == scores[0]  # the best of all
+        assert 0 < len(own_boxes) < len(boxes)
+
+
 def test_only_leaves_out_the_other_classes_and_they_take_no_place(detector, model):
     noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
     _, scores, classes, _ = (x.numpy()[0] for x in detector._run(noise, 0.0, 1.0))

@@ -24,9 +24,9 @@ def raw_map(objects, grid=8):
     return raw
 
 
-def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS):
+def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS, agnostic=False):
     """Return per picture (boxes_xyxy, scores, classes)."""
-    found = detect_boxes([raw], [anchors], [STRIDE], score_threshold, iou_threshold)
+    found = detect_boxes([raw], [anchors], [STRIDE], score_threshold, iou_threshold, agnostic)
     boxes, scores, classes, counts = (part.numpy() for part in found)
     return [(boxes[i, :n], scores[i, :n], classes[i, :n]) for i, n in enumerate(counts)]
 
@@ -77,15 +77,56 @@ def test_the_best_hundred_by_falling_score():
     np.testing.assert_allclose(found, scores[::-1][:MAX_DETECTIONS], atol=1e-5)
 
 
-def test_pictures_of_a_batch_do_not_mix():
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_pictures_of_a_batch_do_not_mix(agnostic):
     one = raw_map([(2, 3, 0, 0, 0.6), (5, 5, 2, 1, 0.7)])
     two = raw_map([(2, 3, 0, 0, 0.9)])
     empty = raw_map([])
-    together = detect(np.concatenate([one, empty, two]))
+    together = detect(np.concatenate([one, empty, two]), agnostic=agnostic)
     for ours, raw in zip(together, (one, empty, two), strict=True):
-        for our, alone in zip(ours, detect(raw)[0], strict=True):
+        for our, alone in zip(ours, detect(raw, agnostic=agnostic)[0], strict=True):
             np.testing.assert_array_equal(our, alone)
     assert [len(scores) for _, scores, _ in together] == [2, 0, 1]
+
+
+def test_across_classes_an_object_gets_one_box_and_its_best_class():
+    raw = raw_map([(2, 3, 0, 0, 0.6), (2, 3, 1, 1, 0.9), (6, 6, 0, 0, 0.7)])
+    raw[0, 6, 6, 0, 5:] = logit(0.5), logit(0.75)
+    boxes, scores, classes = detect(raw, agnostic=True)[0]
+    np.testing.assert_allclose(boxes, [[20, 12, 36, 28], [44, 44, 60, 60]], atol=1e-4)
+    np.testing.assert_allclose(scores, [0.9, 0.525], atol=1e-5)
+    assert classes.tolist() == [1, 1] and classes.dtype == np.int32
+
+
+def test_across_classes_it_is_greedy_suppression_of_each_boxs_best_class():
+    raw = np.random.default_rng(0).normal(size=(2, 12, 12, 3, 5 + CLASSES)).astype(np.float32)
+    raw[..., 2:4] *= 0.5
+    everything = detect(raw, 0.05, 1.0, agnostic=True)  # nothing overlaps by more than 1
+    assert all(len(scores) == MAX_DETECTIONS for _, scores, _ in everything)
+    found = detect(raw, 0.05, agnostic=True)
+    for (boxes, scores, classes), (kept_boxes, kept_scores, kept_classes) in zip(
+        everything, found, strict=True
+    ):
+        kept = greedy_suppression(boxes, 0.45)
+        assert 10 < len(kept) < len(boxes)
+        np.testing.assert_allclose(kept_boxes[: len(kept)], boxes[kept])
+        np.testing.assert_allclose(kept_scores[: len(kept)], scores[kept])
+        np.testing.assert_array_equal(kept_classes[: len(kept)], classes[kept])
+
+
+def greedy_suppression(boxes_xyxy, iou_threshold):
+    """Return the indices that remain of boxes in the order of their scores."""
+    kept = []
+    for index, box in enumerate(boxes_xyxy):
+        if all(iou(box, boxes_xyxy[other]) <= iou_threshold for other in kept):
+            kept.append(index)
+    return kept
+
+
+def iou(one, two):
+    sides = np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2])
+    overlap = np.prod(np.maximum(sides, 0))
+    return overlap / (np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - overlap)
 
 
 def test_scales_are_joined_each_with_its_own_stride():

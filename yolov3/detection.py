@@ -27,9 +27,10 @@ class Detector:
     checkpoint, of a folder of them, or of a file of Darknet weights, whose class names are in
     `names_file`. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
-    With `only`, names or indices of classes, all others are left out before suppression. The
-    network runs with batch normalisation folded into the convolutions, in the precision that suits
-    this hardware. On a CPU it runs faster where nothing else is done with TensorFlow: call
+    With `only`, names or indices of classes, all others are left out before suppression, and with
+    `agnostic_nms` boxes are suppressed by those of other classes, too. The network runs with batch
+    normalisation folded into the convolutions, in the precision that suits this hardware. On a CPU
+    it runs faster where nothing else is done with TensorFlow: call
     `cli.import_tensorflow(frozen_weights=True)` first.
     Raises ValueError where the path holds none of these whole, and for a class that is unknown.
     """
@@ -43,6 +44,7 @@ class Detector:
         precision: str = "auto",
         names_file=None,
         only=None,
+        agnostic_nms: bool = False,
     ):
         opened = _open(source, names_file)
         model, self.config, self.class_names, trained_size, self.origin = opened
@@ -52,6 +54,7 @@ class Detector:
         self.only = None if only is None else class_indices(only, self.class_names)
         self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
+        self.agnostic_nms = agnostic_nms
         self.precision = choose_precision(precision)
         policy = INFERENCE_POLICIES[self.precision]
         self.network = build_yolov3(len(self.class_names), self.config.tiny, policy, folded=True)
@@ -103,7 +106,12 @@ class Detector:
         if self.only is not None:
             raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(
-            raw_maps, self.config.anchors, self.config.strides, score_threshold, iou_threshold
+            raw_maps,
+            self.config.anchors,
+            self.config.strides,
+            score_threshold,
+            iou_threshold,
+            self.agnostic_nms,
         )
 
     def _without_others(self, raw):

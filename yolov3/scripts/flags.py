@@ -51,11 +51,15 @@ def _default_text(default):
         return ""
     if isinstance(default, tuple):
         default = " ".join(str(value) for value in default)
-    return f" (default: {default})"
+    elif isinstance(default, bool):
+        default = "yes" if default else "no"
+    return f" (default: {'none' if default == '' else default})"
 
 
-def add_detector_flags(parser: argparse.ArgumentParser, least_score: float | None = None) -> None:
-    """Add --weights, --score-threshold (default `least_score`) and --iou-threshold."""
+def add_detector_flags(
+    parser: argparse.ArgumentParser, least_score: float | None = None, agnostic_nms: bool = False
+) -> None:
+    """Add the flags of a `Detector`: weights, thresholds and suppression, with these defaults."""
     parser.add_argument(
         "--weights",
         default=Config.train_checkpoints_folder,
@@ -77,6 +81,13 @@ def add_detector_flags(parser: argparse.ArgumentParser, least_score: float | Non
         metavar="X",
         help="IoU above which suppression drops the weaker of two boxes "
         "(default: the checkpoint's)",
+    )
+    parser.add_argument(
+        "--agnostic-nms",
+        action=argparse.BooleanOptionalAction,
+        default=agnostic_nms,
+        help="let a box be dropped for one of another class, too: one box per object "
+        f"(default: {'yes' if agnostic_nms else 'no'})",
     )
 
 
