@@ -5,7 +5,7 @@
     python benchmarks/detection.py --quick    YOLOv3-tiny, few rounds
     python benchmarks/detection.py --engines repository openvino --networks yolov3-tiny
 
-All run the same random weights, and their raw maps must agree before they are timed. Then, for
+All run the same random weights, and where their raw maps disagree the script fails. Then, for
 this repository, what surrounds the network: reading, letterbox, suppression, boxes back; traces
 and memory over pictures of many sizes. The other engines need benchmarks/requirements.txt.
 """

@@ -1,4 +1,4 @@
-"""Box formats, IoU and GIoU: the only IoU code of the repo.
+"""Box formats, IoU and GIoU, as training and detection use them.
 
 Formats: `xyxy` is (x_min, y_min, x_max, y_max), `xywh` is (x_centre, y_centre, width, height).
 """

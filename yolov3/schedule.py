@@ -13,7 +13,7 @@ def learning_rate_schedule(
     """Return linear warm-up from 0 to `peak`, then cosine decay to `end` at the last step.
 
     A warm-up as long as the run, or longer, leaves one step of decay: nothing divides by zero.
-    Source: He et al. 2019, "Bag of Tricks for Image Classification", section 3.1 and 5.1.
+    Source: He et al. 2019, "Bag of Tricks for Image Classification", sections 3.1 and 5.1.
     """
     decay_steps = max(1, total_steps - warmup_steps)
     if warmup_steps == 0:
