@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from yolov3.configs import ANCHORS, STRIDES, TINY_ANCHORS, TINY_STRIDES
-from yolov3.labels import MATCH_IOU, assign_anchors
+from yolov3.labels import MATCH_IOU, assign_anchors, drop_padding
 
 SIZE = 416
 CLASSES = 3
@@ -115,6 +115,22 @@ def test_padding_is_ignored():
     padded = assign([(0, 0, 0, 0), box, (0, 0, 0, 0)], [0, 1, 0])
     for one, other in zip(alone, padded, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_padding_is_cut_to_the_fullest_picture():
+    boxes, classes = random_batch(2, 5)
+    boxes[0, 3:] = boxes[1, 4:] = 0
+    boxes[1, 1] = 0  # an empty box between others stays
+    cut_boxes, cut_classes = drop_padding(tf.constant(boxes), tf.constant(classes))
+    np.testing.assert_array_equal(cut_boxes, boxes[:, :4])
+    np.testing.assert_array_equal(cut_classes, classes[:, :4])
+    no_boxes = drop_padding(tf.zeros([2, 5, 4]), tf.zeros([2, 5], tf.int32))
+    assert [part.shape for part in no_boxes] == [(2, 1, 4), (2, 1)]
+
+
+def test_a_box_that_is_not_finite_is_no_padding():
+    boxes = np.float32([[[1, 2, 3, 4], [np.nan] * 4, [0, 0, 0, 0]]])
+    assert drop_padding(tf.constant(boxes), tf.zeros([1, 3], tf.int32))[0].shape == (1, 2, 4)
 
 
 def test_a_centre_on_the_edge_belongs_to_the_last_cell():

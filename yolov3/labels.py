@@ -9,6 +9,18 @@ MATCH_IOU = 0.3
 BEST_ANCHOR_BONUS = 1.0  # puts a box's best anchor above every IoU in the contest for a cell
 
 
+def drop_padding(boxes_xyxy, classes):
+    """Cut boxes (B, N, 4) and classes (B, N) to what the fullest picture of the batch needs.
+
+    Padding, zeros, comes last. N is the most of any picture of the data set, and the loss compares
+    every prediction with N boxes.
+    """
+    is_box = tf.reduce_any(boxes_xyxy != 0, axis=-1)  # (B, N)
+    places = tf.where(is_box, tf.range(1, tf.shape(is_box)[1] + 1), 0)  # (B, N), counted from 1
+    most = tf.maximum(tf.reduce_max(places), 1)
+    return boxes_xyxy[:, :most], classes[:, :most]
+
+
 def assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, num_classes):
     """Return one target tensor (B, G, G, A, 5 + C) per scale.
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from yolov3.averaging import copy_weights, update_average
 from yolov3.configs import Config
-from yolov3.labels import assign_anchors
+from yolov3.labels import assign_anchors, drop_padding
 from yolov3.losses import compute_loss
 from yolov3.schedule import learning_rate_schedule
 from yolov3.speed.graph_optimizer import as_traced
@@ -124,6 +124,7 @@ class Learner:
 
     def _gradients(self, images, boxes_xyxy, classes):
         """Return the losses and gradients of one device's share of the batch."""
+        boxes_xyxy, classes = drop_padding(boxes_xyxy, classes)
         height, width = tf.unstack(tf.shape(images)[1:3])
         strides, anchors = self.config.strides, self.config.anchors
         grid_sizes = [(height // stride, width // stride) for stride in strides]

@@ -8,7 +8,7 @@ from yolov3.configs import Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import unletterbox
 from yolov3.draw import draw_boxes
-from yolov3.labels import assign_anchors
+from yolov3.labels import assign_anchors, drop_padding
 from yolov3.learner import BATCH_SIGNATURE
 from yolov3.losses import compute_loss
 from yolov3.metrics import average_precision
@@ -78,6 +78,7 @@ class Validator:
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
+        boxes_xyxy, classes = drop_padding(boxes_xyxy, classes)
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(tf.cast(images, tf.float32) / 255.0, training=False)
         grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
