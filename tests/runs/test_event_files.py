@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from small_training import scalars_of
 
+from yolov3.runs import event_files
 from yolov3.runs.event_files import undo_events_after
 from yolov3.runs.summaries import Summaries
 
@@ -76,6 +77,19 @@ def test_a_record_that_was_half_written_is_left_out(tmp_path, lost):
         "lr": [1, 2, 3, 4],
         "loss/prob_loss": [1, 2, 3, 4],
     }
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 2, 5])
+def test_records_are_read_in_batches_up_to_a_damaged_one(tmp_path, monkeypatch, damaged):
+    monkeypatch.setattr(event_files, "RECORDS_AT_ONCE", 2)
+    path, records = tmp_path / "log", [bytes([65 + index]) * 9 for index in range(6)]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    assert list(event_files._read_records(path)) == records
+    content = path.read_bytes()
+    path.write_bytes(content.replace(records[damaged], b"x" * 9))
+    assert list(event_files._read_records(path)) == records[:damaged]
 
 
 def test_what_is_flushed_is_in_the_file(tmp_path):

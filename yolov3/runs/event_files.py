@@ -18,6 +18,7 @@ from pathlib import Path
 import tensorflow as tf
 
 LOG_PREFIX = "events.out.tfevents."
+RECORDS_AT_ONCE = 1024  # one by one it takes 20 times as long
 VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")  # as `Summaries` writes them
 
 
@@ -57,11 +58,20 @@ def log_files(folder) -> list[Path]:
 
 def read_events(path) -> Iterator[tuple[tf.compat.v1.Event, bytes]]:
     """Yield the events of a file, each with its record, up to the first damaged one."""
+    for record in _read_records(path):
+        yield tf.compat.v1.Event.FromString(record), record
+
+
+def _read_records(path) -> Iterator[bytes]:
+    """Yield the records of a file up to the first damaged one."""
+    records, count = tf.data.TFRecordDataset(str(path)), 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            yield tf.compat.v1.Event.FromString(record), record
-    except tf.errors.DataLossError:
-        return
+        for batch in records.batch(RECORDS_AT_ONCE).as_numpy_iterator():
+            yield from batch
+            count += len(batch)
+    except tf.errors.DataLossError:  # in this batch, which may begin with good ones
+        with contextlib.suppress(tf.errors.DataLossError):
+            yield from records.skip(count).as_numpy_iterator()
 
 
 @contextlib.contextmanager
