@@ -64,9 +64,10 @@ def main(argv=None) -> int:
         args.iou_threshold,
         agnostic_nms=args.agnostic_nms,
     )
-    annotations = args.annotations or detector.config.test_annot_path
+    is_darknet = Path(args.weights).is_file()  # which does not say what it was trained for
+    annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
     if not annotations:
-        raise ValueError("this run was not validated on any pictures; give --annotations FILE")
+        raise ValueError("these weights name no pictures to evaluate on; give --annotations FILE")
     check_outputs([Path(args.json)], [annotations], overwrite=True)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)

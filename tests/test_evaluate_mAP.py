@@ -7,7 +7,9 @@ from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
 import evaluate_mAP
+from yolov3.darknet import save_darknet_weights
 from yolov3.weights.checkpoint_search import find_checkpoint
+from yolov3.yolov3 import build_yolov3
 
 
 def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, capsys):
@@ -49,7 +51,14 @@ def test_bad_lines_are_passed_over_where_the_run_did_so(
 def test_a_run_without_validation_needs_annotations(trained, tmp_path, capfd):
     weights = with_settings(trained, tmp_path, test_annot_path="")
     line = refusal(capfd, evaluate_mAP.main, [weights])
-    assert line.endswith("this run was not validated on any pictures; give --annotations FILE")
+    assert line.endswith("these weights name no pictures to evaluate on; give --annotations FILE")
+
+
+def test_darknet_weights_are_not_judged_by_the_digits_that_are_the_default(tmp_path, capfd):
+    weights = tmp_path / "coco.weights"
+    save_darknet_weights(build_yolov3(80, tiny=True), weights)
+    line = refusal(capfd, evaluate_mAP.main, ["--weights", weights])
+    assert line.endswith("these weights name no pictures to evaluate on; give --annotations FILE")
 
 
 def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
