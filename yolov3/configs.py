@@ -166,8 +166,7 @@ class Config:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, tiny if self.tiny else full)
         if self.train_lr_end is None and is_a(self.train_lr_init, float):
-            end = min(LEARNING_RATE_END, self.train_lr_init / 10)
-            object.__setattr__(self, "train_lr_end", end)
+            object.__setattr__(self, "train_lr_end", default_lr_end(self.train_lr_init))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not is_a(value, field.type):
@@ -192,6 +191,11 @@ class Config:
     @property
     def network(self) -> str:
         return "yolov3-tiny" if self.tiny else "yolov3"
+
+
+def default_lr_end(train_lr_init: float) -> float:
+    """Return the learning rate at which one of `train_lr_init` ends unless told otherwise."""
+    return min(LEARNING_RATE_END, train_lr_init / 10)
 
 
 def changed_settings(before: Config, now: Config) -> list[str]:

@@ -87,6 +87,14 @@ def test_flags_override_a_base():
     assert config_from_flags(parse("--tiny")).tiny
 
 
+def test_the_end_of_the_rate_follows_its_start_unless_it_was_chosen():
+    lower = parse("--train-lr-init", "5e-5")
+    assert config_from_flags(lower, Config()) == Config(train_lr_init=5e-5)
+    assert config_from_flags(lower, Config(train_lr_end=1e-5)).train_lr_end == 1e-5
+    both = parse("--train-lr-init", "5e-5", "--train-lr-end", "2e-5")
+    assert config_from_flags(both, Config()).train_lr_end == 2e-5
+
+
 def test_value_out_of_range_names_the_setting():
     with pytest.raises(ValueError, match="train_input_size: expected .* received 100"):
         config_from_flags(parse("--train-input-size", "100"))

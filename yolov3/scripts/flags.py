@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config
+from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config, default_lr_end
 
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 
@@ -22,12 +22,19 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
-    """Return `base` with the flags that were given. Raises ValueError for a value out of range."""
+    """Return `base` with the flags that were given, and with what defaults to a share of them.
+
+    Raises ValueError for a value out of range.
+    """
     given = {name: value for name, value in vars(args).items() if name in _FIELD_NAMES}
     given = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
-    return dataclasses.replace(base, **given) if base else Config(**given)
+    if base is None:
+        return Config(**given)
+    if "train_lr_init" in given and base.train_lr_end == default_lr_end(base.train_lr_init):
+        given.setdefault("train_lr_end", None)
+    return dataclasses.replace(base, **given)
 
 
 _FIELD_NAMES = frozenset(field.name for field in dataclasses.fields(Config))
