@@ -44,6 +44,8 @@ class Checkpoint:
     input_size: int  # pixels, of the epoch: what the weights are used to
     best_AP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
     best_size: int  # pixels
+    trained_on: str = ""  # fingerprints of the records; "" where a version before did not say
+    validated_on: str = ""
 
     def weights(self) -> dict[str, np.ndarray]:
         """Read the averaged weights by name."""
@@ -135,7 +137,7 @@ def read_state(folder) -> dict:
     Raises ValueError for anything else.
     """
     state = read_object(_file(folder, STATE))
-    state = {name: state.get(name) for name in STATE_TYPES}
+    state = {name: state.get(name, getattr(Checkpoint, name, None)) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
         if not is_a(state[name], kind) or not _is_possible(name, state[name]):
             raise ValueError(f"{STATE} with {name} {state[name]!r:.80}")

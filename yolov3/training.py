@@ -5,6 +5,7 @@ from enum import Enum
 
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
+from yolov3.checks.records import fingerprint
 from yolov3.configs import Config, config_to_json
 from yolov3.dataset import NONE, training_batches
 from yolov3.learner import Learner
@@ -43,7 +44,8 @@ class Training:
         self.validate = (
             Validator(config, test_records, class_names, precision) if test_records else None
         )
-        self.keeper = Keeper(config, class_names, self.learner)
+        data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
+        self.keeper = Keeper(config, class_names, self.learner, data)
         self.journal = Journal(self.plan, records, class_names, self.learner.strategy)
         self.epochs_done = 0  # trained, validated and saved
         self.is_validated = True  # if the last step ends an epoch

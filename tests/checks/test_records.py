@@ -1,9 +1,11 @@
 """Loading annotations for use: bad lines end it, or are told and left out."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from yolov3.checks.records import load_records
+from yolov3.annotations import Record
+from yolov3.checks.records import fingerprint, load_records
 from yolov3.configs import Config
 
 ERROR, SKIP = Config(tiny=True), Config(tiny=True, bad_lines="skip")
@@ -78,3 +80,18 @@ def test_skipping_all_lines_is_an_error(write):
 def test_warnings_are_printed_and_stop_nothing(write, capsys):
     assert len(load_records(write("a.png\r\n"), ERROR, 1)) == 1
     assert "warning: line ends: 1" in capsys.readouterr().out
+
+
+def test_a_fingerprint_is_that_of_pictures_and_boxes_and_not_of_folders():
+    box, label = np.float32([[1, 2, 3, 4]]), np.int32([0])
+    record = Record("/a/x.png", box, label, 1)
+    assert fingerprint([record]) == fingerprint([Record("/b/x.png", box.copy(), label, 7)])
+    others = [
+        [],
+        [record, record],
+        [Record("/a/y.png", box, label, 1)],
+        [Record("/a/x.png", box + 1, label, 1)],
+        [Record("/a/x.png", box, label + 1, 1)],
+        [Record("/a/\udce9.png", box, label, 1)],  # a name that is not UTF-8
+    ]
+    assert len({fingerprint(records) for records in [[record], *others]}) == 1 + len(others)

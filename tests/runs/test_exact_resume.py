@@ -114,7 +114,7 @@ def resume(records, folder, **changes):
     training = prepare(records, folder, **changes)
     last = find_checkpoint(training.config.train_checkpoints_folder, "last")
     training.resume(last)
-    assert training.fit(resumed_run(training.config, last.path)) is Outcome.FINISHED
+    assert training.fit(resumed_run(training.config, last)) is Outcome.FINISHED
     return training, last
 
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS
+from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS, save
 
 from yolov3.checkpoints import open_checkpoint, save_checkpoint
 from yolov3.configs import Config
 from yolov3.runs.keeper import Keeper
 
 NAN = float("nan")
+DATA = {"trained_on": "1f", "validated_on": "2e"}
 
 
 class Learned:
@@ -23,14 +24,14 @@ class Learned:
         return {"step": tf.Variable(0, dtype=tf.int64), **scale}
 
 
-def resumed(folder, before, now, was_scaled=False, scales_loss=False):
+def resumed(folder, before, now, was_scaled=False, scales_loss=False, data=DATA):
     """Return a keeper that goes on from a checkpoint of AP 0.5 at 416 px, with other settings."""
-    state = {**STATE, "step": 7, "epoch": 1, "metrics": {"AP": 0.4}, "input_size": 416}
+    state = {**STATE, "step": 7, "epoch": 1, "metrics": {"AP": 0.4}, "input_size": 416, **DATA}
     values = {name: value.numpy() for name, value in Learned(was_scaled).variables().items()}
     resume = {name: np.asarray(value) for name, value in values.items()}
     config = Config(tiny=True, **before)
     folder = save_checkpoint(folder, "last", config, state, WEIGHTS, resume)
-    keeper = Keeper(Config(tiny=True, **now), CLASS_NAMES, Learned(scales_loss))
+    keeper = Keeper(Config(tiny=True, **now), CLASS_NAMES, Learned(scales_loss), data)
     keeper.resume(open_checkpoint(folder))
     return keeper
 
@@ -46,6 +47,22 @@ def resumed(folder, before, now, was_scaled=False, scales_loss=False):
 def test_the_best_is_sought_anew_where_it_is_validated_in_another_way(tmp_path, change, best):
     keeper = resumed(tmp_path, {}, change)
     assert (keeper.best, keeper.best_size) == best
+
+
+@pytest.mark.parametrize(
+    ("change", "best"), [({"trained_on": "3d"}, (0.5, 416)), ({"validated_on": "3d"}, (-1.0, 0))]
+)
+def test_other_data_are_named_and_the_best_is_sought_anew_on_those(tmp_path, change, best):
+    keeper = resumed(tmp_path, {}, {}, data=DATA | change)
+    last = open_checkpoint(next(tmp_path.iterdir()))
+    assert keeper.changed_data(last) == list(change)
+    assert (keeper.best, keeper.best_size) == best
+
+
+def test_a_checkpoint_that_does_not_say_its_data_has_none_changed(tmp_path):
+    folder = save(tmp_path, "last", 7)  # without the fields, as versions before wrote it
+    keeper = Keeper(Config(), CLASS_NAMES, Learned(False), DATA)
+    assert keeper.changed_data(open_checkpoint(folder)) == []
 
 
 @pytest.mark.parametrize(
@@ -68,16 +85,17 @@ def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(
     [
         ([(0.3, 32), (0.2, 32), (0.4, 32)], [True, False, True], 0.4),
         ([(0.3, 32), (0.3, 32)], [True, True], 0.3),  # of equals the newer one
-        ([(0.9, 32), (0.5, 64), (0.4, 64)], [True, True, False], 0.5),  # another size begins anew
+        ([(0.9, 32), (0.5, 64), (0.4, 64)], [True, True, False], 0.5),  # a larger size begins anew
+        ([(0.5, 64), (0.9, 32), (0.6, 64)], [True, False, True], 0.6),  # a smaller one never wins
         ([(NAN, 32), (NAN, 32)], [True, True], -1.0),  # no picture has a box
         ([(0.3, 32), (NAN, 32), (0.1, 32)], [True, True, True], 0.1),
         ([(None, 32), (None, 32)], [True, True], -1.0),  # no validation
     ],
 )
-def test_the_best_is_the_highest_map_of_the_newest_size(validations, expected, best):
-    keeper = Keeper(None, [], None)
+def test_the_best_is_the_highest_map_of_the_largest_size(validations, expected, best):
+    keeper = Keeper(None, [], None, {})
     metrics = [{} if value is None else {"AP": value} for value, _ in validations]
     sizes = [size for _, size in validations]
     found = [keeper.judge(*one) for one in zip(metrics, sizes, strict=True)]
     assert found == expected
-    assert (keeper.best, keeper.best_size) == (best, sizes[-1])
+    assert (keeper.best, keeper.best_size) == (best, max(sizes))

@@ -34,7 +34,7 @@ def config(tmp_path, digit_scenes):
 def training(monkeypatch):
     """Have nothing trained; return what stands for the training, whose `fit` a test replaces."""
     stub = SimpleNamespace(step=0, validate=None, seconds=1.0, resume=lambda _: 0)
-    stub.keeper = SimpleNamespace(best=-1.0)
+    stub.keeper = SimpleNamespace(best=-1.0, changed_data=lambda _: [])
 
     def make(config, records, test_records, class_names):
         stub.config, stub.records, stub.class_names = config, records, class_names
@@ -112,20 +112,14 @@ def test_end_of_a_run_says_how_good_it_is_and_how_to_evaluate_it(
     assert out.endswith("finished in 1 s" + ending.format(training.run.checkpoints))
 
 
-@pytest.mark.parametrize(("step", "is_told"), [(750, False), (1000, False), (749, True)])
-def test_resumed_run_of_other_data_says_so(tmp_path, config, training, capsys, step, is_told):
-    """The checkpoint has finished 3 epochs; 1,000 pictures in batches of 4 are 250 steps."""
-    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", step))
-    training.step = step
-
-    def fit(run):
-        training.run = run
-        return launch.Outcome.INTERRUPTED
-
-    training.fit = fit
+def test_resumed_run_of_other_data_says_so(tmp_path, config, training, capsys):
+    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", 750))
+    training.keeper.changed_data = lambda checkpoint: ["trained_on", "validated_on"]
+    training.fit = lambda run: launch.Outcome.DIVERGED
     start_training(config, checkpoint)
-    told = "changed: the pictures or the batch size; an epoch now has 250 steps"
-    assert (told in capsys.readouterr().out) is is_told
+    out = capsys.readouterr().out
+    assert "changed: pictures to train on, or their boxes (the run will differ)\n" in out
+    assert "changed: pictures to validate on, or their boxes (no effect on the weights; the" in out
 
 
 def test_freezing_random_weights_is_noted(config, training, capsys):

@@ -1,6 +1,8 @@
 """Tests of the folders of runs: new ones are never shared, and resumed ones are found again."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,12 +54,44 @@ def test_a_link_that_leads_nowhere_is_named(config, tmp_path):
 def test_resumed_run_goes_on_in_its_folders(config, monkeypatch):
     run = run_folders.new_run(config)
     (run.log / "events").touch()
-    checkpoint = run.checkpoints / "last-000010"
-    checkpoint.mkdir()
+    checkpoint = checkpoint_in(run, config)
     assert run_folders.resumed_run(config, checkpoint) == run
     monkeypatch.chdir(run.checkpoints)
-    assert run_folders.resumed_run(config, "last-000010") == run
+    checkpoint.path = Path("last-000010")
+    assert run_folders.resumed_run(config, checkpoint) == run
     assert (run.log / "events").exists()
+
+
+@pytest.mark.parametrize("checkpoints", ["checkpoints", "./kept/here"])
+def test_resumed_from_elsewhere_it_goes_on_in_its_log(config, tmp_path, monkeypatch, checkpoints):
+    begun_in, elsewhere = tmp_path / "here", tmp_path / "there"
+    begun_in.mkdir(), elsewhere.mkdir()
+    config = replace(config, train_checkpoints_folder=checkpoints, train_logdir="log")
+    monkeypatch.chdir(begun_in)
+    run = run_folders.new_run(config)
+    checkpoint = checkpoint_in(run, config)
+    assert run_folders.resumed_run(config, checkpoint).log == Path("log") / run.name
+    checkpoint.path = checkpoint.path.resolve()
+    monkeypatch.chdir(elsewhere)
+    assert run_folders.resumed_run(config, checkpoint).log == begun_in / "log" / run.name
+    assert not any(elsewhere.iterdir())
+    own = replace(config, train_logdir="own log")  # a flag leads from here
+    assert run_folders.resumed_run(own, checkpoint).log == Path("own log") / run.name
+
+
+def test_a_run_that_was_moved_logs_from_here(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = replace(config, train_checkpoints_folder="checkpoints", train_logdir="log")
+    run = run_folders.new_run(config)
+    run.checkpoints.rename(tmp_path / "moved")
+    checkpoint = SimpleNamespace(path=tmp_path / "moved" / "last-000010", config=config)
+    assert run_folders.resumed_run(config, checkpoint).log == Path("log") / "moved"
+
+
+def checkpoint_in(run, config):
+    path = run.checkpoints / "last-000010"
+    path.mkdir()
+    return SimpleNamespace(path=path, config=config)
 
 
 def test_folder_that_cannot_be_made_is_an_os_error(config, tmp_path):

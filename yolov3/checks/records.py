@@ -1,5 +1,7 @@
 """Load an annotation file for use: found, checked as a whole, its bad lines refused."""
 
+import hashlib
+import os
 from pathlib import Path
 
 from yolov3.annotations import Record
@@ -34,6 +36,18 @@ def load_records(
     if report.problems:
         print("going on with the good lines alone")
     return records
+
+
+def fingerprint(records: list[Record]) -> str:
+    """Return the SHA-256 of what records say: names of pictures, boxes and classes, in order.
+
+    Folders do not count: a data set may move.
+    """
+    digest = hashlib.sha256()
+    for record in records:
+        name = os.path.basename(record.image_path).encode(errors="surrogateescape")
+        digest.update(name + b"\n" + record.boxes_xyxy.tobytes() + record.classes.tobytes())
+    return digest.hexdigest()
 
 
 def existing_file(path: str) -> Path:

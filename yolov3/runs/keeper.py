@@ -16,10 +16,13 @@ LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `Learner.variables`
 class Keeper:
     """Save what a run has learned, and how good that is; take it up again."""
 
-    def __init__(self, config: Config, class_names: list[str], learner: Learner):
-        self.config, self.class_names, self.learner = config, class_names, learner
+    def __init__(
+        self, config: Config, class_names: list[str], learner: Learner, data: dict[str, str]
+    ):
+        """Keep what `learner` learns; `data` holds fingerprints: "trained_on", "validated_on"."""
+        self.config, self.class_names, self.learner, self.data = config, class_names, learner, data
         self.metrics: dict[str, float] = {}  # of the newest validation
-        self.best = -1.0  # the highest validation AP so far, at the newest input size
+        self.best = -1.0  # the highest validation AP so far, at the largest input size
         self.best_size = 0  # pixels
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -34,19 +37,26 @@ class Keeper:
             raise ValueError(f"precision: expected {was}, as it was trained; received {now}")
         assign_by_name(self.learner.variables(), state)
         self.metrics = checkpoint.metrics
-        if HOW_VALIDATED.isdisjoint(changed_settings(checkpoint.config, self.config)):
+        is_same_way = HOW_VALIDATED.isdisjoint(changed_settings(checkpoint.config, self.config))
+        if is_same_way and "validated_on" not in self.changed_data(checkpoint):
             self.best, self.best_size = checkpoint.best_AP, checkpoint.best_size
+
+    def changed_data(self, checkpoint: Checkpoint) -> list[str]:
+        """Name the data that differ from those of a checkpoint, where it says what they were."""
+        before = {name: getattr(checkpoint, name) for name in self.data}
+        return [name for name, now in self.data.items() if before[name] not in (now, "")]
 
     def judge(self, metrics: dict[str, float], input_size: int) -> bool:
         """Take the metrics of a validation, none for none; tell whether they are the best so far.
 
-        Without a validation the newest weights are the best ones.
+        The mAPs of two sizes are different quantities, of which the larger size's counts. Without a
+        validation the newest weights are the best ones.
         """
         self.metrics = metrics
         average_precision = metrics.get("AP", -1.0)
-        is_new_size = input_size != self.best_size  # mAP of two sizes are different quantities
         # NaN, where no picture has a box, is no reason to keep older weights.
-        is_best = not metrics or is_new_size or not average_precision < self.best
+        is_no_worse = input_size == self.best_size and not average_precision < self.best
+        is_best = not metrics or input_size > self.best_size or is_no_worse
         if is_best:
             self.best_size = input_size
             self.best = -1.0 if math.isnan(average_precision) else average_precision
@@ -62,6 +72,7 @@ class Keeper:
             "best_AP": self.best,
             "best_size": self.best_size,
             "input_size": input_size,
+            **self.data,
         }
         weights = to_arrays(named_variables(self.learner.average))
         resume = to_arrays(self.learner.variables()) if kind == "last" else None

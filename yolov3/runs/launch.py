@@ -19,6 +19,12 @@ from yolov3.speed.precision import choose_precision, hardware_name
 from yolov3.training import Outcome, Training
 from yolov3.weights.darknet_file import MAX_CLASSES
 
+CHANGED_DATA = {  # by the names of `Checkpoint`
+    "trained_on": "pictures to train on, or their boxes (the run will differ)",
+    "validated_on": "pictures to validate on, or their boxes "
+    "(no effect on the weights; the best are sought anew)",
+}
+
 
 def start_training(config: Config, resume_from: Checkpoint | None = None) -> int:
     """Train as configured, anew or from a checkpoint; return the exit code of the script.
@@ -30,7 +36,7 @@ def start_training(config: Config, resume_from: Checkpoint | None = None) -> int
     if resume_from:
         with locked(Path(resume_from.path).resolve().parent):
             training = _prepare(config, resume_from)
-            return _train(training, resumed_run(config, resume_from.path))
+            return _train(training, resumed_run(config, resume_from))
     training = _prepare(config, None)
     run = new_run(config)
     with locked(run.checkpoints):
@@ -73,13 +79,9 @@ def _resume(training, checkpoint):
         training.resume(checkpoint)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
-    plan, epoch = training.plan, checkpoint.epoch
-    print(f"resuming {checkpoint.path} at step {training.step} of {plan.total_steps}")
-    if not plan.end_of(epoch - 1) <= training.step <= plan.end_of(epoch):
-        print(
-            "changed: the pictures or the batch size; an epoch now has "
-            f"{plan.steps_per_epoch} steps (the run will differ)"
-        )
+    print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+    for data in training.keeper.changed_data(checkpoint):
+        print(f"changed: {CHANGED_DATA[data]}")
 
 
 def _train(training, run) -> int:

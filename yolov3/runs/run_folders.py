@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 
 
@@ -58,9 +59,24 @@ def require_empty(folder) -> None:
         raise ValueError(f"{folder}: expected a new or empty folder; it has files in it")
 
 
-def resumed_run(config: Config, checkpoint_folder: Path) -> Run:
-    """Return the run that a checkpoint belongs to."""
-    folder = Path(checkpoint_folder).resolve().parent
-    log = Path(config.train_logdir) / folder.name
+def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
+    """Return the run that a checkpoint belongs to, with its log where it was begun.
+
+    That is where its own settings lead from where it was started, or where `config` leads from
+    here, if that is elsewhere. Raises OSError if the folder of the log cannot be made.
+    """
+    folder, logs = checkpoint.path.resolve().parent, Path(config.train_logdir)
+    if config.train_logdir == checkpoint.config.train_logdir:
+        logs = _started_in(folder.parent, checkpoint.config.train_checkpoints_folder) / logs
+    log = logs / folder.name
     log.mkdir(parents=True, exist_ok=True)
     return Run(folder.name, folder, log)
+
+
+def _started_in(folder: Path, name: str) -> Path:
+    """Return the folder from which the relative path `name` leads to a folder; here if none."""
+    base = folder
+    for _ in Path(name).parts:
+        base = base.parent
+    is_found = base != Path.cwd() and (base / name).resolve() == folder
+    return base if is_found and not Path(name).is_absolute() else Path()
