@@ -10,12 +10,11 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 import argparse
 from pathlib import Path
 
-from yolov3.configs import BAD_LINES
+from yolov3.configs import BAD_LINES, LEAST_SCORE
 from yolov3.scripts.cli import import_tensorflow, run_script
 from yolov3.scripts.flags import add_detector_flags, input_size, whole_number
 
 DEFAULT_JSON = "evaluation.json"
-LEAST_SCORE = 0.001  # (almost) every detection counts; 0.3 would cut off the precision-recall curve
 
 
 def parse_args(argv=None) -> argparse.Namespace:

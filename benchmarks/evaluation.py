@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
 from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
-LEAST_SCORE = 0.001  # as evaluate_mAP.py has it
 BATCH = 8
 
 
@@ -44,6 +43,7 @@ def main(argv=None) -> int:
     import_tensorflow(frozen_weights=True)  # as evaluate_mAP.py does
     from benchmarks.scenes import NUM_CLASSES, write_scenes
     from yolov3.annotations import read_annotations
+    from yolov3.configs import LEAST_SCORE
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate
     from yolov3.yolov3 import build_yolov3

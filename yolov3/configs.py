@@ -40,6 +40,8 @@ OF_THE_NETWORK = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
     "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
 }
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
+# What mAP is measured from: (almost) every detection. 0.3 would cut the precision-recall curve.
+LEAST_SCORE = 0.001
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]

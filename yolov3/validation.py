@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.configs import Config
+from yolov3.configs import LEAST_SCORE, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import unletterbox
 from yolov3.draw import draw_boxes
@@ -17,8 +17,6 @@ from yolov3.speed.folding import fold_into
 from yolov3.speed.precision import INFERENCE_POLICIES
 from yolov3.yolov3 import build_yolov3
 
-# mAP counts (almost) every detection; 0.3 would cut the precision-recall curve.
-SCORE_THRESHOLD = 0.001
 BATCH_SIZE = 8
 NUM_EXAMPLES = 4  # pictures to look at
 
@@ -87,6 +85,6 @@ class Validator:
         )
         losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
         found = detect_boxes(
-            raw_maps, anchors, strides, SCORE_THRESHOLD, self.config.test_iou_threshold
+            raw_maps, anchors, strides, LEAST_SCORE, self.config.test_iou_threshold
         )
         return losses, found

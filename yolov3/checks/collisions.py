@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from yolov3.annotations import Problem, Record
+from yolov3.statistics.anchor_clusters import shape_ious
 
 SAME_PICTURE = "picture listed twice"
 SAME_BOX = "box listed twice"
@@ -71,7 +72,7 @@ def find_shared_anchors(
     scale, offset = scale[owner], offset[owner]  # (M, 2)
     boxes_wh = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * scale
     centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 * scale + offset
-    anchor = _best_anchor(boxes_wh, np.reshape(anchors, (-1, 2)))  # (M,)
+    anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
     stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
     cells = centres // stride[:, np.newaxis]  # (M, 2)
     found = []
@@ -89,13 +90,6 @@ def _letterboxes(sizes_wh: np.ndarray, input_size: int) -> tuple[np.ndarray, np.
     fitted = np.round(sizes_wh * (input_size / sizes_wh.max(axis=1, keepdims=True)))
     fitted = np.clip(fitted, 1, input_size)
     return fitted / sizes_wh, (input_size - fitted) // 2
-
-
-def _best_anchor(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:
-    """Return the index of the anchor (K, 2) of the highest shape IoU with each box (M, 2): (M,)."""
-    overlap = np.minimum(boxes_wh[:, np.newaxis], anchors_wh).prod(axis=2)  # (M, K)
-    union = boxes_wh.prod(axis=1)[:, np.newaxis] + anchors_wh.prod(axis=1) - overlap  # (M, K)
-    return (overlap / union).argmax(axis=1)
 
 
 def _repeated_rows(columns: list[np.ndarray]) -> list[tuple[int, int]]:
