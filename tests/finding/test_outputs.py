@@ -11,8 +11,10 @@ from yolov3.finding.frame import Frame
 from yolov3.finding.outputs import Outputs, Wanted, crop
 from yolov3.finding.pipeline import Found
 from yolov3.finding.sources import find_sources
+from yolov3.finding.video_file import VideoFile
 from yolov3.formats.conversion import Task, convert
 from yolov3.formats.voc import Corners
+from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import read_image, write_image
 
 BOXES = np.float32([[10, 5, 30, 15], [0.4, 0.6, 3.2, 2.5]])
@@ -165,6 +167,27 @@ def test_json_is_whole_without_frames_and_after_an_error(pictures, tmp_path):
         content = json.loads((tmp_path / name / "detections.json").read_text())
         expected = [{"source": str(pictures / "a.png"), "error": "gone"}] if frames else []
         assert content == {**HEAD, "frames": expected}
+
+
+def test_a_video_that_is_cut_off_fails_and_leaves_the_json_whole(tmp_path, monkeypatch):
+    def fail(video):
+        video._writer.release()
+        raise OSError("full")
+
+    monkeypatch.setattr(VideoFile, "close", fail)
+    [source] = find_sources(["rtsp://host/door"])
+    frame = Frame(source, 0, 0.0, 10, is_live=True).with_image(dark_picture(64, 48))
+    with pytest.raises(OSError, match="full"):
+        write_all(tmp_path / "out", [source], Wanted(save=True, json=True), [frame])
+    assert len(json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]) == 1
+
+
+def test_a_picture_called_like_the_class_file_has_labels_of_its_own(pictures, tmp_path):
+    write_image(pictures / "Classes.png", dark_picture(40, 20))
+    sources = find_sources([str(pictures)], reserved=[CLASS_STEM])
+    written = write_all(tmp_path / "out", sources, Wanted(save=True, txt=True))
+    assert {"Classes-2.png", "labels/Classes-2.txt"} <= set(written)
+    assert read_class_names(tmp_path / "out" / "labels" / "classes.txt") == NAMES
 
 
 def test_something_live_is_saved_at_its_own_pace(tmp_path):

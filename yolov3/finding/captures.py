@@ -34,13 +34,16 @@ def quiet_opencv() -> None:
 
 
 def open_capture(source: Source) -> cv2.VideoCapture:
-    """Open a video, a stream or a camera; `isOpened` tells whether that went well."""
+    """Open a video, a stream or a camera; `isOpened` tells whether that went well.
+
+    OpenCV gets names as bytes, for text that is not UTF-8 makes it end the process.
+    """
     if source.kind is Kind.CAMERA:
         return cv2.VideoCapture(int(source.address))
     if source.kind is Kind.STREAM:
-        return cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, STREAM_TIMEOUTS)
+        return cv2.VideoCapture(os.fsencode(source.address), cv2.CAP_FFMPEG, STREAM_TIMEOUTS)
     # Absolute, for FFmpeg would take the start of "12:30.mp4" for a protocol.
-    return cv2.VideoCapture(os.path.abspath(source.address))
+    return cv2.VideoCapture(os.fsencode(os.path.abspath(source.address)))
 
 
 def stated_frames(capture: cv2.VideoCapture) -> int:

@@ -64,9 +64,11 @@ class Outputs:
         return self
 
     def __exit__(self, *_):
-        self._close_video()
-        if self._json:
-            self._json.close()
+        try:
+            self._close_video()
+        finally:
+            if self._json:
+                self._json.close()
 
     def render(self, found: Found) -> tuple[Found, np.ndarray | None]:
         """Write the files that are a frame's own; return the drawn image if it is needed yet.
@@ -131,9 +133,9 @@ class Outputs:
             write_image(self._crops / folder / name, crop(found.frame.image_rgb, box_xyxy))
 
     def _close_video(self):
-        if self._video:
-            self._video.close()
-        self._video = self._video_source = None
+        video, self._video, self._video_source = self._video, None, None
+        if video:
+            video.close()
 
 
 def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:

@@ -1,28 +1,34 @@
 """Write a video file that plays at its source's speed and that an interruption leaves readable."""
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 MPEG4_SIDES = range(2, 8192)  # pixels that the codec takes
+MPEG4_RATE = 65535  # the largest numerator and denominator of a frame rate in it
+PART_HEAD = 16  # bytes that tell how long a part of a file is
 
 
 class VideoFile:
     """A video that is being written; `close` must be called, for without it there is no index.
 
     It is MPEG-4 in .mp4, or Motion JPEG in .avi for sizes that MPEG-4 does not take. `path` comes
-    without ending. Raises OSError if the file cannot be written.
+    without ending. Raises OSError if the file cannot be written, for which `close` looks, too:
+    OpenCV does not tell of a disk that is full.
     """
 
     def __init__(self, path: Path, size_hw: tuple[int, int], fps: float):
         fits = all(side in MPEG4_SIDES for side in size_hw)
         suffix, codec = (".mp4", "mp4v") if fits else (".avi", "MJPG")
         self.path = path.with_name(path.name + suffix)
-        self.size_wh, self.fps, self.frames = size_hw[::-1], fps, 0
+        self.size_wh, self.fps, self.frames = size_hw[::-1], _writable_rate(fps), 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fourcc = cv2.VideoWriter_fourcc(*codec)
-        self._writer = cv2.VideoWriter(str(self.path.absolute()), fourcc, fps, self.size_wh)
+        # As bytes here and below: a name that is not UTF-8 as text would end the process.
+        file_name = os.fsencode(self.path.absolute())
+        self._writer = cv2.VideoWriter(file_name, fourcc, self.fps, self.size_wh)
         if not self._writer.isOpened():
             raise OSError(f"{self.path}: cannot write a video of {size_hw[1]}x{size_hw[0]} pixels")
 
@@ -42,4 +48,48 @@ class VideoFile:
             self.write(image_rgb)
 
     def close(self) -> None:
+        """Write the rest. Raises OSError if the file then has not all frames that were written."""
         self._writer.release()
+        if self.frames and not self._is_whole():
+            raise OSError(f"{self.path}: the video cannot be written as a whole; is the disk full?")
+
+    def _is_whole(self) -> bool:
+        capture = cv2.VideoCapture(os.fsencode(self.path.absolute()))
+        try:
+            stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 where it does not open
+        finally:
+            capture.release()
+        return stated >= self.frames and not _is_cut_off(self.path)
+
+
+def _writable_rate(fps: float) -> float:
+    """Round a frame rate to as many decimals as MPEG-4 takes: 23.976, 119.99, 1000.
+
+    OpenCV makes it a fraction over a power of ten, which does not open if that is too large.
+    """
+    decimals = next((n for n in (3, 2) if fps * 10**n <= MPEG4_RATE), 0)
+    return round(fps, decimals)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Tell whether the parts that an MP4 or AVI file consists of end elsewhere than the file.
+
+    The header alone does not tell: that of an AVI file can be right where frames are missing.
+    """
+    size, end = path.stat().st_size, 0
+    with open(path, "rb") as stream:
+        while end < size:
+            stream.seek(end)
+            length = _part_length(stream.read(PART_HEAD), path.suffix)
+            if length < 8:  # not even its own head
+                return True
+            end += length
+    return end != size
+
+
+def _part_length(head: bytes, suffix: str) -> int:
+    """Return the bytes of a part, head included: a chunk in .avi, a box in .mp4."""
+    if suffix == ".avi":
+        return 8 + int.from_bytes(head[4:8], "little")
+    length = int.from_bytes(head[:4], "big")
+    return int.from_bytes(head[8:16], "big") if length == 1 else length  # over 4 GB
