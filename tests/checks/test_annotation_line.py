@@ -119,3 +119,8 @@ def test_format_line_writes_whole_numbers_without_a_point():
 def test_format_line_refuses_what_cannot_be_read_back(path, box, label):
     with pytest.raises(ValueError):
         format_line(path, [box], [label])
+
+
+def test_a_path_that_is_not_utf_8_is_named():
+    with pytest.raises(LineError, match=r"expected a path in UTF-8; received '/a/\\udcff.png'"):
+        format_line("/a/\udcff.png", [[1, 2, 3, 4]], [0])

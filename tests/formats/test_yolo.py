@@ -1,5 +1,7 @@
 """YOLO label files: shares of the picture, folders of them, and what is refused."""
 
+import sys
+
 import pytest
 from format_samples import HEIGHT, WIDTH, assert_refused, lines, write_yolo
 from PIL import Image
@@ -33,9 +35,48 @@ def test_a_nested_folder_keeps_its_pictures_apart(folder):
 
 
 def test_label_files_without_a_picture_are_counted(folder):
-    summary = convert(write_yolo(folder, "0 .5 .5 1 1", "gone.txt"))
+    task = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
+    (folder / "labels" / "a.txt").write_text("0 .5 .5 1 1")
+    summary = convert(task)
     assert "dropped 1 label file, without a picture: " in summary and "gone.txt" in summary
-    assert "kept 2 pictures, as background" in summary
+    assert "kept 1 picture, as background" in summary
+
+
+def test_labels_of_which_none_has_a_picture_are_refused(folder):
+    task = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
+    assert_refused(task, "expected label files named like the pictures in ")
+    assert_refused(task, "gone.txt'; give --pictures DIR, as images/train for labels/train")
+    (folder / "labels" / "gone.txt").unlink()
+    assert "kept 2 pictures, as background" in convert(task)  # no label file, nothing to ask
+
+
+def test_folders_of_pictures_and_labels_side_by_side(folder):
+    for name in ("images/train", "labels/train"):
+        (folder / "ds" / name).mkdir(parents=True)
+    Image.new("RGB", (10, 10)).save(folder / "ds" / "images" / "train" / "1.png")
+    (folder / "ds" / "labels" / "train" / "1.txt").write_text("1 .5 .5 1 1")
+    task = Task(folder / "ds", "yolo", folder / "out.txt", "annotations", classes=folder / "names")
+    assert_refused(task, "give --pictures DIR, as images/train for labels/train")
+    train = folder / "ds" / "labels" / "train", folder / "ds" / "images" / "train"
+    convert(task._replace(source=train[0], pictures=train[1]))  # as docs/own_data.md says
+    assert lines(folder) == ["ds/images/train/1.png 0,0,10,10,1"]
+
+
+def test_endings_of_label_files_may_be_in_capitals(folder):
+    task = write_yolo(folder, "0 .5 .5 1 1", "a.TXT")
+    convert(task)
+    assert lines(folder) == ["a.png 0,0,60,40,0", "b 1,2.jpg"]
+    (folder / "labels" / "a.txt").write_text("1 .5 .5 1 1")
+    with pytest.raises(ValueError, match="a.txt: expected one picture .*; received also .*a.TXT"):
+        convert(task)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
+@pytest.mark.parametrize("target_format", ["annotations", "voc", "coco"])
+def test_a_picture_whose_name_is_not_utf_8_is_named(folder, target_format):
+    (folder / "a.png").rename(folder / "a\udcff.png")
+    task = write_yolo(folder, "0 .5 .5 1 1", "a\udcff.txt")
+    assert_refused(task._replace(target_format=target_format), r"a\udcff.png")
 
 
 @pytest.mark.parametrize(

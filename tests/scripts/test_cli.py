@@ -1,5 +1,6 @@
 """Tests of what all scripts do alike: exit codes, one-line errors, a reader that has gone."""
 
+import io
 import os
 import subprocess
 import sys
@@ -55,6 +56,30 @@ def test_too_little_memory_is_one_line_and_a_code(capsys):
 def test_mistakes_of_the_program_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_script(failing(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
+    name = os.fsdecode(b"a\xff.png")
+    body = f"print({name!r}); print({name!r}, file=sys.stderr); return 0"
+    code = "import sys\nfrom yolov3.scripts.cli import run_script\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}def main():\n    {body}\nrun_script(main)"],
+        cwd=REPO,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, *["a\\udcff.png\n"] * 2)
+
+
+def test_output_that_cannot_be_reconfigured_or_is_none_stays(monkeypatch):
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit):
+        run_script(lambda: print("found"))
+    assert stdout.getvalue() == "found\n"
 
 
 @pytest.mark.parametrize(

@@ -65,14 +65,17 @@ def format_line(image_path: str | Path, boxes_xyxy: np.ndarray, classes: np.ndar
     """Write one line (no line end) from boxes (N, 4) in pixels and classes (N,).
 
     Raises ValueError for what could not be read back: inverted boxes, negative classes, a path with
-    a line break, or commas in a path without a picture extension.
+    a line break or one that is not UTF-8, or commas in a path without a picture extension.
     """
     words = [str(image_path)]
     for box, label in zip(np.asarray(boxes_xyxy, np.float32), classes, strict=True):
         corners = [np.format_float_positional(corner, trim="-") for corner in box]
         words.append(",".join([*corners, str(label)]))
     line = " ".join(words)
-    line.encode()  # a file name that is not UTF-8 raises UnicodeEncodeError, a ValueError
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        raise LineError(SYNTAX, "a path in UTF-8", words[0]) from None
     # A leading U+FEFF would be taken for the byte-order mark of the file.
     if parse_line(line)[0] != words[0] or line.startswith("\ufeff"):
         raise LineError(SYNTAX, "a path that can be read back from its line", words[0])

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
+
 
 def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite: bool) -> None:
     """Raise ValueError if an output is one of the inputs, or exists and must not be replaced."""
@@ -24,14 +26,24 @@ def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite
 def write_files(folder: Path, texts: dict[str, str]) -> None:
     """Write UTF-8 files by name to a folder, which is made: all are written before one appears.
 
-    Raises OSError if that fails; files of the same names are then as they were.
+    Raises OSError if that fails, and ValueError for text with the name of a picture that is not
+    UTF-8; files of the same names are then as they were.
     """
+    contents = {name: _encode(text, folder / name) for name, text in texts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as hidden:
-        for name, text in texts.items():
-            Path(hidden, name).write_text(text, encoding="utf-8", newline="\n")
-        for name in texts:
+        for name, content in contents.items():
+            Path(hidden, name).write_bytes(content)
+        for name in contents:
             os.replace(Path(hidden, name), folder / name)
+
+
+def _encode(text: str, path: Path) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - SHOWN_CHARACTERS) : error.end + SHOWN_CHARACTERS]
+        raise ValueError(f"{path}: expected names in UTF-8; received {near!r}") from None
 
 
 def _identity(path: str | Path) -> tuple[int, int]:

@@ -5,6 +5,7 @@ picture and its label file have the same name but for the ending, in the same or
 folders. A picture without a label file is background. `classes.txt` has the class names.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from yolov3.formats.notes import Notes
 from yolov3.formats.numbers import parse_number
 from yolov3.formats.text_files import picture_stems, read_text
 
-CLASS_FILE = "classes.txt"
+CLASS_STEM = "classes"  # names no label file
+LABEL_SUFFIX = ".txt"
+CLASS_FILE = CLASS_STEM + LABEL_SUFFIX
 LINE = "class x_centre y_centre width height"
 SHARE_TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
@@ -25,19 +28,22 @@ DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes: Notes):
     """Read the label files below a folder as a `BoxTable` of relative boxes.
 
-    Raises ValueError naming file, line and value for what cannot be read.
+    Raises ValueError naming file, line and value for what cannot be read, and where there are label
+    files but none has a picture.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of YOLO label files; received no folder")
     if class_names is None:
         class_names = _read_own_class_names(folder)
     images = _find_pictures(pictures)
-    labels = {
-        path.relative_to(folder).with_suffix(""): path
-        for path in sorted(folder.rglob("*.txt"))
-        if path != folder / CLASS_FILE
-    }
+    labels = _find_files(folder, {LABEL_SUFFIX})
+    labels.pop(Path(CLASS_STEM), None)
     without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
+    if labels and len(without) == len(labels):
+        raise ValueError(
+            f"{folder}: expected label files named like the pictures in {pictures}; received none, "
+            f"but {without[0]}; give --pictures DIR, as images/train for labels/train"
+        )
     notes.add("dropped", "label file", "without a picture", without)
     rows = []
     for stem, image in images.items():
@@ -51,7 +57,7 @@ def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes
 
 def format_yolo(table: BoxTable) -> dict[str, str]:
     """Write the label files of a table and `classes.txt`: text by file name."""
-    stems = picture_stems(table.image_paths, reserved=Path(CLASS_FILE).stem)
+    stems = picture_stems(table.image_paths, reserved=CLASS_STEM)
     files = {
         f"{stem}.txt": "".join(format_labels(picture))
         for stem, picture in zip(stems, table.pictures(), strict=True)
@@ -71,9 +77,14 @@ def _find_pictures(folder: Path) -> dict[Path, Path]:
     """Return all pictures below a folder by their relative path without ending."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of pictures; received no folder")
+    return _find_files(folder, PICTURE_SUFFIXES)
+
+
+def _find_files(folder: Path, suffixes: Collection[str]) -> dict[Path, Path]:
+    """Return the files below a folder by their relative path without ending, of any case."""
     found: dict[Path, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if path.suffix.lower() in suffixes:
             stem = path.relative_to(folder).with_suffix("")
             if stem in found:
                 raise ValueError(

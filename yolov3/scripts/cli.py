@@ -14,8 +14,10 @@ def run_script(main) -> None:
 
     A ValueError is bad input; an OSError is work that failed, such as a full disk, and so is too
     little memory, that of a GPU included: 1 and one line.
-    If nobody reads the output any more, as after `| head`, it is 1 without a word.
+    If nobody reads the output any more, as after `| head`, it is 1 without a word. What the
+    output's encoding lacks, such as a file name that is not UTF-8, is printed as an escape.
     """
+    _escape_what_cannot_be_encoded()
     try:
         try:
             sys.exit(_exit_code(main))
@@ -24,6 +26,12 @@ def run_script(main) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
         sys.exit(FAILED)
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not None, and nothing that stands in for a file
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _exit_code(main) -> int:
