@@ -43,11 +43,13 @@ def png_bomb(width: int, height: int, pixels: bytes = b"") -> bytes:
         b"IDAT": zlib.compress(pixels, 9),
         b"IEND": b"",
     }
-    parts = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks.items()
-    ]
+    parts = [png_chunk(name, data) for name, data in chunks.items()]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG with its length and checksum."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:

@@ -1,10 +1,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from picture_files import encode, png_chunk
 from PIL import Image
 
 from yolov3.checks import picture_file, picture_size
+from yolov3.images import read_image
 
 
 def save(path, width=60, height=40, orientation=None):
@@ -23,6 +26,60 @@ def test_sizes_are_those_that_opencv_reads(tmp_path, ending, orientation):
     height, width = cv2.imread(path).shape[:2]
     assert picture_size.read_size(path) == (width, height)
     assert (width > height) == (orientation < 5)
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[picture_file.ORIENTATION] = orientation
+    return exif
+
+
+def assert_size_as_read(path, data, size_wh):
+    path.write_bytes(data)
+    assert picture_size.read_size(str(path)) == size_wh == read_image(path).shape[1::-1]
+
+
+@pytest.mark.parametrize("animated", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_picture_is_turned_and_an_animation_is_not(tmp_path, kind, animated):
+    picture, options = Image.new("RGB", (60, 40)), {}
+    if animated:
+        options = {"save_all": True, "append_images": [Image.new("RGB", (60, 40), "red")]}
+    data = encode(picture, kind, exif=exif_of(6), **options)
+    assert_size_as_read(tmp_path / "x", data, (60, 40) if animated else (40, 60))
+
+
+def test_the_first_of_several_pictures_in_a_jpeg_is_turned(tmp_path):
+    pictures = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue")]
+    data = encode(pictures[0], "MPO", save_all=True, append_images=pictures[1:], exif=exif_of(6))
+    assert_size_as_read(tmp_path / "x", data, (40, 60))
+
+
+def late_exif_pngs():
+    """Return PNG files with EXIF data behind the pixels, and whether those turn the picture."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    png, after = encode(picture, "PNG"), encode(picture, "PNG", exif=exif_of(1))
+    turn, still = (png_chunk(b"eXIf", exif_of(n).tobytes()[6:]) for n in (6, 1))
+    end, wrong_sum = png[-12:], turn[:-1] + bytes([turn[-1] ^ 1])
+    animation = encode(picture, "PNG", save_all=True, append_images=[picture.rotate(180)])
+    return {
+        "late": (png[:-12] + turn + end, True),
+        "late, then text": (png[:-12] + turn + png_chunk(b"tEXt", b"a\0eXIf") + end, True),
+        "text, then late": (png[:-12] + png_chunk(b"tEXt", b"a\0eXIf") + turn + end, True),
+        "appended": (png[:-12] + turn + end + bytes(500), True),
+        "two": (png[:-12] + still + turn + end, False),
+        "early counts": (after[:-12] + turn + end, False),
+        "wrong checksum": (png[:-12] + wrong_sum + end, False),
+        "behind the end": (png + turn, False),
+        "animation": (animation[:-12] + turn + end, False),
+    }
+
+
+@pytest.mark.parametrize("kind", late_exif_pngs())
+def test_exif_data_behind_the_pixels_of_a_png_count(tmp_path, kind):
+    data, is_turned = late_exif_pngs()[kind]
+    assert_size_as_read(tmp_path / "x.png", data, (40, 60) if is_turned else (60, 40))
 
 
 def test_broken_exif_data_do_not_make_a_picture_unreadable(tmp_path):

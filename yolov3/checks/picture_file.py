@@ -5,7 +5,9 @@ first picture counts, as it is the one that OpenCV reads.
 """
 
 import os
+import re
 import struct
+import zlib
 from typing import BinaryIO
 
 from PIL import Image, ImageFile
@@ -28,6 +30,7 @@ SIDEWAYS = (5, 6, 7, 8)  # its values for a quarter turn; OpenCV turns a picture
 # A whole file holds these after its header, and compressed pixels never do: without, it is cut off.
 END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
+EXIF_BYTES = 2**14  # at the end of a PNG, where EXIF data are looked for that follow the pixels
 CHUNK_BYTES = 2**20
 
 Size = tuple[int, int]
@@ -74,7 +77,7 @@ def inspect_picture(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Size:
             raise PictureFault(UNREADABLE, reason)
         if _is_cut_off(stream, END_MARKS.get(image.format)):
             raise PictureFault(UNREADABLE, "cut off before its end")
-        return (height, width) if _is_sideways(image) else (width, height)
+        return (height, width) if _is_sideways(image, stream) else (width, height)
     except PictureFault:
         raise
     except Exception as error:  # a broken header makes Pillow raise nearly anything
@@ -109,13 +112,37 @@ def _open_header(stream: BinaryIO) -> ImageFile.ImageFile:
     raise PictureFault(UNREADABLE, reason)
 
 
-def _is_sideways(image: Image.Image) -> bool:
-    exif = Image.Exif()
+def _is_sideways(image: ImageFile.ImageFile, stream: BinaryIO) -> bool:
+    exif, data = Image.Exif(), image.info.get("exif")
+    if data is None and image.format == "PNG":
+        data = _late_exif(stream)  # image.getexif() would decode a PNG to look for it
     try:
-        exif.load(image.info.get("exif"))  # image.getexif() would decode a PNG to look for it
+        exif.load(data)
     except Exception:  # broken EXIF data are common, and OpenCV ignores them
         return False
-    return exif.get(ORIENTATION) in SIDEWAYS
+    return exif.get(ORIENTATION) in SIDEWAYS and not _is_animated(image)
+
+
+def _late_exif(stream: BinaryIO) -> bytes | None:
+    """Return the EXIF data of a PNG that come after its pixels, as some programs write them."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, end - EXIF_BYTES))
+    tail = stream.read()
+    if b"eXIf" not in tail:
+        return None
+    tail = tail.partition(END_MARKS["PNG"])[0]
+    for match in re.finditer(b"eXIf", tail):
+        start = match.end()
+        stop = start + int.from_bytes(tail[max(0, start - 8) : start - 4], "big")
+        checksum = zlib.crc32(tail[start - 4 : stop])
+        if tail[stop : stop + 4] == checksum.to_bytes(4, "big"):
+            return tail[start:stop]
+    return None
+
+
+def _is_animated(image: ImageFile.ImageFile) -> bool:
+    """Tell whether this is an animation, which OpenCV does not turn; a JPEG of several it does."""
+    return image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1
 
 
 def _is_cut_off(stream: BinaryIO, mark: bytes | None) -> bool:
