@@ -16,6 +16,8 @@ import signal
 from yolov3.scripts.cli import import_tensorflow, run_script
 from yolov3.scripts.flags import add_detector_flags, canvas_size, whole_number
 
+MAX_DETECTIONS = 300  # of a picture; the default of a `Detector`, 100, is that of the COCO metrics
+
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -42,6 +44,13 @@ def parse_args(argv=None) -> argparse.Namespace:
         type=lambda text: text.split(","),
         metavar="CLASS,...",
         help="find these classes alone, by name or number",
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=whole_number,
+        default=MAX_DETECTIONS,
+        metavar="N",
+        help="objects per frame, the best first (default: %(default)s)",
     )
     parser.add_argument(
         "--batch",
@@ -72,9 +81,10 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     from yolov3.finding.sources import find_sources
     from yolov3.finding.window import can_open_window
+    from yolov3.formats.yolo import CLASS_STEM
     from yolov3.runs.run_folders import require_empty
 
-    sources = find_sources(args.sources)
+    sources = find_sources(args.sources, reserved=[CLASS_STEM] if args.txt else [])
     if args.output:
         require_empty(args.output)
     if args.show and not can_open_window():
@@ -92,6 +102,7 @@ def main(argv=None) -> int:
         names_file=args.classes,
         only=args.only,
         agnostic_nms=args.agnostic_nms,
+        max_detections=args.max_detections,
     )
     print(detector.description, flush=True)
     wanted = Wanted(args.save, args.txt, args.crops, args.json, args.show)

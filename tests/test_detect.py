@@ -62,6 +62,17 @@ def test_detect_finds_only_the_classes_of_a_filter_on_any_size(trained, here):
     assert [path.name for path in (here / "o").iterdir()] == ["detections.json"]
 
 
+def test_detect_limits_what_is_found_and_names_no_label_file_like_the_class_file(trained, here):
+    (here / "a.png").rename(here / "classes.png")
+    flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--size=64"]
+    for limit, count in ((["--max-detections=7"], 7), ([], 300)):
+        output = here / f"{count}"
+        words = ["classes.png", *flags, *limit, "--txt", "--no-save", f"--output={output}"]
+        assert detect.main(words) == 0
+        assert len((output / "labels" / "classes-2.txt").read_text().splitlines()) == count
+        assert (output / "labels" / "classes.txt").read_text().split() == list("0123456789")
+
+
 def test_detect_takes_darknet_weights_with_class_names(here, capsys):
     save_darknet_weights(build_yolov3(2, tiny=True), here / "x.weights")
     write(here / "two.names", "cat\ndog\n")
@@ -82,6 +93,7 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--size=100"], "--size: expected a multiple of 32 up to 4096; received 100"),
         (["a.png", "--size=64x"], "--size: "),
         (["a.png", "--size=64x96x32"], "--size: "),
+        (["a.png", "--max-detections=0"], "--max-detections: expected at least 1; received 0"),
         (["a.png", "--batch=0"], "--batch: expected at least 1; received 0"),
         (["a.png", "--weights=nowhere"], "nowhere: expected a checkpoint"),
         ([], "the following arguments are required: SOURCE"),

@@ -213,6 +213,16 @@ def test_only_leaves_out_the_other_classes_and_they_take_no_place(detector, mode
     np.testing.assert_array_equal(own_scores[: len(kept)], kept)
 
 
+def test_more_or_fewer_detections_than_a_hundred(detector, model):
+    noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    for limit in (5, 150):
+        limited = Detector(model, precision="float32", max_detections=limit)
+        _, scores, _, [count] = (x.numpy() for x in limited._run(noise, 0.0, 1.0))
+        assert scores.shape == (1, limit) and count == limit
+        hundred = detector._run(noise, 0.0, 1.0)[1].numpy()[0]
+        np.testing.assert_array_equal(scores[0, :100], hundred[:limit])
+
+
 def test_a_class_is_found_by_name_before_number():
     assert class_indices(["1", "b", 2], ["1", "0", "b"]) == [0, 2, 2]
     with pytest.raises(ValueError, match="only: expected classes of 1, 0, b; received '3'"):

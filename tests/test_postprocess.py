@@ -24,9 +24,10 @@ def raw_map(objects, grid=8):
     return raw
 
 
-def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS, agnostic=False):
+def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS, agnostic=False, **limit):
     """Return per picture (boxes_xyxy, scores, classes)."""
-    found = detect_boxes([raw], [anchors], [STRIDE], score_threshold, iou_threshold, agnostic)
+    thresholds = score_threshold, iou_threshold
+    found = detect_boxes([raw], [anchors], [STRIDE], *thresholds, agnostic, **limit)
     boxes, scores, classes, counts = (part.numpy() for part in found)
     return [(boxes[i, :n], scores[i, :n], classes[i, :n]) for i, n in enumerate(counts)]
 
@@ -68,13 +69,19 @@ def test_score_threshold(score_threshold, count):
     assert len(detect(raw_map(apart), score_threshold)[0][1]) == count
 
 
-def test_the_best_hundred_by_falling_score():
+@pytest.mark.parametrize("agnostic", [False, True])
+@pytest.mark.parametrize(
+    ("limit", "count"),
+    [({}, MAX_DETECTIONS), ({"max_detections": 7}, 7), ({"max_detections": 300}, 144)],
+)
+def test_the_best_by_falling_score_up_to_a_limit(limit, count, agnostic):
     scores = np.linspace(0.2, 0.9, 144)
     rng = np.random.default_rng(0)
     cells = rng.permutation(144)
     objects = [(c // 12, c % 12, 0, i % 2, s) for i, (c, s) in enumerate(zip(cells, scores))]  # noqa: B905
-    found = detect(raw_map(objects, grid=12), anchors=[(4, 4)] * 3)[0][1]
-    np.testing.assert_allclose(found, scores[::-1][:MAX_DETECTIONS], atol=1e-5)
+    raw = raw_map(objects, grid=12)
+    found = detect(raw, anchors=[(4, 4)] * 3, agnostic=agnostic, **limit)[0][1]
+    np.testing.assert_allclose(found, scores[::-1][:count], atol=1e-5)
 
 
 @pytest.mark.parametrize("agnostic", [False, True])

@@ -10,7 +10,7 @@ from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_of
-from yolov3.postprocess import detect_boxes
+from yolov3.postprocess import MAX_DETECTIONS, detect_boxes
 from yolov3.speed.folding import fold_into
 from yolov3.speed.precision import INFERENCE_POLICIES, choose_precision
 from yolov3.weights.by_name import network_with
@@ -28,10 +28,10 @@ class Detector:
     `names_file`. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
     With `only`, names or indices of classes, all others are left out before suppression, and with
-    `agnostic_nms` boxes are suppressed by those of other classes, too. The network runs with batch
-    normalisation folded into the convolutions, in the precision that suits this hardware. On a CPU
-    it runs faster where nothing else is done with TensorFlow: call
-    `cli.import_tensorflow(frozen_weights=True)` first.
+    `agnostic_nms` boxes are suppressed by those of other classes, too. Of each picture the best
+    `max_detections` are kept. The network runs with batch normalisation folded into the
+    convolutions, in the precision that suits this hardware. On a CPU it runs faster where nothing
+    else is done with TensorFlow: call `cli.import_tensorflow(frozen_weights=True)` first.
     Raises ValueError where the path holds none of these whole, and for a class that is unknown.
     """
 
@@ -45,6 +45,7 @@ class Detector:
         names_file=None,
         only=None,
         agnostic_nms: bool = False,
+        max_detections: int = MAX_DETECTIONS,
     ):
         opened = _open(source, names_file)
         model, self.config, self.class_names, trained_size, self.origin = opened
@@ -54,7 +55,7 @@ class Detector:
         self.only = None if only is None else class_indices(only, self.class_names)
         self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
-        self.agnostic_nms = agnostic_nms
+        self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
         self.precision = choose_precision(precision)
         policy = INFERENCE_POLICIES[self.precision]
         self.network = build_yolov3(len(self.class_names), self.config.tiny, policy, folded=True)
@@ -112,6 +113,7 @@ class Detector:
             score_threshold,
             iou_threshold,
             self.agnostic_nms,
+            self.max_detections,
         )
 
     def _without_others(self, raw):

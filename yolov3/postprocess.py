@@ -8,12 +8,21 @@ from yolov3.yolov3 import decode
 MAX_DETECTIONS = 100  # per picture; the COCO metrics count no more
 
 
-def detect_boxes(raw_maps, anchors, strides, score_threshold, iou_threshold, agnostic=False):
+def detect_boxes(
+    raw_maps,
+    anchors,
+    strides,
+    score_threshold,
+    iou_threshold,
+    agnostic=False,
+    max_detections=MAX_DETECTIONS,
+):
     """Return the detections of a batch.
 
-    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,). `raw_maps` holds
-    one (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,), in pixels. Boxes
-    are in pixels of the input, by falling score, padded with zeros beyond `counts`. The score of a
+    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,), where M is
+    `max_detections`, a Python int. `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `anchors` is
+    (S, A, 2) and `strides` (S,), in pixels. Boxes are in pixels of the input, by falling score,
+    padded with zeros beyond `counts`; the best M are kept. The score of a
     class is confidence times class probability. Each class is suppressed on its own: a box goes
     when its IoU with a better one of the same class exceeds `iou_threshold`. With `agnostic`, a
     Python bool, a better one of any class suffices, so that an object gets one box and one class.
@@ -24,16 +33,16 @@ def detect_boxes(raw_maps, anchors, strides, score_threshold, iou_threshold, agn
     ]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
     suppress = _suppress_across_classes if agnostic else _suppress_each_class
-    return suppress(boxes_xyxy, scores, score_threshold, iou_threshold)
+    return suppress(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections)
 
 
-def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold):
+def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
         boxes_xyxy[:, :, tf.newaxis],
         scores,
-        max_output_size_per_class=MAX_DETECTIONS,
-        max_total_size=MAX_DETECTIONS,
+        max_output_size_per_class=max_detections,
+        max_total_size=max_detections,
         iou_threshold=iou_threshold,
         score_threshold=score_threshold,
         # Clipping would be to [0, 1]; these are pixels, and x before y changes no IoU.
@@ -42,19 +51,19 @@ def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold):
     return boxes, scores, tf.cast(classes, tf.int32), counts
 
 
-def _suppress_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold):
+def _suppress_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1, output_type=tf.int32)
     chosen, counts = tf.image.non_max_suppression_padded(
         boxes_xyxy,
         best,
-        MAX_DETECTIONS,
+        max_detections,
         iou_threshold,
         score_threshold,
         pad_to_max_output_size=True,
         canonicalized_coordinates=True,  # x before y changes no IoU
     )  # (B, M), (B,)
-    is_chosen = tf.sequence_mask(counts, MAX_DETECTIONS)  # (B, M)
+    is_chosen = tf.sequence_mask(counts, max_detections)  # (B, M)
     boxes, best, classes = (
         tf.gather(part, chosen, batch_dims=1) for part in (boxes_xyxy, best, classes)
     )

@@ -110,6 +110,14 @@ def test_sources_of_the_same_name_get_numbers(folder):
     assert names("one/x.jpg", "two/X.jpg") == ["x", "X-2"]  # one file where case does not count
 
 
+def test_reserved_names_get_numbers_too(folder):
+    for name in ("B.png", "one/b.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    found = find_sources(["b.jpg", "B.png", "one", "clip.mp4"], reserved=["b", "clip"])
+    assert [str(source.name) for source in found] == ["b-2", "B-3", "b-4", "clip-2"]
+
+
 def test_a_video_is_not_named_like_a_folder_of_pictures(folder):
     (folder / "clip").mkdir()
     (folder / "clip" / "000001.png").touch()

@@ -46,19 +46,20 @@ class Source(NamedTuple):
         return self.address
 
 
-def find_sources(words: Iterable[str]) -> list[Source]:
+def find_sources(words: Iterable[str], reserved: Iterable[str] = ()) -> list[Source]:
     """Return the sources that words name, in their order, each once; nothing is opened.
 
     A word is a picture, a video, a folder (all pictures and videos at any depth, sorted, hidden
     ones left out), a pattern with `*`, `**`, `?` or `[...]`, the number of a camera, or a URL. What
-    exists goes before what a word could also mean. Raises ValueError for a word that names nothing.
+    exists goes before what a word could also mean. `reserved` are names that no source gets, as
+    outputs of ours have them. Raises ValueError for a word that names nothing.
     """
     found = {}
     for word in words:
         for kind, address, name in _expand(word):
             key = os.path.abspath(address) if kind in (Kind.PICTURE, Kind.VIDEO) else address
             found.setdefault(key, (kind, address, name))
-    names = own_names([(kind, name) for kind, _, name in found.values()])
+    names = own_names([(kind, name) for kind, _, name in found.values()], reserved)
     return [
         Source(kind, address, name)
         for (kind, address, _), name in zip(found.values(), names, strict=True)
@@ -117,13 +118,13 @@ def _stream_name(url: str) -> str:
     return UNSAFE.sub("_", stem).strip("._") or "stream"
 
 
-def own_names(wanted: list[tuple[Kind, Path]]) -> list[Path]:
-    """Number names that are taken. Case does not count, as on some file systems.
+def own_names(wanted: list[tuple[Kind, Path]], reserved: Iterable[str] = ()) -> list[Path]:
+    """Number names that are taken or reserved. Case does not count, as on some file systems.
 
     A video's name becomes a folder for what belongs to its frames, so it is no other's folder.
     """
     folders = {_key(folder) for _, name in wanted for folder in name.parents}
-    taken: set[str] = set()
+    taken = {name.casefold() for name in reserved}
     names = []
     for kind, name in wanted:
         not_free = taken if kind is Kind.PICTURE else taken | folders
