@@ -15,7 +15,7 @@ from yolov3.speed.folding import fold_into
 from yolov3.speed.precision import INFERENCE_POLICIES, choose_precision
 from yolov3.weights.by_name import network_with
 from yolov3.weights.checkpoint_search import find_checkpoint
-from yolov3.yolov3 import build_yolov3
+from yolov3.yolov3 import build_yolov3, to_float
 
 NEVER = float("-inf")  # the raw class value of probability 0
 
@@ -103,7 +103,7 @@ class Detector:
         ]
     )
     def _run(self, canvases, score_threshold, iou_threshold):
-        raw_maps = self.network(tf.cast(canvases, tf.float32) / 255.0, training=False)
+        raw_maps = self.network(to_float(canvases), training=False)
         if self.only is not None:
             raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(

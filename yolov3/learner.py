@@ -12,7 +12,7 @@ from yolov3.speed.graph_optimizer import as_traced
 from yolov3.speed.optimizer import FusedAdamW
 from yolov3.speed.precision import POLICIES
 from yolov3.weights.parts import backbone_layers, freeze_backbone, unfreeze
-from yolov3.yolov3 import build_yolov3
+from yolov3.yolov3 import build_yolov3, to_float
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
 BATCH_SIGNATURE = [
@@ -182,11 +182,6 @@ class Learner:
             update_average(
                 self.average, self.model, self.step_count, self.config.train_average_decay
             )
-
-
-def to_float(images):
-    """Return uint8 pictures as float32 in [0, 1], as the network wants them."""
-    return tf.cast(images, tf.float32) / 255.0
 
 
 def _counter(name):

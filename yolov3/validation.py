@@ -15,7 +15,7 @@ from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes
 from yolov3.speed.folding import fold_into
 from yolov3.speed.precision import INFERENCE_POLICIES
-from yolov3.yolov3 import build_yolov3
+from yolov3.yolov3 import build_yolov3, to_float
 
 BATCH_SIZE = 8
 NUM_EXAMPLES = 4  # pictures to look at
@@ -78,7 +78,7 @@ class Validator:
     def _run(self, images, boxes_xyxy, classes):
         boxes_xyxy, classes = drop_padding(boxes_xyxy, classes)
         anchors, strides = self.config.anchors, self.config.strides
-        raw_maps = self.network(tf.cast(images, tf.float32) / 255.0, training=False)
+        raw_maps = self.network(to_float(images), training=False)
         grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
         targets = assign_anchors(
             boxes_xyxy, classes, anchors, strides, grid_sizes, len(self.class_names)

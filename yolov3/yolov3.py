@@ -47,6 +47,11 @@ def build_yolov3(
     return keras.Model(image, raw_maps, name="yolov3_tiny" if tiny else "yolov3")
 
 
+def to_float(images):
+    """Return uint8 pictures as float32 in [0, 1], as the network wants them."""
+    return tf.cast(images, tf.float32) / 255.0
+
+
 def decode(raw: tf.Tensor, anchors, stride) -> tf.Tensor:
     """Turn one raw map (B, G, G, A, 5 + C) into boxes, confidences and class probabilities.
 
