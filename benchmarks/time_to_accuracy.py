@@ -53,7 +53,8 @@ def figures(curves, target: float) -> list[float]:
     """Return minutes to the target, minutes in all, and mAP50, mAP75 and mAP where mAP is best."""
     reached = [minutes for minutes, value in curves["mAP50"] if value >= target]
     maps = [[value for _, value in curves[name]] for name in ("mAP50", "mAP75", "mAP")]
-    best = max(zip(*maps, strict=True), key=lambda values: values[-1])
+    # Killed within a validation, a run has not logged all three of it.
+    best = max(zip(*maps, strict=False), key=lambda values: values[-1])
     return [reached[0] if reached else NEVER, curves["mAP50"][-1][0], *best]
 
 

@@ -106,7 +106,8 @@ def test_across_classes_an_object_gets_one_box_and_its_best_class():
 
 
 def test_across_classes_it_is_greedy_suppression_of_each_boxs_best_class():
-    raw = np.random.default_rng(0).normal(size=(2, 12, 12, 3, 5 + CLASSES)).astype(np.float32)
+    # More candidates than the 512 that TensorFlow looks at together.
+    raw = np.random.default_rng(0).normal(size=(2, 20, 20, 3, 5 + CLASSES)).astype(np.float32)
     raw[..., 2:4] *= 0.5
     everything = detect(raw, 0.05, 1.0, agnostic=True)  # nothing overlaps by more than 1
     assert all(len(scores) == MAX_DETECTIONS for _, scores, _ in everything)
@@ -119,6 +120,19 @@ def test_across_classes_it_is_greedy_suppression_of_each_boxs_best_class():
         np.testing.assert_allclose(kept_boxes[: len(kept)], boxes[kept])
         np.testing.assert_allclose(kept_scores[: len(kept)], scores[kept])
         np.testing.assert_array_equal(kept_classes[: len(kept)], classes[kept])
+
+
+@pytest.mark.parametrize("max_detections", [1, 2, 1000])
+def test_across_classes_boxes_that_touch_at_all_can_be_suppressed(max_detections):
+    pair = [(2, 3, 0, 0, 0.6), (2, 4, 0, 1, 0.9), (6, 6, 0, 0, 0.7)]  # two overlap
+    boxes, scores, classes, counts = detect_boxes(
+        [raw_map(pair)], [ANCHORS], [STRIDE], 0.1, 0.0, True, max_detections
+    )
+    assert boxes.shape == (1, max_detections, 4)
+    assert scores.shape == classes.shape == (1, max_detections)
+    assert counts == [min(2, max_detections)]
+    np.testing.assert_allclose(scores[0, :2], [0.9, 0.7][:max_detections], atol=1e-5)
+    assert not np.any(boxes[0, 2:]) and not np.any(scores[0, 2:])
 
 
 def greedy_suppression(boxes_xyxy, iou_threshold):

@@ -42,6 +42,7 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
         "precision": detector.precision,
         "score_threshold": detector.score_threshold,
         "iou_threshold": detector.iou_threshold,
+        "agnostic_nms": detector.agnostic_nms,
     }
 
 

@@ -6,6 +6,7 @@ from yolov3.boxes import xywh_to_xyxy
 from yolov3.yolov3 import decode
 
 MAX_DETECTIONS = 100  # per picture; the COCO metrics count no more
+LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppresses nothing
 
 
 def detect_boxes(
@@ -54,15 +55,17 @@ def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold, max
 def _suppress_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1, output_type=tf.int32)
+    most = tf.minimum(max_detections, tf.shape(best)[1])  # the time grows with its square
     chosen, counts = tf.image.non_max_suppression_padded(
         boxes_xyxy,
         best,
-        max_detections,
-        iou_threshold,
+        most,
+        tf.maximum(iou_threshold, LEAST_IOU),
         score_threshold,
         pad_to_max_output_size=True,
         canonicalized_coordinates=True,  # x before y changes no IoU
     )  # (B, M), (B,)
+    chosen = tf.pad(chosen, [[0, 0], [0, max_detections - most]])
     is_chosen = tf.sequence_mask(counts, max_detections)  # (B, M)
     boxes, best, classes = (
         tf.gather(part, chosen, batch_dims=1) for part in (boxes_xyxy, best, classes)

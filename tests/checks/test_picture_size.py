@@ -68,6 +68,7 @@ def late_exif_pngs():
         "late, then text": (png[:-12] + turn + png_chunk(b"tEXt", b"a\0eXIf") + end, True),
         "text, then late": (png[:-12] + png_chunk(b"tEXt", b"a\0eXIf") + turn + end, True),
         "appended": (png[:-12] + turn + end + bytes(500), True),
+        "long text behind": (png[:-12] + turn + png_chunk(b"tEXt", b"a\0" * 40_000) + end, True),
         "two": (png[:-12] + still + turn + end, False),
         "early counts": (after[:-12] + turn + end, False),
         "wrong checksum": (png[:-12] + wrong_sum + end, False),

@@ -47,7 +47,7 @@ def write_voc(folder, text=VOC, name="a.xml"):
 
 
 def write_yolo(folder, text, name="a.txt"):
-    (folder / "labels").mkdir()
+    (folder / "labels" / name).parent.mkdir(parents=True)
     (folder / "labels" / "classes.txt").write_text("cat\ndog\n")
     (folder / "labels" / name).write_text(text)
     return Task(

@@ -43,11 +43,14 @@ def test_label_files_without_a_picture_are_counted(folder):
 
 
 def test_labels_of_which_none_has_a_picture_are_refused(folder):
-    task = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
+    task = write_yolo(folder, "0 .5 .5 1 1", "deeper/a.txt")
     assert_refused(task, "expected label files named like the pictures in ")
-    assert_refused(task, "gone.txt'; give --pictures DIR, as images/train for labels/train")
-    (folder / "labels" / "gone.txt").unlink()
-    assert "kept 2 pictures, as background" in convert(task)  # no label file, nothing to ask
+    assert_refused(task, "deeper/a.txt'; give --pictures DIR, as images/train for labels/train")
+
+
+def test_pictures_without_label_files_are_background(folder):
+    task = write_yolo(folder, "some words", "notes.txt")  # named like no picture
+    assert "kept 2 pictures, as background" in convert(task)
 
 
 def test_folders_of_pictures_and_labels_side_by_side(folder):
@@ -67,7 +70,7 @@ def test_endings_of_label_files_may_be_in_capitals(folder):
     convert(task)
     assert lines(folder) == ["a.png 0,0,60,40,0", "b 1,2.jpg"]
     (folder / "labels" / "a.txt").write_text("1 .5 .5 1 1")
-    with pytest.raises(ValueError, match="a.txt: expected one picture .*; received also .*a.TXT"):
+    with pytest.raises(ValueError, match="a.txt: expected one label file .* also .*a.TXT"):
         convert(task)
 
 

@@ -79,6 +79,20 @@ def test_resumed_from_elsewhere_it_goes_on_in_its_log(config, tmp_path, monkeypa
     assert run_folders.resumed_run(own, checkpoint).log == Path("own log") / run.name
 
 
+def test_checkpoints_behind_a_link_leave_the_log_where_it_was(config, tmp_path, monkeypatch):
+    (tmp_path / "large disk" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "large disk" / "checkpoints")
+    config = replace(config, train_checkpoints_folder="checkpoints", train_logdir="log")
+    monkeypatch.chdir(tmp_path)
+    run = run_folders.new_run(config)
+    checkpoint = checkpoint_in(run, config)
+    assert run_folders.resumed_run(config, checkpoint).log == Path("log") / run.name
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    checkpoint.path = Path("..") / checkpoint.path
+    assert run_folders.resumed_run(config, checkpoint).log == tmp_path / "log" / run.name
+
+
 def test_a_run_that_was_moved_logs_from_here(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = replace(config, train_checkpoints_folder="checkpoints", train_logdir="log")

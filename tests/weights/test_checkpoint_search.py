@@ -45,6 +45,12 @@ def test_within_a_run_the_larger_input_size_goes_first(tmp_path):
     assert find_checkpoint(tmp_path).path == other_run
 
 
+def test_the_ap_of_a_last_one_at_a_smaller_size_does_not_count(tmp_path):
+    best = save(tmp_path / "run", "best", 10, ap=0.5, size=416)
+    save(tmp_path / "run", "last", 20, ap=0.9, size=416)  # whose run is best at 0.5: `STATE`
+    assert find_checkpoint(tmp_path).path == best
+
+
 def test_of_equal_ap_the_validated_one_goes_first(tmp_path):
     best = save(tmp_path, "best", 500, ap=0.8)
     save(tmp_path, "last", 600, ap=0.8)  # in the middle of an epoch: AP is that of step 500

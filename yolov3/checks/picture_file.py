@@ -30,7 +30,7 @@ SIDEWAYS = (5, 6, 7, 8)  # its values for a quarter turn; OpenCV turns a picture
 # A whole file holds these after its header, and compressed pixels never do: without, it is cut off.
 END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
-EXIF_BYTES = 2**14  # at the end of a PNG, where EXIF data are looked for that follow the pixels
+EXIF_BYTES = 2**17  # at the end of a PNG, where EXIF data are looked for that follow the pixels
 CHUNK_BYTES = 2**20
 
 Size = tuple[int, int]

@@ -83,6 +83,8 @@ def _head(detector) -> dict:
         "precision": detector.precision,
         "score_threshold": detector.score_threshold,
         "iou_threshold": detector.iou_threshold,
+        "agnostic_nms": detector.agnostic_nms,
+        "max_detections": detector.max_detections,
         "classes": detector.class_names,
     }
 

@@ -28,18 +28,19 @@ DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes: Notes):
     """Read the label files below a folder as a `BoxTable` of relative boxes.
 
-    Raises ValueError naming file, line and value for what cannot be read, and where there are label
-    files but none has a picture.
+    Raises ValueError naming file, line and value for what cannot be read, and where label files are
+    named like pictures, but all in other folders.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of YOLO label files; received no folder")
     if class_names is None:
         class_names = _read_own_class_names(folder)
     images = _find_pictures(pictures)
-    labels = _find_files(folder, {LABEL_SUFFIX})
+    labels = _find_files(folder, {LABEL_SUFFIX}, "label file for each picture")
     labels.pop(Path(CLASS_STEM), None)
     without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
-    if labels and len(without) == len(labels):
+    is_elsewhere = {stem.name for stem in labels} & {stem.name for stem in images}
+    if is_elsewhere and len(without) == len(labels):
         raise ValueError(
             f"{folder}: expected label files named like the pictures in {pictures}; received none, "
             f"but {without[0]}; give --pictures DIR, as images/train for labels/train"
@@ -77,19 +78,20 @@ def _find_pictures(folder: Path) -> dict[Path, Path]:
     """Return all pictures below a folder by their relative path without ending."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of pictures; received no folder")
-    return _find_files(folder, PICTURE_SUFFIXES)
+    return _find_files(folder, PICTURE_SUFFIXES, "picture for each label file")
 
 
-def _find_files(folder: Path, suffixes: Collection[str]) -> dict[Path, Path]:
-    """Return the files below a folder by their relative path without ending, of any case."""
+def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[Path, Path]:
+    """Return the files below a folder by their relative path without ending, of any case.
+
+    Raises ValueError where two would have one path: `expected` completes "expected one".
+    """
     found: dict[Path, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in suffixes:
             stem = path.relative_to(folder).with_suffix("")
             if stem in found:
-                raise ValueError(
-                    f"{path}: expected one picture for each label file; received also {found[stem]}"
-                )
+                raise ValueError(f"{path}: expected one {expected}; received also {found[stem]}")
             found[stem] = path
     return found
 

@@ -126,7 +126,7 @@ def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: 
         f"training    {config.train_epochs} epochs at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
         f"checkpoints {run.checkpoints}\n"
-        f"log         {run.log} (watch: tensorboard --logdir {config.train_logdir})",
+        f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})",
         flush=True,
     )
 

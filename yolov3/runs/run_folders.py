@@ -1,5 +1,6 @@
 """A run's place: its own checkpoint folder and its own log folder, never shared, never deleted."""
 
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -67,16 +68,16 @@ def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
     """
     folder, logs = checkpoint.path.resolve().parent, Path(config.train_logdir)
     if config.train_logdir == checkpoint.config.train_logdir:
-        logs = _started_in(folder.parent, checkpoint.config.train_checkpoints_folder) / logs
+        runs = Path(os.path.abspath(checkpoint.path)).parent.parent
+        logs = _started_in(runs, checkpoint.config.train_checkpoints_folder) / logs
     log = logs / folder.name
     log.mkdir(parents=True, exist_ok=True)
     return Run(folder.name, folder, log)
 
 
-def _started_in(folder: Path, name: str) -> Path:
-    """Return the folder from which the relative path `name` leads to a folder; here if none."""
-    base = folder
-    for _ in Path(name).parts:
-        base = base.parent
-    is_found = base != Path.cwd() and (base / name).resolve() == folder
-    return base if is_found and not Path(name).is_absolute() else Path()
+def _started_in(runs: Path, name: str) -> Path:
+    """Return the folder from which the path `name` leads to that of runs; here if it does, too."""
+    parts = Path(name).parts
+    if Path(name).resolve() == runs.resolve() or runs.parts[-len(parts) :] != parts:
+        return Path()
+    return runs.parents[len(parts) - 1]

@@ -69,8 +69,10 @@ def _best_first(folders, warn):
 
 
 def _rank_in_run(folder, state):
-    # Of equals best-* goes first: last-* may be some steps past the validation that it names.
-    return state["best_size"], _ap(state), folder.name.startswith("best"), state["step"]
+    # The AP of a last-* may be that of another size, and is then no better than the best of its
+    # run. Of equals best-* goes first: last-* may be some steps past the validation that it names.
+    ap, is_best = min(_ap(state), state["best_AP"]), folder.name.startswith("best")
+    return state["best_size"], ap, is_best, state["step"]
 
 
 def _ap(state):
