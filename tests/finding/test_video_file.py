@@ -1,5 +1,6 @@
 """Video files: speed, size, and time of what is live."""
 
+import contextlib
 import resource
 import signal
 import sys
@@ -74,14 +75,17 @@ def test_frames_of_something_live_fill_their_time(tmp_path):
     assert greys == [50, 100, 100, 100, 200, 200, 200, 200, 200, 200, 200]  # 1.0 s and a frame
 
 
-@pytest.fixture
-def full_disk():
-    """Return a function that bounds every file of this process to a number of bytes."""
+@contextlib.contextmanager
+def full_disk(size):
+    """Bound every file of this process to a number of bytes: that of pytest's output, too."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing more is an error, no signal
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def write_noise(path, size_hw):
@@ -95,10 +99,10 @@ def write_noise(path, size_hw):
 
 @pytest.mark.parametrize("size_hw", [(48, 64), (4, 9000)], ids=["mp4", "avi"])
 @pytest.mark.parametrize("share", [0.1, 0.9, 0.999])
-def test_a_disk_that_is_full_is_an_os_error(tmp_path, full_disk, size_hw, share):
+def test_a_disk_that_is_full_is_an_os_error(tmp_path, size_hw, share):
     whole = write_noise(tmp_path / "whole", size_hw)
-    full_disk(int(whole.stat().st_size * share))
-    with pytest.raises(OSError, match="x.(mp4|avi): the video cannot be written as a whole; is"):
+    message = "x.(mp4|avi): the video cannot be written as a whole; is"
+    with full_disk(int(whole.stat().st_size * share)), pytest.raises(OSError, match=message):
         write_noise(tmp_path / "x", size_hw)
 
 
