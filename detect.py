@@ -14,7 +14,7 @@ import argparse
 import signal
 
 from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, canvas_size, whole_number
+from yolov3.scripts.flags import add_detector_flags, canvas_size, detector_settings, whole_number
 
 MAX_DETECTIONS = 300  # of a picture; the default of a `Detector`, 100, is that of the COCO metrics
 
@@ -95,13 +95,10 @@ def main(argv=None) -> int:
     from yolov3.finding.outputs import Wanted
 
     detector = Detector(
-        args.weights,
-        args.size,
-        args.score_threshold,
-        args.iou_threshold,
+        **detector_settings(args),
+        input_size=args.size,
         names_file=args.classes,
         only=args.only,
-        agnostic_nms=args.agnostic_nms,
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)

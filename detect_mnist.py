@@ -11,7 +11,7 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 import argparse
 
 from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, whole_number
+from yolov3.scripts.flags import add_detector_flags, detector_settings, whole_number
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -43,12 +43,7 @@ def main(argv=None) -> int:
     from yolov3.finding.report import detect_and_draw, output_paths, scene_paths
     from yolov3.finding.window import can_open_window, open_window
 
-    detector = Detector(
-        args.weights,
-        score_threshold=args.score_threshold,
-        iou_threshold=args.iou_threshold,
-        agnostic_nms=args.agnostic_nms,
-    )
+    detector = Detector(**detector_settings(args))
     print(detector.description, flush=True)
     images = [args.image] if args.image else scene_paths(detector, args.count, args.seed)
     found, show = 0, not args.no_show and can_open_window()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from yolov3.configs import BAD_LINES, LEAST_SCORE
 from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, input_size, whole_number
+from yolov3.scripts.flags import add_detector_flags, detector_settings, input_size, whole_number
 
 DEFAULT_JSON = "evaluation.json"
 
@@ -56,13 +56,7 @@ def main(argv=None) -> int:
     from yolov3.evaluation import evaluate, format_table, write_json
     from yolov3.formats.output import check_outputs
 
-    detector = Detector(
-        args.weights,
-        args.size,
-        args.score_threshold,
-        args.iou_threshold,
-        agnostic_nms=args.agnostic_nms,
-    )
+    detector = Detector(**detector_settings(args), input_size=args.size)
     is_darknet = Path(args.weights).is_file()  # which does not say what it was trained for
     annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
     if not annotations:

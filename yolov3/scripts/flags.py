@@ -98,6 +98,12 @@ def add_detector_flags(
     )
 
 
+def detector_settings(args: argparse.Namespace) -> dict:
+    """Return what the flags of `add_detector_flags` say, as keywords of a `Detector`."""
+    names = ("score_threshold", "iou_threshold", "agnostic_nms")
+    return {"source": args.weights, **{name: getattr(args, name) for name in names}}
+
+
 def share(text: str) -> float:
     """Parse a number from 0 to 1, for argparse."""
     value = float(text)
