@@ -22,7 +22,8 @@ from safetensors.numpy import load_file, save_file
 
 from yolov3.checks.regular_file import regular_size
 from yolov3.checks.typed_json import is_a, read_object
-from yolov3.configs import INPUT_SIZES, Config, config_from_json, config_to_json
+from yolov3.config_file import config_from_json, config_to_json
+from yolov3.configs import INPUT_SIZES, Config
 from yolov3.weights.whole_folder import REPLACED, remove_whole, write_whole
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"

@@ -1,11 +1,10 @@
 """The settings of a run: one frozen dataclass, plus the true constants of YOLOv3."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolov3.checks.typed_json import is_a, read_object
+from yolov3.checks.typed_json import is_a
 from yolov3.config_rules import requirements
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
@@ -204,20 +203,3 @@ def changed_settings(before: Config, now: Config) -> list[str]:
     """Name the settings that differ."""
     names = [field.name for field in dataclasses.fields(Config)]
     return [name for name in names if getattr(before, name) != getattr(now, name)]
-
-
-def config_to_json(config: Config) -> str:
-    """Write a configuration as JSON, one line per field."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def config_from_json(path) -> Config:
-    """Read what `config_to_json` wrote. Raises ValueError that names the file for anything else."""
-    try:
-        values = read_object(path)
-        if unknown := set(values) - {field.name for field in dataclasses.fields(Config)}:
-            raise ValueError(f"unknown settings {sorted(unknown)}")
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return Config(**values)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: expected the configuration of a run; received {error}") from None

@@ -6,7 +6,8 @@ from enum import Enum
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
 from yolov3.checks.records import fingerprint
-from yolov3.configs import Config, config_to_json
+from yolov3.config_file import config_to_json
+from yolov3.configs import Config
 from yolov3.dataset import NONE, training_batches
 from yolov3.learner import Learner
 from yolov3.runs.devices import bring_together, distribution_strategy, share_out
