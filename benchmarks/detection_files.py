@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.detection_engines import EXPECTED, FOLDED, ONNX, WEIGHTS
 from yolov3.darknet import save_darknet_weights
-from yolov3.speed.folding import fold_into
+from yolov3.speed.folding import folded_weights
 from yolov3.weights.parts import conv_layers, norm_of
 from yolov3.yolov3 import build_yolov3
 
@@ -26,13 +26,15 @@ def write_files(folder, num_classes: int, tiny: bool, size: int) -> None:
     image = np.random.default_rng(1).random((1, size, size, 3), np.float32)
     _draw_weights(model, image)
     save_darknet_weights(model, folder / WEIGHTS)
-    folded = build_yolov3(num_classes, tiny, folded=True)
-    fold_into(folded, model)
     if find_spec("onnx"):
         from benchmarks.onnx_yolov3 import write_onnx
 
-        write_onnx(folded, folder / ONNX, size)
-    arrays = {weight.path: np.asarray(weight) for weight in folded.weights}
+        write_onnx(model, folder / ONNX, size)
+    arrays = {}
+    for conv in conv_layers(model):
+        arrays[f"{conv.name}/kernel"], arrays[f"{conv.name}/bias"] = folded_weights(
+            conv.name, model
+        )
     np.savez(folder / FOLDED, **arrays)
     raw_maps = [np.asarray(raw) for raw in model(image, training=False)]
     np.savez(folder / EXPECTED, image, *raw_maps)
