@@ -6,7 +6,7 @@ MODEL = yolov3-tiny
 FRESH =
 ARGS =
 PY = .venv/bin/python
-BENCHMARKS = matrix_rate training_step kernel_gradient detection input_pipeline evaluation start_up
+BENCHMARKS = matrix_rate training_step kernel_gradient winograd detection input_pipeline evaluation start_up
 # TensorFlow's start-up messages would bury those of the scripts.
 TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL

@@ -121,6 +121,7 @@ def test_the_baseline_has_the_layers_of_keras():
     [
         "training_step",
         "kernel_gradient",
+        "winograd",
         "matrix_rate",
         "input_pipeline",
         "evaluation",

@@ -1,1 +1,1 @@
-"""The same arithmetic on the kernels that this hardware is fastest at."""
+"""The same network on the kernels that this hardware is fastest at."""

@@ -13,8 +13,8 @@ def fold_into(folded: keras.Model, model: keras.Model) -> None:
 
     Convolution and batch normalisation are both linear: gamma * (W x - mean) / sqrt(variance +
     epsilon) + beta is a convolution with kernel W * gamma / sqrt(variance + epsilon) and a bias.
-    What remains, convolution, bias and leaky ReLU, runs as one kernel. For a `folded` of half
-    precision the weights are rounded with care.
+    What remains, convolution, bias and leaky ReLU, runs as one kernel, or as `winograd` does it.
+    For a `folded` of half precision the weights are rounded with care.
     """
     kernel, bias = folded_weights("conv_0", model)
     next_kernel, next_bias = folded_weights("conv_1", model)
