@@ -18,10 +18,10 @@ CLASS_NAMES = ["zero", "one two"]
 STATE = {"class_names": CLASS_NAMES, "best_AP": 0.5, "best_size": 416}
 
 
-def save(run, kind, step, ap=None, size=416, weights=WEIGHTS, class_names=CLASS_NAMES, **settings):
+def save(run, kind, step, ap=None, size=416, weights=WEIGHTS, state=(), **settings):
     metrics = {} if ap is None else {"AP": ap, "AP50": 0.9}
-    state = {**STATE, "step": step, "epoch": 3, "metrics": metrics}
-    state |= {"best_size": size, "input_size": size, "class_names": class_names}
+    usual = {**STATE, "step": step, "epoch": 3, "metrics": metrics}
+    state = usual | {"best_size": size, "input_size": size} | dict(state)
     resume = {name: np.asarray(value) for name, value in RESUME.items()}
     config = Config(tiny=True, seed=3, **settings)
     return save_checkpoint(run, kind, config, state, weights, resume if kind == "last" else None)

@@ -21,10 +21,16 @@ def test_best_has_the_highest_ap_and_last_is_the_newest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "own", [{"class_names": ["cat"]}, {"test_annot_path": "cats.txt"}], ids=["classes", "pictures"]
+    "own",
+    [
+        {"state": {"class_names": ["cat"]}},
+        {"test_annot_path": "cats.txt"},
+        {"state": {"validated_on": "made anew"}},
+    ],
+    ids=["classes", "file", "pictures"],
 )
 def test_best_is_sought_among_runs_with_the_task_of_the_newest(tmp_path, own):
-    save(tmp_path / "digits", "best", 500, ap=0.8)
+    save(tmp_path / "digits", "best", 500, ap=0.8, state={"validated_on": "made before"})
     best = save(tmp_path / "cats-1", "best", 200, ap=0.3, **own)
     newest = save(tmp_path / "cats-2", "best", 100, ap=0.2, **own)
     os.utime(tmp_path / "digits", (1, 1))
@@ -92,11 +98,16 @@ def test_damaged_one_is_named_and_the_one_before_is_taken(tmp_path, kind, damage
         find_checkpoint(newest)
 
 
-def test_nothing_whole_is_an_error(tmp_path):
+def test_nothing_whole_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"found none \(train first\)"):
         find_checkpoint(tmp_path)
-    with pytest.raises(ValueError, match="nowhere: expected a checkpoint"):
-        find_checkpoint(tmp_path / "nowhere")
+    for name, hint in {"nowhere": "", "a.weights": "make weights", "b.conv.74": "weights"}.items():
+        message = f"{name}: expected a checkpoint or a folder.*nothing of that name.*{hint}"
+        with pytest.raises(ValueError, match=message):
+            find_checkpoint(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^checkpoints: .*\(train first\)"):
+        find_checkpoint("checkpoints")
     folder = save(tmp_path, "best", 100)
     with pytest.raises(ValueError, match="found none"):
         find_checkpoint(tmp_path, "last")

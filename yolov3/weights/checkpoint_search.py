@@ -1,6 +1,8 @@
 """Find the best or the last checkpoint among those of a run, or of many runs."""
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from yolov3.checkpoints import (
     CHECKSUMS,
@@ -11,6 +13,22 @@ from yolov3.checkpoints import (
     read_config,
     read_state,
 )
+from yolov3.configs import Config
+
+
+class _Task(NamedTuple):
+    """What an AP was measured on."""
+
+    class_names: list[str]
+    annotations: str
+    fingerprint: str  # of their records; "" where nothing was validated
+
+    def is_like(self, other) -> bool:
+        """Tell whether two APs can be compared, as far as is known."""
+        fingerprints = {self.fingerprint, other.fingerprint}
+        same_pictures = len(fingerprints) == 1 or "" in fingerprints
+        same_names = self.class_names == other.class_names
+        return same_names and self.annotations == other.annotations and same_pictures
 
 
 def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
@@ -18,11 +36,14 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
 
     The best of a run has the highest validation AP at the largest input size that was validated;
     the best of several runs is that with the highest AP among those with the class names and test
-    annotations of the newest, since an AP on other pictures says nothing about these. The last of a
+    pictures of the newest, since an AP on other pictures says nothing about these. The last of a
     run has the most steps; the last of several runs is that written last. A damaged one is named
     through `warn` and passed over. Raises ValueError if there is none.
     """
     path = Path(path)
+    if not path.exists():
+        expected = f"{path}: expected a checkpoint or a folder of them"
+        raise ValueError(f"{expected}; there is nothing of that name{_hint(path)}")
     if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
         return open_checkpoint(path)
     pattern = "last" if kind == "last" else "*"
@@ -33,6 +54,13 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
         except ValueError as error:
             warn(f"passed over: {error}")
     raise ValueError(f"{path}: expected a checkpoint or a folder of them; found none (train first)")
+
+
+def _hint(path):
+    if path == Path(Config.train_checkpoints_folder):
+        return " (train first)"
+    is_darknet = re.search(r"\.(weights|conv\.\d+)$", path.name)
+    return " (make weights fetches the official ones)" if is_darknet else ""
 
 
 def _newest_first(folders):
@@ -51,7 +79,11 @@ def _best_first(folders, warn):
     for folder in _newest_first(folders):
         try:
             left[folder] = read_state(folder)
-            tasks[folder] = left[folder]["class_names"], read_config(folder).test_annot_path
+            tasks[folder] = _Task(
+                left[folder]["class_names"],
+                read_config(folder).test_annot_path,
+                left[folder]["validated_on"],
+            )
         except (OSError, ValueError) as error:
             left.pop(folder, None)
             warn(f"passed over: {folder}: expected a whole checkpoint; received {error}")
@@ -62,7 +94,11 @@ def _best_first(folders, warn):
             winners[folder.parent] = folder
         best = max(
             winners.values(),
-            key=lambda folder: (tasks[folder] == newest, _ap(left[folder]), left[folder]["step"]),
+            key=lambda folder: (
+                tasks[folder].is_like(newest),
+                _ap(left[folder]),
+                left[folder]["step"],
+            ),
         )
         del left[best]
         yield best
