@@ -1,6 +1,5 @@
 """What an earlier demo left behind: a training to go on with, a finished one, or none of use."""
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 class Earlier(NamedTuple):
-    """The newest run of an earlier demo, and whether it reached its last step.
+    """The newest run of an earlier demo, and whether its last epoch was finished, and validated.
 
     Without a run of use `run` is None; `unusable` then says why, or is empty if there is none.
     """
@@ -22,8 +21,8 @@ class Earlier(NamedTuple):
 def find_earlier(folder: Path, config: Config, annotations: list[Path]) -> Earlier:
     """Look for a run of these settings on these data in a folder of runs.
 
-    `annotations` are the files to train and to validate on, of which the first decides the number
-    of steps. Data that were made after the newest checkpoint are others.
+    `annotations` are the files to train and to validate on. Those that were made after the newest
+    checkpoint are others.
     """
     try:
         checkpoint = find_checkpoint(folder, kind="last")
@@ -35,16 +34,9 @@ def find_earlier(folder: Path, config: Config, annotations: list[Path]) -> Earli
     saved = checkpoint.path.stat().st_mtime
     if any(path.stat().st_mtime > saved for path in annotations):
         return Earlier(unusable="is older than the digit pictures")
-    return Earlier(checkpoint.path.parent, checkpoint.step >= total_steps(config, annotations[0]))
+    return Earlier(checkpoint.path.parent, checkpoint.epoch >= config.train_epochs)
 
 
 def newest_run(folder: Path) -> Path:
     """Return the folder of the run that was written to last. Raises ValueError if there is none."""
     return find_checkpoint(folder, kind="last").path.parent
-
-
-def total_steps(config: Config, annotations: Path) -> int:
-    """Count the steps of a whole training on an annotation file, one picture per line."""
-    with annotations.open("rb") as lines:
-        pictures = sum(1 for line in lines if line.strip())
-    return math.ceil(pictures / config.train_batch_size) * config.train_epochs

@@ -6,11 +6,12 @@ import os
 import pytest
 from checkpoint_samples import save
 
-from demo_runs import Earlier, find_earlier, newest_run, total_steps
+from demo_runs import Earlier, find_earlier, newest_run
 from yolov3.configs import Config
 
 CONFIG = Config(tiny=True, seed=3)  # those of `save`
 STEPS = 3 * CONFIG.train_epochs  # 9 pictures in batches of 4
+DONE = {"epoch": CONFIG.train_epochs}
 
 
 @pytest.fixture
@@ -22,27 +23,22 @@ def annotations(tmp_path):
     return path
 
 
-def test_steps_are_those_of_all_epochs(annotations):
-    assert total_steps(CONFIG, annotations) == STEPS
-    assert total_steps(dataclasses.replace(CONFIG, train_batch_size=1), annotations) == 3 * STEPS
-
-
 def test_nothing_to_go_on_with(tmp_path, annotations):
     assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(None, False, "")
     save(tmp_path / "runs" / "run", "best", 3)
     assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(None, False, "")
 
 
-@pytest.mark.parametrize(("step", "is_finished"), [(1, False), (STEPS - 1, False), (STEPS, True)])
-def test_a_run_is_finished_at_its_last_step(tmp_path, annotations, step, is_finished):
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_run_is_finished_after_its_last_validation(tmp_path, annotations, is_finished):
     run = tmp_path / "runs" / "run"
-    save(run, "last", step)
+    save(run, "last", STEPS, state={"epoch": CONFIG.train_epochs - 1 + is_finished})
     assert find_earlier(tmp_path / "runs", CONFIG, [annotations]) == Earlier(run, is_finished)
 
 
 def test_the_newest_run_counts(tmp_path, annotations):
-    for name, step, time in (("b", STEPS, 1000), ("a", 1, 2000)):
-        save(tmp_path / "runs" / name, "last", step)
+    for name, step, state, time in (("b", STEPS, DONE, 1000), ("a", 1, {}, 2000)):
+        save(tmp_path / "runs" / name, "last", step, state=state)
         os.utime(tmp_path / "runs" / name, (time, time))
     assert newest_run(tmp_path / "runs") == tmp_path / "runs" / "a"
     assert not find_earlier(tmp_path / "runs", CONFIG, [annotations]).is_finished
