@@ -47,6 +47,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     configs.Config(seed=args.seed)  # checks it
+    if args.plot and args.plot.suffix.lower() != ".png":
+        raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
     from yolov3.formats.notes import counted
     from yolov3.statistics.anchor_clusters import find_anchors
     from yolov3.statistics.box_sizes import letterboxed_boxes, read_sized_annotations
@@ -92,7 +94,7 @@ def config_text(name: str, anchors_wh: list[list[int]]) -> str:
 
 
 def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:
-    """Draw boxes and anchors to a file; raises ValueError for an ending that is no picture's."""
+    """Draw boxes and anchors to a PNG file."""
     from yolov3.statistics.anchor_plot import anchor_figure
 
     path.parent.mkdir(parents=True, exist_ok=True)

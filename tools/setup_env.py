@@ -39,7 +39,7 @@ def main() -> int:
     try:
         with locked(ROOT):
             set_up(ROOT / args.requirements, ROOT / ".venv")
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -73,12 +73,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 def set_up(requirements: Path, venv: Path) -> None:
     """Create, repair or complete `venv` so that it satisfies the file `requirements`."""
+    wanted = read_requirements(requirements)
     if not venv.exists():
         create(venv)
     elif defect := find_defect(venv):
         print(f"making .venv anew: it {defect}", flush=True)
         create(venv)
-    wanted = read_requirements(requirements)
     if not set(wanted) <= set(read_stamp(venv)[1:]):
         install(wanted, venv)
 

@@ -20,6 +20,7 @@ from yolov3.scripts.cli import run_script  # noqa: E402
 from yolov3.scripts.flags import config_from_flags, input_size, whole_number  # noqa: E402
 
 COUNT = 12  # pictures on the sheet
+FIGURES = ("pictures.png", "statistics.png")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -64,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
     from yolov3.formats.notes import counted
+    from yolov3.formats.output import check_outputs
     from yolov3.statistics.box_sizes import read_sized_annotations
     from yolov3.statistics.data_plots import contact_sheet, statistics_figure
     from yolov3.statistics.data_statistics import augment_sizes, statistics_of
@@ -77,14 +79,16 @@ def main(argv: list[str] | None = None) -> int:
     if any(settings):
         changed = augment_sizes(records, sizes_wh, settings, config.seed)
         after = statistics_of(*changed, config.train_input_size)
+    inputs = [args.file, args.classes, *(record.image_path for record in records)]
+    check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
     pictures, boxes = counted(len(records), "picture"), counted(len(before.classes), "box")
     print(f"{args.file}: {pictures}, {boxes}")
-    figures = {
-        "pictures.png": contact_sheet(choose_tiles(records, settings, args), class_names),
-        "statistics.png": statistics_figure(before, class_names, after),
-    }
+    figures = [
+        contact_sheet(choose_tiles(records, settings, args), class_names),
+        statistics_figure(before, class_names, after),
+    ]
     args.output.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
+    for name, figure in zip(FIGURES, figures, strict=True):
         figure.savefig(args.output / name)
         print(f"saved {args.output / name}")
     return 0

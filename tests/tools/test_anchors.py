@@ -55,6 +55,13 @@ def test_as_many_anchors_as_sizes_are_the_sizes():
         find_anchors(repeated, 5)
 
 
+def test_sizes_that_differ_by_rounding_alone_are_the_same():
+    rng = np.random.default_rng(0)
+    boxes_wh = np.full((300, 2), 13.0) + rng.uniform(-1e-5, 1e-5, (300, 2))
+    with pytest.raises(ValueError, match="of 2 different sizes or more; received 1"):
+        find_anchors(boxes_wh, 2)
+
+
 def test_anchors_are_found_in_whole_pixels_and_small_boxes_get_one_at_least():
     boxes_wh = np.array([[0.2, 0.3], [50, 60.4]])
     assert find_anchors(boxes_wh, 2).tolist() == [[1, 1], [50, 60]]
@@ -119,6 +126,11 @@ def test_the_tool_prints_what_can_be_pasted_and_draws(folder, capsys):
             "wide.png 1,2,3,4,0",
             [],
             "a.txt: expected boxes of 9 different sizes or more; received 1",
+        ),
+        (
+            "wide.png 1,2,3,4,0",
+            ["--plot", "a.svg"],
+            "--plot: expected a name that ends in .png; received a.svg",
         ),
         ("wide.png 1,2,3,x,0", [], "a.txt:1: expected xmin,ymin,xmax,ymax,label as numbers; rec"),
         (

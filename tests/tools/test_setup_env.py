@@ -160,6 +160,15 @@ def test_python_is_checked(version, code, monkeypatch):
     assert setup_env.main() == code
 
 
+def test_requirements_that_are_not_there_end_it_with_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["setup_env.py", "gone.txt"])
+    monkeypatch.setattr(setup_env, "ROOT", tmp_path)
+    assert setup_env.main() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "gone.txt" in error and error.count("\n") == 1
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_only_one_process_sets_up_at_a_time(tmp_path):
     other = os.open(tmp_path, os.O_RDONLY)
     with setup_env.locked(tmp_path), pytest.raises(BlockingIOError):

@@ -68,3 +68,13 @@ def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr
     assert not (folder / "out").exists()
+
+
+def test_a_picture_of_the_data_set_is_not_replaced(folder):
+    (folder / "out").mkdir()
+    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(folder / "out" / "pictures.png")
+    before = (folder / "out" / "pictures.png").read_bytes()
+    (folder / "b.txt").write_text("out/pictures.png 0,0,10,10,0\n")
+    result = run(folder, TOOL, "b.txt", "--classes", "names", "--output", "out")
+    assert result.returncode == 2 and "received a file that is read" in result.stderr
+    assert (folder / "out" / "pictures.png").read_bytes() == before
