@@ -29,7 +29,7 @@ def test_train_writes_checkpoints_and_log(trained):
     assert config["tiny"] is True and config["train_epochs"] == 500
     assert len(list((trained.folder / "log" / name).glob("events.out.tfevents.*"))) == 1
     assert "yolov3-tiny, 10 classes" in trained.out
-    assert "8 pictures to train on, 8 to validate on" in trained.out
+    assert "8 pictures to train on (" in trained.out and "8 to validate on (" in trained.out
     assert "epoch 1/500 64 px" in trained.error and "validation: loss" in trained.error
     assert "Traceback" not in trained.error
 
@@ -95,7 +95,10 @@ def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, lines, exp
         ("--train-lr-init=fast", "argument --train-lr-init: invalid float value: 'fast'"),
         ("--precision=float8", "argument --precision: invalid choice: 'float8'"),
         ("--no-such-flag", "unrecognized arguments: --no-such-flag"),
-        ("--resume=nowhere", "nowhere: expected a checkpoint or a folder of them; found none"),
+        (
+            "--resume=nowhere",
+            "nowhere: expected a checkpoint or a folder of them; there is nothing",
+        ),
         ("--weights=gone.weights", "gone.weights"),
     ],
 )

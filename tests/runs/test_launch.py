@@ -122,6 +122,26 @@ def test_resumed_run_of_other_data_says_so(tmp_path, config, training, capsys):
     assert "changed: pictures to validate on, or their boxes (no effect on the weights; the" in out
 
 
+def test_resuming_an_earlier_checkpoint_names_the_later_ones(tmp_path, config, training, capsys):
+    run = tmp_path / "checkpoints" / "mine"
+    earlier = open_checkpoint(save(run, "last", 500))
+    training.fit = lambda run: launch.Outcome.DIVERGED
+    start_training(config, earlier)
+    assert "of later steps" not in capsys.readouterr().out
+    save(run, "last", 750), save(run, "best", 750)
+    start_training(config, earlier)
+    out = capsys.readouterr().out
+    assert (
+        "note: best-000750, last-000750 of later steps will be removed by this run's own\n" in out
+    )
+
+
+def test_own_classes_are_not_judged_by_the_tutorials_pictures(config, training, capsys):
+    code, error = end_of(replace(config, test_annot_path=Config.test_annot_path), None, capsys)
+    assert code == 2 and error.count("\n") == 1
+    assert error.startswith(f"error: {config.train_classes}: expected --test-annot-path with")
+
+
 def test_freezing_random_weights_is_noted(config, training, capsys):
     training.fit = lambda run: launch.Outcome.DIVERGED
     start_training(replace(config, freeze_epochs=1))

@@ -20,10 +20,13 @@ def test_newest_is_resumed_with_its_own_settings(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_empty_path_is_the_folder_of_the_flag(tmp_path):
+def test_empty_path_is_the_folder_of_the_flag(tmp_path, capsys):
     last = save(tmp_path / "a", "last", 100)
     args = train.parse_args(["--resume", f"--train-checkpoints-folder={tmp_path}"])
-    assert resumable("", args)[1].path == last
+    config, checkpoint = resumable("", args)
+    assert checkpoint.path == last
+    assert config.train_checkpoints_folder == "checkpoints"  # where the log is can still be told
+    assert capsys.readouterr().out == ""
 
 
 def test_changed_settings_are_named_with_what_they_do(tmp_path, capsys):

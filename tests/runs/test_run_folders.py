@@ -37,6 +37,13 @@ def test_runs_of_one_second_have_folders_of_their_own(config):
     assert not any(second.checkpoints.iterdir())
 
 
+def test_logs_may_lie_beside_the_checkpoints(config, tmp_path):
+    together = replace(config, train_logdir=str(tmp_path / "log" / ".." / "checkpoints"))
+    run = run_folders.new_run(together)
+    assert run.log.samefile(run.checkpoints)
+    assert run_folders.resumed_run(together, checkpoint_in(run, together)).log == run.log
+
+
 def test_logs_are_not_shared_by_runs_whose_checkpoints_go_elsewhere(config, tmp_path):
     first = run_folders.new_run(config)
     elsewhere = str(tmp_path / "elsewhere")
@@ -49,6 +56,20 @@ def test_a_link_that_leads_nowhere_is_named(config, tmp_path):
     (tmp_path / "checkpoints").symlink_to(tmp_path / "not mounted")
     with pytest.raises(FileExistsError, match="checkpoints'$"):
         run_folders.new_run(config)
+
+
+def test_a_folder_that_cannot_be_made_leaves_none_behind(config, tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+
+    def fail(path, *args, **kwargs):
+        if path.parent.name == "log":
+            raise PermissionError(13, "Permission denied", str(path))
+        mkdir(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(PermissionError):
+        run_folders.new_run(config)
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_resumed_run_goes_on_in_its_folders(config, monkeypatch):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from yolov3.annotations import read_class_names
-from yolov3.checkpoints import Checkpoint, checkpoint_folders
+from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.checks.records import existing_file, load_records
 from yolov3.configs import Config
 from yolov3.runs.devices import devices_for
@@ -46,6 +46,8 @@ def start_training(config: Config, resume_from: Checkpoint | None = None) -> int
 def _prepare(config, resume_from) -> Training:
     """Check the data and the machine, and build what is trained."""
     class_names = read_class_names(existing_file(config.train_classes))
+    if not resume_from:
+        _require_own_test_data(config)
     if len(class_names) > MAX_CLASSES:
         raise ValueError(
             f"{config.train_classes}: expected at most {MAX_CLASSES:,} class names; "
@@ -74,12 +76,32 @@ def _prepare(config, resume_from) -> Training:
     return training
 
 
+def _require_own_test_data(config):
+    """Raise ValueError if own pictures of own classes would be judged by the tutorial's."""
+    of_tutorial = [
+        getattr(config, name) == getattr(Config, name)
+        for name in ("train_classes", "train_annot_path", "test_annot_path")
+    ]
+    if of_tutorial == [False, False, True]:
+        raise ValueError(
+            f"{config.train_classes}: expected --test-annot-path with pictures of these classes, "
+            f"or '' to train without validation; received the tutorial's {config.test_annot_path}"
+        )
+
+
 def _resume(training, checkpoint):
     try:
         training.resume(checkpoint)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
     print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+    later = [
+        folder.name
+        for folder in checkpoint_folders(checkpoint.path.parent)
+        if int(FOLDER_NAME.fullmatch(folder.name)[2]) > checkpoint.step
+    ]
+    if later:
+        print(f"note: {', '.join(later)} of later steps will be removed by this run's own")
     for data in training.keeper.changed_data(checkpoint):
         print(f"changed: {CHANGED_DATA[data]}")
 
@@ -117,12 +139,15 @@ def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: 
     )
     precision, gpus = choose_precision(config.precision), tf.config.list_physical_devices("GPU")
     used = devices_for(config.train_batch_size, len(gpus))
+    judged = "none to validate on"
+    if num_test:
+        judged = f"{num_test:,} to validate on ({config.test_annot_path})"
     idle = f" ({used} used: more cannot share a batch equally)" if used < len(gpus) else ""
     print(
         f"network     {config.network}, {num_classes} classes, {precision}\n"
         f"device      {hardware_name()}{idle}, TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}\n"
-        f"data        {num_train:,} pictures to train on, {num_test:,} to validate on\n"
+        f"data        {num_train:,} pictures to train on ({config.train_annot_path}), {judged}\n"
         f"training    {config.train_epochs} epochs at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
         f"checkpoints {run.checkpoints}\n"

@@ -30,11 +30,13 @@ def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> Non
     there = sum(file.stat().st_size for file in folder.rglob("*")) if run_folder else 0
     needed = max(0, kept - there) + last  # one is written before an older one is removed
     free = available_disk(folder)
+    elsewhere = "choose another disk with --train-checkpoints-folder"
+    if run_folder:
+        elsewhere = "move this folder to another disk and resume it there"
     if free < needed:
         raise ValueError(
             f"{folder}: expected {needed / GB:.1f} GB of free disk, for the checkpoints of this "
-            f"run; received {free / GB:.1f} GB; make room, or choose another disk with "
-            "--train-checkpoints-folder"
+            f"run; received {free / GB:.1f} GB; make room, or {elsewhere}"
         )
 
 

@@ -1,6 +1,7 @@
 """Find the run to go on with, and say which of its settings are changed."""
 
 import argparse
+import dataclasses
 
 from yolov3.checkpoints import RESUME, Checkpoint
 from yolov3.configs import Config, changed_settings
@@ -12,7 +13,6 @@ from yolov3.weights.checkpoint_search import find_checkpoint
 HARMLESS = {
     "train_classes",  # whose names must be the same
     "train_logdir",
-    "train_checkpoints_folder",
     "weights",  # it goes on from the checkpoint's
     "transfer",
     "test_score_threshold",
@@ -22,7 +22,8 @@ HARMLESS = {
 def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
     """Return the configuration and checkpoint to go on with; print the settings that flags change.
 
-    `path` is a checkpoint, a run's folder or one of runs; empty for --train-checkpoints-folder.
+    `path` is a checkpoint, a run's folder or one of runs; empty for --train-checkpoints-folder,
+    which says where to look, and does not become a setting of the run.
     Raises ValueError if there is no checkpoint to resume, or if a flag asks for another network.
     """
     folder = path or getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
@@ -33,6 +34,8 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
             f"without {RESUME}"
         )
     config = config_from_flags(args, base=checkpoint.config)
+    where_it_is = checkpoint.config.train_checkpoints_folder
+    config = dataclasses.replace(config, train_checkpoints_folder=where_it_is)
     for name in changed_settings(checkpoint.config, config):
         before, now = getattr(checkpoint.config, name), getattr(config, name)
         if name == "tiny":

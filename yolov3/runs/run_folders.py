@@ -34,21 +34,29 @@ def fresh_folder(parent, prefix: str = "") -> Path:
 
 
 def _fresh_folders(parents, prefix) -> list[Path]:
-    """Make a new folder of the same name in each parent, or in none if that cannot be."""
+    """Make a new folder of the same name in each parent, or in none if that cannot be.
+
+    Parents that are one and the same have one.
+    """
     name = prefix + time.strftime("%Y%m%d-%H%M%S")
     for parent in parents:
         Path(parent).mkdir(parents=True, exist_ok=True)
     for attempt in range(1, 1000):
-        made = []
+        folders = [
+            Path(parent) / (name if attempt == 1 else f"{name}-{attempt}") for parent in parents
+        ]
+        made = {}
         try:
-            for parent in parents:
-                folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
-                folder.mkdir()
-                made.append(folder)
-            return made
-        except FileExistsError:  # another one was made in the same second
-            for folder in made:
+            for folder in folders:
+                if folder.resolve() not in made:
+                    folder.mkdir()
+                    made[folder.resolve()] = folder
+            return folders
+        except OSError as error:
+            for folder in made.values():
                 folder.rmdir()
+            if not isinstance(error, FileExistsError):  # another one, made in the same second
+                raise
     raise OSError(f"{parents[0]}/{name}: too many folders of one second")
 
 
