@@ -75,7 +75,9 @@ def seconds(channels: int, filters: int, cells: int, batch: int, rounds: int) ->
     def graph_of(make):
         convolutions = [make() for _ in range(LAYERS)]
         return tf.function(
-            lambda x: [tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)[0, 0, 0, 0] for layer in convolutions]
+            lambda x: [
+                tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)[0, 0, 0, 0] for layer in convolutions
+            ]
         )
 
     inputs = tf.random.normal([batch, cells, cells, channels])

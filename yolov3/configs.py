@@ -97,7 +97,10 @@ class Config:
     )
 
     weights: str = setting(
-        "", "transfer", "start from these: a checkpoint, or a file of Darknet weights"
+        "",
+        "transfer",
+        "start from these: a checkpoint, a folder of them (the best is taken), or a file of "
+        "Darknet weights",
     )
     transfer: str = setting(
         "all-but-heads", "transfer", "which layers of them to copy", choices=TRANSFER_SCOPES
@@ -145,7 +148,7 @@ class Config:
         0.0, "augmentation", "probability of a mirror image; wrong for digits and text"
     )
     augment_crop: float = setting(
-        0.0, "augmentation", "share of the margin around all boxes to cut away"
+        0.0, "augmentation", "cut off up to this share of the margin around all boxes, on each side"
     )
     augment_scale: float = setting(0.0, "augmentation", "zoom out by up to this share")
     augment_translate: float = setting(
