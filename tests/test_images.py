@@ -1,5 +1,7 @@
 """Reading and writing pictures."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,25 @@ def test_a_written_picture_reads_back_in_rgb(tmp_path):
     write_image(path, image)
     np.testing.assert_array_equal(read_image(path), image)
     np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
+
+
+@pytest.mark.parametrize(
+    ("name", "size_hw"), [("a.pgm", (5, 7)), ("wide.jpg", (1, 70_000)), ("small.jp2", (1, 1))]
+)
+def test_what_a_format_does_not_hold_is_said(tmp_path, name, size_hw):
+    height, width = size_hw
+    message = f"{name}: expected a format that holds {width}x{height} pixels in colour; received"
+    with pytest.raises(ValueError, match=message):
+        write_image(tmp_path / name, noise(height, width))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
+@pytest.mark.parametrize("size", [2, 200])
+def test_a_full_disk_is_named_with_the_file(tmp_path, size):
+    (tmp_path / "full.png").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*full.png'"):
+        write_image(tmp_path / "full.png", noise(size, size))
 
 
 def save(array, path):

@@ -46,15 +46,26 @@ def read_image(path) -> np.ndarray:
 def write_image(path, image_rgb: np.ndarray) -> None:
     """Write RGB uint8 (H, W, 3) in the format that the file name ends in; make the folder.
 
-    Raises ValueError for an ending that names no format, OSError where the file cannot be written.
+    Raises ValueError for an ending that names no format, and for a format that does not hold such a
+    picture, OSError where the file cannot be written.
     """
-    suffix = Path(path).suffix
+    height, width = image_rgb.shape[:2]
     try:
-        _, data = cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+        is_encoded, data = cv2.imencode(
+            Path(path).suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+        )
     except cv2.error:
         raise ValueError(f"{path}: expected a picture's name (.png, .jpg ...)") from None
+    if not is_encoded:
+        raise ValueError(
+            f"{path}: expected a format that holds {width}x{height} pixels in colour; "
+            f"received {Path(path).suffix}"
+        )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    data.tofile(path)
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def letterbox_of(image_hw, canvas_hw) -> Letterbox:

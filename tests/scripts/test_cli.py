@@ -82,6 +82,23 @@ def test_output_that_cannot_be_reconfigured_or_is_none_stays(monkeypatch):
     assert stdout.getvalue() == "found\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
+def test_output_to_a_full_disk_is_one_line_and_a_code():
+    code = "from yolov3.scripts.cli import run_script\nrun_script(lambda: print('found') or 0)"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=REPO,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    message = "failed: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
 @pytest.mark.parametrize(
     "body",
     [

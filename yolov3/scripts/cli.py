@@ -24,8 +24,16 @@ def run_script(main) -> None:
         finally:
             sys.stdout.flush()  # here, so that a reader that has gone is noticed
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
+        _discard_output()
         sys.exit(FAILED)
+    except OSError as error:  # from the flush: the disk that the output goes to is full
+        print(f"failed: {error}", file=sys.stderr)
+        _discard_output()
+        sys.exit(FAILED)
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
 
 
 def _escape_what_cannot_be_encoded() -> None:
