@@ -74,8 +74,9 @@ def test_the_first_or_last_frame_may_be_damaged(tmp_path, index):
     assert len(got) == 10 and got[index].error.endswith(f"1 frame lost, from number {index} on")
 
 
-def test_a_video_that_was_cut_off_tells_how_much_is_missing(tmp_path):
-    path = write_video(tmp_path / "x.avi")
+@pytest.mark.parametrize("name", ["x.avi", "x #2?.avi"])
+def test_a_video_that_was_cut_off_tells_how_much_is_missing(tmp_path, name):
+    path = write_video(tmp_path / name)
     data = path.read_bytes()
     path.write_bytes(data[: frame_start(data, 6) + 20])
     *got, last = read(path)

@@ -42,6 +42,18 @@ def test_a_folder_may_come_as_a_full_path(folder):
     assert names(str(folder / "sub")) == ["a", "deeper/c"]
 
 
+def test_a_long_number_is_no_camera(folder):
+    assert names("0") == ["camera-0"]
+    with pytest.raises(ValueError, match="20250613142233: expected a picture.*no such file"):
+        find_sources(["20250613142233"])
+
+
+def test_a_url_that_is_none_is_named_without_its_password():
+    with pytest.raises(ValueError, match="^rtsp://...: expected a URL") as error:
+        find_sources(["rtsp://me:secret[w@1.2.3.4/x"])
+    assert "secret" not in str(error.value)
+
+
 def test_patterns(folder):
     assert addresses("*.jpg", "[a-b].*") == ["b.jpg", "a.PNG"]
     assert addresses("**/*.png") == ["7/x.png", "sub/a.png"]

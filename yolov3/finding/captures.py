@@ -69,7 +69,9 @@ def read_file(source: Source, capture: cv2.VideoCapture) -> Generator[Frame, Non
         seconds = max(0.0, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         yield Frame(source, index, seconds, fps).with_image(_to_rgb(image_bgr))
         index += 1
-    is_counted = Path(urlsplit(source.address).path).suffix.lower() in COUNTED_SUFFIXES
+    is_stream = source.kind is Kind.STREAM
+    path = urlsplit(source.address).path if is_stream else source.address
+    is_counted = Path(path).suffix.lower() in COUNTED_SUFFIXES
     if index == 0:
         yield Frame(source, error=f"{source.title}: no frame can be read", lost=max(1, stated))
     elif is_counted and stated > index:

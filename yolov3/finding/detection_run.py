@@ -39,8 +39,8 @@ def run_detection(
     printed before KeyboardInterrupt goes on its way.
     """
     quiet_opencv()
-    folder = _make_folder(output) if wanted.files else None
     detector.detect_canvases(np.zeros((1, *detector.canvas_hw, 3), np.uint8))  # builds the graph
+    folder = _make_folder(output) if wanted.files else None
     report = _Report(detector.class_names, count_frames(sources))
     try:
         with Outputs(folder, sources, detector.class_names, wanted, _head(detector)) as outputs:

@@ -1,11 +1,12 @@
 """Detect in pictures, tell what was found, and save them with their boxes."""
 
+import itertools
 import random
 import time
 from pathlib import Path
 
 from yolov3.annotations import read_annotations
-from yolov3.checks.picture_file import PICTURE_SUFFIXES
+from yolov3.checks.picture_file import PICTURE_SUFFIXES, read_size
 from yolov3.checks.records import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
@@ -24,8 +25,11 @@ def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
     path = existing_file(config.test_annot_path or config.train_annot_path)
     skip_bad = config.bad_lines == "skip"
     records = read_annotations(path, len(detector.class_names), skip_bad)
-    chosen = random.Random(seed).sample(records, min(count, len(records)))
-    return [record.image_path for record in chosen]
+    shuffled = random.Random(seed).sample(records, len(records))
+    paths = (record.image_path for record in shuffled)
+    if skip_bad:
+        paths = (path for path in paths if not isinstance(read_size(path)[0], str))  # a fault
+    return list(itertools.islice(paths, count))
 
 
 def output_paths(output: str, image_paths) -> list[Path]:

@@ -16,6 +16,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 GLOB_SIGNS = re.compile(r"[*?[]")
+CAMERA_DIGITS = 4  # a longer number is a mistyped name
 UNSAFE = re.compile(r"[^\w.-]+")  # in the name of a file
 
 
@@ -73,7 +74,7 @@ def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
         yield _kind_of_file(Path(word)), word, Path(Path(word).stem)
     elif URL.match(word):
         yield Kind.STREAM, word, Path(_stream_name(word))
-    elif word.isascii() and word.isdigit():
+    elif word.isascii() and word.isdigit() and len(word) <= CAMERA_DIGITS:
         yield Kind.CAMERA, word, Path(f"camera-{word}")
     elif GLOB_SIGNS.search(word):
         yield from _matches(word)
@@ -113,7 +114,11 @@ def _kind_of_file(path: Path) -> Kind:
 
 
 def _stream_name(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        protocol = url.partition("://")[0]  # the rest may hold a password
+        raise ValueError(f"{protocol}://...: expected a URL; received one with {error}") from None
     stem = Path(parts.path).stem or parts.hostname or ""
     return UNSAFE.sub("_", stem).strip("._") or "stream"
 
