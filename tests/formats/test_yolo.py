@@ -50,6 +50,9 @@ def test_labels_of_which_none_has_a_picture_are_refused(folder):
 
 def test_pictures_without_label_files_are_background(folder):
     task = write_yolo(folder, "some words", "notes.txt")  # named like no picture
+    (folder / ".thumbs").mkdir()
+    for hidden in (".thumbs/a.png", ".b.png"):
+        Image.new("RGB", (9, 9)).save(folder / hidden)
     assert "kept 2 pictures, as background" in convert(task)
 
 

@@ -129,9 +129,11 @@ def _read_categories(categories: list[dict], path: Path) -> dict:
     where = f"{path}: categories"
     names: dict = {}
     for identity, index in _index_by_id(categories, where).items():
-        name = check_class_name(_string(categories[index], "name", f"{where}[{index}]"), where)
+        element = f"{where}[{index}]"
+        name = _string(categories[index], "name", element)
+        name = check_class_name(name, f"{element}.name")
         if name in names.values():
-            raise ValueError(f"{where}[{index}].name: expected a new name; received {name!r}")
+            raise ValueError(f"{element}.name: expected a new name; received {name!r}")
         names[identity] = name
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 

@@ -84,12 +84,15 @@ def _find_pictures(folder: Path) -> dict[Path, Path]:
 def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[Path, Path]:
     """Return the files below a folder by their relative path without ending, of any case.
 
+    Hidden ones are left out, as `detect.py` does, which may have written the labels.
     Raises ValueError where two would have one path: `expected` completes "expected one".
     """
     found: dict[Path, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes:
-            stem = path.relative_to(folder).with_suffix("")
+        below = path.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in below.parts)
+        if path.suffix.lower() in suffixes and not is_hidden:
+            stem = below.with_suffix("")
             if stem in found:
                 raise ValueError(f"{path}: expected one {expected}; received also {found[stem]}")
             found[stem] = path
