@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 from checkpoint_samples import CLASS_NAMES, save
 
+from yolov3.annotations import read_class_names
 from yolov3.checkpoints import open_checkpoint
-from yolov3.configs import Config
+from yolov3.configs import REPO, Config
 from yolov3.runs import launch
 from yolov3.runs.launch import start_training
 from yolov3.runs.plan import Plan
@@ -127,19 +128,21 @@ def test_resuming_an_earlier_checkpoint_names_the_later_ones(tmp_path, config, t
     earlier = open_checkpoint(save(run, "last", 500))
     training.fit = lambda run: launch.Outcome.DIVERGED
     start_training(config, earlier)
-    assert "of later steps" not in capsys.readouterr().out
+    assert "later steps" not in capsys.readouterr().out
     save(run, "last", 750), save(run, "best", 750)
     start_training(config, earlier)
     out = capsys.readouterr().out
-    assert (
-        "note: best-000750, last-000750 of later steps will be removed by this run's own\n" in out
-    )
+    assert "note: later steps: best-000750, last-000750; removed once" in out
 
 
-def test_own_classes_are_not_judged_by_the_tutorials_pictures(config, training, capsys):
-    code, error = end_of(replace(config, test_annot_path=Config.test_annot_path), None, capsys)
+def test_own_classes_are_not_judged_by_the_tutorials_pictures(tmp_path, config, training, capsys):
+    config = replace(config, test_annot_path=Config.test_annot_path)
+    code, error = end_of(config, None, capsys)
     assert code == 2 and error.count("\n") == 1
     assert error.startswith(f"error: {config.train_classes}: expected --test-annot-path with")
+    digits = read_class_names(REPO / Config.train_classes)
+    (tmp_path / "own.names").write_text("\n".join(digits))
+    launch._require_own_test_data(config, digits)  # the same classes, in a file of their own
 
 
 def test_freezing_random_weights_is_noted(config, training, capsys):

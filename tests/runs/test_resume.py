@@ -29,6 +29,13 @@ def test_empty_path_is_the_folder_of_the_flag(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_run_stays_in_its_folder(tmp_path, capsys):
+    save(tmp_path, "last", 100)
+    config, _ = resumed(tmp_path, "--train-checkpoints-folder=elsewhere")
+    assert config.train_checkpoints_folder == "checkpoints"
+    assert capsys.readouterr().out.startswith("note: --train-checkpoints-folder has no effect")
+
+
 def test_changed_settings_are_named_with_what_they_do(tmp_path, capsys):
     save(tmp_path, "last", 100)
     flags = ["--train-lr-init=0.5", "--train-logdir=elsewhere", "--seed=3", "--augment-flip=0.5"]

@@ -43,6 +43,14 @@ def test_best_is_sought_among_runs_with_the_task_of_the_newest(tmp_path, own):
     assert [str(folder) in text for folder, text in zip([best, newest], warnings, strict=True)]
 
 
+def test_the_same_pictures_count_under_another_name(tmp_path):
+    judged = {"validated_on": "the same"}
+    best = save(tmp_path / "a", "best", 500, ap=0.8, state=judged, test_annot_path="/old/t.txt")
+    save(tmp_path / "b", "best", 100, ap=0.2, state=judged, test_annot_path="t.txt")
+    os.utime(tmp_path / "a", (1, 1))
+    assert find_checkpoint(tmp_path).path == best
+
+
 def test_within_a_run_the_larger_input_size_goes_first(tmp_path):
     save(tmp_path / "a", "last", 100, ap=0.9, size=224)
     larger = save(tmp_path / "a", "best", 200, ap=0.7, size=416)

@@ -47,7 +47,7 @@ def _prepare(config, resume_from) -> Training:
     """Check the data and the machine, and build what is trained."""
     class_names = read_class_names(existing_file(config.train_classes))
     if not resume_from:
-        _require_own_test_data(config)
+        _require_own_test_data(config, class_names)
     if len(class_names) > MAX_CLASSES:
         raise ValueError(
             f"{config.train_classes}: expected at most {MAX_CLASSES:,} class names; "
@@ -76,13 +76,11 @@ def _prepare(config, resume_from) -> Training:
     return training
 
 
-def _require_own_test_data(config):
-    """Raise ValueError if own pictures of own classes would be judged by the tutorial's."""
-    of_tutorial = [
-        getattr(config, name) == getattr(Config, name)
-        for name in ("train_classes", "train_annot_path", "test_annot_path")
-    ]
-    if of_tutorial == [False, False, True]:
+def _require_own_test_data(config, class_names):
+    """Raise ValueError if own classes would be judged by the tutorial's pictures."""
+    if config.test_annot_path != Config.test_annot_path:
+        return
+    if class_names != read_class_names(existing_file(Config.train_classes)):
         raise ValueError(
             f"{config.train_classes}: expected --test-annot-path with pictures of these classes, "
             f"or '' to train without validation; received the tutorial's {config.test_annot_path}"
@@ -97,11 +95,13 @@ def _resume(training, checkpoint):
     print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
     later = [
         folder.name
-        for folder in checkpoint_folders(checkpoint.path.parent)
+        for folder in checkpoint_folders(checkpoint.path.resolve().parent)
         if int(FOLDER_NAME.fullmatch(folder.name)[2]) > checkpoint.step
     ]
     if later:
-        print(f"note: {', '.join(later)} of later steps will be removed by this run's own")
+        print(
+            f"note: later steps: {', '.join(later)}; removed once this run saves its own best, last"
+        )
     for data in training.keeper.changed_data(checkpoint):
         print(f"changed: {CHANGED_DATA[data]}")
 

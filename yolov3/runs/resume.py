@@ -35,6 +35,8 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
         )
     config = config_from_flags(args, base=checkpoint.config)
     where_it_is = checkpoint.config.train_checkpoints_folder
+    if path and config.train_checkpoints_folder != where_it_is:
+        print("note: --train-checkpoints-folder has no effect: the run stays in its folder")
     config = dataclasses.replace(config, train_checkpoints_folder=where_it_is)
     for name in changed_settings(checkpoint.config, config):
         before, now = getattr(checkpoint.config, name), getattr(config, name)

@@ -21,14 +21,14 @@ class _Task(NamedTuple):
 
     class_names: list[str]
     annotations: str
-    fingerprint: str  # of their records; "" where nothing was validated
+    fingerprint: str  # of their records; "" where a version before did not say
 
     def is_like(self, other) -> bool:
-        """Tell whether two APs can be compared, as far as is known."""
-        fingerprints = {self.fingerprint, other.fingerprint}
-        same_pictures = len(fingerprints) == 1 or "" in fingerprints
-        same_names = self.class_names == other.class_names
-        return same_names and self.annotations == other.annotations and same_pictures
+        """Tell whether two APs can be compared."""
+        same_pictures = self.annotations == other.annotations
+        if self.fingerprint and other.fingerprint:  # the file may have moved, or have been replaced
+            same_pictures = self.fingerprint == other.fingerprint
+        return self.class_names == other.class_names and same_pictures
 
 
 def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
