@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from yolov3.checkpoints import KEPT
+from yolov3.checkpoints import KEPT, checkpoint_folders
 from yolov3.configs import Config
 from yolov3.runs.machine import available_disk, available_memory
 from yolov3.weights.darknet_file import FLOAT_BYTES, FLOATS
@@ -10,10 +10,10 @@ from yolov3.weights.darknet_file import FLOAT_BYTES, FLOATS
 # Sets of weights in a "last": the network's, two moments of each weight, and the average twice.
 SETS_IN_LAST = 5
 # What a run on a CPU takes at its peak. Fitted to whole runs of a few float32 steps, validation and
-# saves (peak resident set, GB): YOLOv3 at 416 px 4.5, 5.1, 5.9 in batches of 1, 2, 4; at 224 px 4.5
-# and at 32 px 4.0 in batches of 4; tiny at 416 px 1.7, 2.2 in batches of 4, 8; at 224 px 1.5 of 8.
+# saves (peak resident set, GB): YOLOv3 at 416 px 4.7, 5.2, 6.1 in batches of 1, 2, 4; at 224 px 4.8
+# and at 32 px 4.3 in batches of 4; tiny at 416 px 1.7, 2.1 in batches of 4, 8; at 224 px 1.6 of 8.
 RUNTIME_BYTES = 0.6e9  # Python, TensorFlow and the other libraries
-WEIGHT_SETS = 14  # network, average, moments, gradients, validation, and copies while saving
+WEIGHT_SETS = 15  # network, average, moments, gradients, validation, and copies while saving
 BYTES_PER_PIXEL = {False: 2_700, True: 750}  # of activations and their gradients, by `tiny`
 CERTAINTY = 0.9  # the estimate is within about a tenth of each of these
 GB = 1e9
@@ -27,7 +27,9 @@ def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> Non
     folder = Path(run_folder or config.train_checkpoints_folder)
     last = SETS_IN_LAST * weight_bytes(config, num_classes)
     kept = KEPT["best"] * weight_bytes(config, num_classes) + KEPT["last"] * last
-    there = sum(file.stat().st_size for file in folder.rglob("*")) if run_folder else 0
+    there = 0
+    for checkpoint in checkpoint_folders(run_folder) if run_folder else ():
+        there += sum(file.stat().st_size for file in checkpoint.iterdir())
     needed = max(0, kept - there) + last  # one is written before an older one is removed
     free = available_disk(folder)
     elsewhere = "choose another disk with --train-checkpoints-folder"
