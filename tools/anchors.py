@@ -50,12 +50,15 @@ def main(argv: list[str] | None = None) -> int:
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
     from yolov3.formats.notes import counted
+    from yolov3.formats.output import check_outputs
     from yolov3.statistics.anchor_clusters import find_anchors
-    from yolov3.statistics.box_sizes import letterboxed_boxes, read_sized_annotations
+    from yolov3.statistics.box_sizes import letterboxed_sizes, read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
-    boxes_xyxy = letterboxed_boxes(records, sizes_wh, args.input_size)
-    boxes_wh = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    if args.plot:
+        inputs = [args.file, *(record.image_path for record in records)]
+        check_outputs([args.plot], inputs, overwrite=True)
+    boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
     pictures = counted(len(records), "picture")
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {pictures}")
     print(f"best anchors at input size {args.input_size}    share with IoU > 0.5    mean IoU")

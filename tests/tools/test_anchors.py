@@ -9,10 +9,15 @@ import tensorflow as tf
 from PIL import Image
 
 import anchors as tool
+from yolov3.annotations import Record
 from yolov3.boxes import shape_iou
 from yolov3.configs import ANCHORS, TINY_ANCHORS
 from yolov3.statistics.anchor_clusters import find_anchors, fit_of, shape_ious
-from yolov3.statistics.box_sizes import letterboxed_boxes, read_sized_annotations
+from yolov3.statistics.box_sizes import (
+    letterboxed_boxes,
+    letterboxed_sizes,
+    read_sized_annotations,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,13 +60,6 @@ def test_as_many_anchors_as_sizes_are_the_sizes():
         find_anchors(repeated, 5)
 
 
-def test_sizes_that_differ_by_rounding_alone_are_the_same():
-    rng = np.random.default_rng(0)
-    boxes_wh = np.full((300, 2), 13.0) + rng.uniform(-1e-5, 1e-5, (300, 2))
-    with pytest.raises(ValueError, match="of 2 different sizes or more; received 1"):
-        find_anchors(boxes_wh, 2)
-
-
 def test_anchors_are_found_in_whole_pixels_and_small_boxes_get_one_at_least():
     boxes_wh = np.array([[0.2, 0.3], [50, 60.4]])
     assert find_anchors(boxes_wh, 2).tolist() == [[1, 1], [50, 60]]
@@ -95,6 +93,25 @@ def test_boxes_are_those_of_the_letterboxed_input(folder):
     boxes = letterboxed_boxes(records, sizes_wh, 416)
     expected = [[0, 104, 416, 312], [41.6, 124.8, 62.4, 187.2], [104, 0, 312, 416]]
     np.testing.assert_allclose(boxes, expected, rtol=1e-6)
+
+
+def test_boxes_of_one_size_are_the_same_wherever_they_are():
+    corners = np.random.default_rng(0).integers(0, 2000, (300, 2)).astype(np.float32) + 0.25
+    boxes_xyxy = np.hstack([corners, corners + np.float32([33, 21.1])])
+    record = Record("a.png", boxes_xyxy, np.zeros(300, np.int32), 1)
+    boxes_wh = letterboxed_sizes([record], np.array([[2560, 2140]]), 416)
+    assert np.unique(boxes_wh, axis=0).shape == (1, 2)
+    np.testing.assert_allclose(boxes_wh[0], [33 * 416 / 2560, 21.1 * 348 / 2140])
+    boxes_xyxy = letterboxed_boxes([record], np.array([[2560, 2140]]), 416)
+    np.testing.assert_allclose(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], boxes_wh, atol=1e-3)
+
+
+def test_a_picture_of_the_data_set_is_not_replaced(folder):
+    (folder / "a.txt").write_text("wide.png 1,2,3,4,0")
+    before = (folder / "wide.png").read_bytes()
+    result = run_tool(folder, "a.txt", "--plot", "wide.png")
+    assert result.returncode == 2 and "received a file that is read" in result.stderr
+    assert (folder / "wide.png").read_bytes() == before
 
 
 def run_tool(folder, *arguments):

@@ -12,7 +12,6 @@ import numpy as np
 
 GOOD_IOU = 0.5  # a box is recalled if its best anchor overlaps it by more
 STARTS = 5  # k-means ends in a local optimum: the best of several is kept
-DECIMALS = 3  # of a pixel, to which sizes differ
 LEAST_GAIN = 1e-4  # of the mean IoU by a round, or k-means ends
 
 
@@ -45,7 +44,6 @@ def find_anchors(boxes_wh: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
     The same seed gives the same anchors. Raises ValueError for fewer different sizes than anchors.
     """
-    boxes_wh = np.round(boxes_wh, DECIMALS)  # equal boxes at two places differ in the last bits
     different = len(np.unique(boxes_wh, axis=0))
     if different < count:
         raise ValueError(f"expected boxes of {count} different sizes or more; received {different}")

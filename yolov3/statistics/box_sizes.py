@@ -8,6 +8,8 @@ from yolov3.checks.picture_size import read_sizes
 from yolov3.checks.progress import show_progress
 from yolov3.images import letterbox_of
 
+DECIMALS = 3  # of a pixel, to which sizes are told apart
+
 
 def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
     """Read an annotation file and the sizes (R, 2) of its pictures, width and height in pixels.
@@ -31,8 +33,23 @@ def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[R
 def letterboxed_boxes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
     """Return all boxes (M, 4) as the network sees them: xyxy in pixels of the letterboxed input."""
     owner, boxes_xyxy, _ = stack_boxes(records)
+    scale, offset = _letterboxes(sizes_wh, input_size)
+    return boxes_xyxy * np.tile(scale, 2)[owner] + np.tile(offset, 2)[owner]
+
+
+def letterboxed_sizes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
+    """Return width and height (M, 2) of all boxes in pixels of the letterboxed input.
+
+    Boxes of one size in pictures of one size give the same numbers, wherever they are.
+    """
+    owner, boxes_xyxy, _ = stack_boxes(records)
+    scale, _ = _letterboxes(sizes_wh, input_size)
+    return np.round(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], DECIMALS) * scale[owner]
+
+
+def _letterboxes(sizes_wh, input_size) -> tuple[np.ndarray, np.ndarray]:
+    """Return scale (R, 2) and offset (R, 2) in x and y of each picture."""
     canvas_hw = (input_size, input_size)
     fits = [letterbox_of((height, width), canvas_hw) for width, height in sizes_wh.tolist()]
-    scale = np.array([fit.scale_xy for fit in fits]).reshape(-1, 2)  # (R, 2)
-    offset = np.array([fit.offset_xy for fit in fits]).reshape(-1, 2)
-    return boxes_xyxy * np.tile(scale, 2)[owner] + np.tile(offset, 2)[owner]
+    scale = np.array([fit.scale_xy for fit in fits]).reshape(-1, 2)
+    return scale, np.array([fit.offset_xy for fit in fits]).reshape(-1, 2)
