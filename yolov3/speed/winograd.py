@@ -53,7 +53,7 @@ class WinogradConvolution(keras.layers.Layer):
     `Conv2D`, a thousandth of those of bfloat16.
     """
 
-    use_bias = True
+    use_bias = True  # as `Conv2D` says it
 
     def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)

@@ -7,8 +7,11 @@ import keras
 BACKBONE_CONVS = {"yolov3": 52, "yolov3_tiny": 7}
 
 
-def conv_layers(model: keras.Model) -> list[keras.layers.Conv2D]:
-    """Return the convolutions conv_0, conv_1 ... in the order of darknet's cfg."""
+def conv_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the convolutions conv_0, conv_1 ... in the order of darknet's cfg.
+
+    They are `Conv2D`, but for some in a folded network: see `winograd`.
+    """
     convs = [layer for layer in model.layers if layer.name.startswith("conv_")]
     return sorted(convs, key=lambda layer: int(layer.name.removeprefix("conv_")))
 
