@@ -63,7 +63,7 @@ def test_too_little_memory_names_need_and_flags(monkeypatch):
     )
     with pytest.raises(ValueError, match=expected):
         check_memory(TINY, 10, "float32")
-    with pytest.raises(ValueError, match="expected about 7.8 GB, for yolov3 .* or --tiny$"):
+    with pytest.raises(ValueError, match="expected about 8.0 GB, for yolov3 .* or --tiny$"):
         check_memory(Config(train_batch_size=8), 10, "float32")
 
 
