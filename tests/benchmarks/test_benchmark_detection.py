@@ -28,6 +28,14 @@ def test_network_of_the_benchmark_agrees_with_the_one_that_is_trained(folder):
     assert detection_engines.error_of(run(), expected) < TOLERANCES["float32"]
 
 
+def test_other_engines_get_all_convolutions_as_they_are(folder):
+    with np.load(folder / detection_engines.FOLDED) as weights:
+        shapes = {name: weights[name].shape for name in weights.files}
+    assert set(shapes) == {f"conv_{i}/{part}" for i in range(13) for part in ("kernel", "bias")}
+    assert shapes["conv_3/kernel"] == (3, 3, 64, 128)  # not transformed, as ours is
+    assert shapes["conv_12/bias"] == (3 * (5 + CLASSES),)
+
+
 def test_error_is_in_standard_deviations_and_sees_either_layout():
     expected = np.random.default_rng(0).normal(0, 5, (1, 4, 4, 3, 7)).astype(np.float32)
     channels_first = expected.reshape(1, 4, 4, 21).transpose(0, 3, 1, 2)
