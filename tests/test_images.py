@@ -25,12 +25,13 @@ def test_a_written_picture_reads_back_in_rgb(tmp_path):
 @pytest.mark.parametrize(
     ("name", "size_hw"), [("a.pgm", (5, 7)), ("wide.jpg", (1, 70_000)), ("small.jp2", (1, 1))]
 )
-def test_what_a_format_does_not_hold_is_said(tmp_path, name, size_hw):
+def test_what_a_format_does_not_hold_is_said(tmp_path, capfd, name, size_hw):
     height, width = size_hw
     message = f"{name}: expected a format that holds {width}x{height} pixels in colour; received"
     with pytest.raises(ValueError, match=message):
         write_image(tmp_path / name, noise(height, width))
     assert not any(tmp_path.iterdir())
+    assert capfd.readouterr().err == ""  # OpenCV keeps quiet
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")

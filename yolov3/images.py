@@ -50,12 +50,15 @@ def write_image(path, image_rgb: np.ndarray) -> None:
     picture, OSError where the file cannot be written.
     """
     height, width = image_rgb.shape[:2]
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         is_encoded, data = cv2.imencode(
             Path(path).suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
         )
     except cv2.error:
         raise ValueError(f"{path}: expected a picture's name (.png, .jpg ...)") from None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if not is_encoded:
         raise ValueError(
             f"{path}: expected a format that holds {width}x{height} pixels in colour; "

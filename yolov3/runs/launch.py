@@ -1,5 +1,6 @@
 """From a configuration to a finished run: check the data, say what will happen, train."""
 
+import shlex
 from pathlib import Path
 
 import keras
@@ -122,9 +123,14 @@ def _train(training, run) -> int:
 
 def _how_to_go_on(run) -> str:
     if checkpoint_folders(run.checkpoints, "last"):
-        command = f"python train.py --resume {run.checkpoints}"
+        command = f"python train.py --resume {_quoted(run.checkpoints)}"
         return f"the checkpoints before are whole; when that is mended, go on with: {command}"
     return "the run had no checkpoint to go on from yet"
+
+
+def _quoted(path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: int) -> None:
@@ -161,12 +167,12 @@ def print_outcome(outcome: Outcome, training: Training) -> None:
     if outcome is Outcome.INTERRUPTED:
         print(
             f"\nstopped at step {training.step} of {training.plan.total_steps}, saved; go on with: "
-            f"python train.py --resume {training.run.checkpoints}"
+            f"python train.py --resume {_quoted(training.run.checkpoints)}"
         )
     elif outcome is Outcome.FINISHED:
         print(f"finished in {format_seconds(training.seconds)}", end="")
         if training.keeper.best >= 0:  # -1: nothing was validated, or no picture had a box
             print(f"; best validation mAP {training.keeper.best:.4f}", end="")
         annotations = "" if training.validate else " --annotations FILE"
-        folder = training.run.checkpoints
+        folder = _quoted(training.run.checkpoints)
         print(f"\nevaluate it: python evaluate_mAP.py --weights {folder}{annotations}")
