@@ -9,7 +9,7 @@ import tensorflow as tf
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.checks.records import existing_file, load_records
-from yolov3.configs import Config
+from yolov3.configs import REPO, Config
 from yolov3.runs.devices import devices_for
 from yolov3.runs.resources import check_disk, check_memory
 from yolov3.runs.run_folders import new_run, resumed_run
@@ -78,10 +78,12 @@ def _prepare(config, resume_from) -> Training:
 
 
 def _require_own_test_data(config, class_names):
-    """Raise ValueError if own classes would be judged by the tutorial's pictures."""
-    if config.test_annot_path != Config.test_annot_path:
+    """Raise ValueError if own pictures of other classes would be judged by the tutorial's."""
+    has_own = config.train_annot_path != Config.train_annot_path
+    if not has_own or config.test_annot_path != Config.test_annot_path:
         return
-    if class_names != read_class_names(existing_file(Config.train_classes)):
+    tutorials = Path(REPO, Config.train_classes)
+    if not tutorials.is_file() or class_names != read_class_names(tutorials):
         raise ValueError(
             f"{config.train_classes}: expected --test-annot-path with pictures of these classes, "
             f"or '' to train without validation; received the tutorial's {config.test_annot_path}"
