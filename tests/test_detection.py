@@ -1,39 +1,22 @@
-"""Tests of the detector: its sources, its pixels, its batches, its graph."""
+"""Tests of the detector: its pixels, its batches, its graph."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from random_network import CLASSES, SIZE, random_network, random_pictures
 
 from yolov3.boxes import xywh_to_xyxy
-from yolov3.checkpoints import save_checkpoint
-from yolov3.configs import TINY_ANCHORS_DARKNET, Config
-from yolov3.darknet import save_darknet_weights
 from yolov3.detection import Detector, class_indices
 from yolov3.images import letterbox
 from yolov3.speed.folding import fold_into
-from yolov3.weights.by_name import named_variables, set_weights, to_arrays
-from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3, decode
 
-SIZE, CLASSES = 64, 2
 SURE, NEVER = 20.0, -20.0
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Build a tiny network whose weights and batch statistics are all random."""
-    model = build_yolov3(CLASSES, tiny=True)
-    rng = np.random.default_rng(0)
-    arrays = to_arrays(named_variables(model))
-    for name, array in arrays.items():
-        if name.startswith("bn_"):
-            arrays[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
-        if name.endswith(("beta", "moving_mean")):
-            arrays[name] -= 1
-    arrays["conv_9/kernel"] *= 5  # the output convolutions: scores away from that of the bias
-    arrays["conv_12/kernel"] *= 5
-    set_weights(model, arrays)
-    return model
+    return random_network()
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +25,8 @@ def detector(model):
 
 
 @pytest.fixture(scope="module")
-def checkpoints(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"AP": 0.5}}
-    state |= {"input_size": SIZE, "best_AP": 0.5, "best_size": SIZE}
-    config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
-    save_checkpoint(folder / "run", "best", config, state, to_arrays(named_variables(model)))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def pictures():
-    rng = np.random.default_rng(1)
-    sizes_hw = [(64, 128), (100, 60), (64, 64), (33, 47)]
-    return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes_hw]
+    return random_pictures()
 
 
 def planted(row, column, box_xywh):
@@ -142,48 +113,6 @@ def test_boxes_lie_in_the_picture(detector, pictures):
         assert set(classes.tolist()) <= {0, 1}
 
 
-def test_checkpoint_folder_is_a_source(checkpoints, detector, pictures):
-    ours = Detector(checkpoints, score_threshold=0.001, iou_threshold=0.45, precision="float32")
-    for our, their in zip(ours(pictures[0]), detector(pictures[0]), strict=True):
-        np.testing.assert_array_equal(our, their)
-    assert ours.class_names == ["cat", "dog"]
-    assert str(checkpoints / "run" / "best-000005") in ours.description
-    assert "yolov3-tiny" in ours.description and "64x64, float32" in ours.description
-
-
-def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
-    detector = Detector(find_checkpoint(checkpoints), precision="float32")
-    assert detector.input_size == SIZE  # that of the weights, not the configuration's 416
-    assert (detector.score_threshold, detector.iou_threshold) == (0.002, 0.4)
-    other = Detector(checkpoints, 96, 0.0, 1.0, precision="float32")
-    assert (other.input_size, other.score_threshold, other.iou_threshold) == (96, 0.0, 1.0)
-
-
-def test_no_checkpoint_is_a_value_error(tmp_path):
-    with pytest.raises(ValueError, match="expected a checkpoint or a folder of them"):
-        Detector(tmp_path)
-
-
-def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tmp_path):
-    path = tmp_path / "shapes.weights"
-    save_darknet_weights(model, path)
-    from_file = Detector(path, input_size=SIZE, score_threshold=0.001, precision="float32")
-    assert from_file.class_names == ["0", "1"]
-    assert from_file.config.anchors == TINY_ANCHORS_DARKNET
-    for ours, theirs in zip(
-        from_file.network.weights, Detector(model, precision="float32").network.weights, strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-    assert len(from_file(pictures[0])[1])
-
-
-def test_a_text_file_is_no_source(tmp_path):
-    path = tmp_path / "notes.weights"
-    path.write_text("not weights\n" * 100)
-    with pytest.raises(ValueError, match="notes.weights"):
-        Detector(path)
-
-
 def test_a_canvas_need_not_be_square(model):
     detector = Detector(model, input_size=(64, 96), precision="float32")
     detector.network = planted(0, 1, (48, 24, 16, 8))
@@ -227,10 +156,3 @@ def test_a_class_is_found_by_name_before_number():
     assert class_indices(["1", "b", 2], ["1", "0", "b"]) == [0, 2, 2]
     with pytest.raises(ValueError, match="only: expected classes of 1, 0, b; received '3'"):
         class_indices(["0", "3"], ["1", "0", "b"])
-
-
-def test_names_for_a_checkpoint_are_refused(checkpoints, tmp_path):
-    names = tmp_path / "two.names"
-    names.write_text("one\ntwo\n")
-    with pytest.raises(ValueError, match="two.names: expected Darknet weights for these names"):
-        Detector(checkpoints, names_file=names)

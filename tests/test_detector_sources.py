@@ -1,0 +1,86 @@
+"""Tests of what a detector is made from: checkpoints, folders of them, Darknet weights."""
+
+import numpy as np
+import pytest
+from random_network import SIZE, random_network, random_pictures
+
+from yolov3.checkpoints import save_checkpoint
+from yolov3.configs import TINY_ANCHORS_DARKNET, Config
+from yolov3.darknet import save_darknet_weights
+from yolov3.detection import Detector
+from yolov3.weights.by_name import named_variables, to_arrays
+from yolov3.weights.checkpoint_search import find_checkpoint
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_network()
+
+
+@pytest.fixture(scope="module")
+def detector(model):
+    return Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"AP": 0.5}}
+    state |= {"input_size": SIZE, "best_AP": 0.5, "best_size": SIZE}
+    config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
+    save_checkpoint(folder / "run", "best", config, state, to_arrays(named_variables(model)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return random_pictures()
+
+
+def test_checkpoint_folder_is_a_source(checkpoints, detector, pictures):
+    ours = Detector(checkpoints, score_threshold=0.001, iou_threshold=0.45, precision="float32")
+    for our, their in zip(ours(pictures[0]), detector(pictures[0]), strict=True):
+        np.testing.assert_array_equal(our, their)
+    assert ours.class_names == ["cat", "dog"]
+    assert str(checkpoints / "run" / "best-000005") in ours.description
+    assert "yolov3-tiny" in ours.description and "64x64, float32" in ours.description
+
+
+def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
+    detector = Detector(find_checkpoint(checkpoints), precision="float32")
+    assert detector.input_size == SIZE  # that of the weights, not the configuration's 416
+    assert (detector.score_threshold, detector.iou_threshold) == (0.002, 0.4)
+    other = Detector(checkpoints, 96, 0.0, 1.0, precision="float32")
+    assert (other.input_size, other.score_threshold, other.iou_threshold) == (96, 0.0, 1.0)
+
+
+def test_no_checkpoint_is_a_value_error(tmp_path):
+    with pytest.raises(ValueError, match="expected a checkpoint or a folder of them"):
+        Detector(tmp_path)
+
+
+def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tmp_path):
+    path = tmp_path / "shapes.weights"
+    save_darknet_weights(model, path)
+    from_file = Detector(path, input_size=SIZE, score_threshold=0.001, precision="float32")
+    assert from_file.class_names == ["0", "1"]
+    assert from_file.config.anchors == TINY_ANCHORS_DARKNET
+    for ours, theirs in zip(
+        from_file.network.weights, Detector(model, precision="float32").network.weights, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(from_file(pictures[0])[1])
+
+
+def test_a_text_file_is_no_source(tmp_path):
+    path = tmp_path / "notes.weights"
+    path.write_text("not weights\n" * 100)
+    with pytest.raises(ValueError, match="notes.weights"):
+        Detector(path)
+
+
+def test_names_for_a_checkpoint_are_refused(checkpoints, tmp_path):
+    names = tmp_path / "two.names"
+    names.write_text("one\ntwo\n")
+    with pytest.raises(ValueError, match="two.names: expected Darknet weights for these names"):
+        Detector(checkpoints, names_file=names)
