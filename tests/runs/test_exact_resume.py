@@ -6,45 +6,47 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from small_training import NAMES, config_in, events_of, fit, scalars_of, thin_network, training_of
+from disturbed_training import (
+    PER_EPOCH,
+    TOTAL,
+    assert_same,
+    die_at,
+    end_of,
+    prepare,
+    resume,
+    train_whole,
+)
+from small_training import NAMES, events_of, fit, scalars_of, thin_network
 
 from yolov3 import training as training_module
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.runs.run_folders import resumed_run
 from yolov3.runs.save_clock import SaveClock
 from yolov3.training import Outcome
 from yolov3.weights.by_name import assign_by_name, to_arrays
-from yolov3.weights.checkpoint_search import find_checkpoint
 
-PER_EPOCH, TOTAL = 3, 9  # steps
-CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be taken back
 
 KILLED = f"""
 import os, signal, sys
 from pathlib import Path
-from small_training import NAMES, config_in, fit, thin_network, training_of
+from disturbed_training import die_at, prepare
+from small_training import NAMES, fit, thin_network
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.runs.save_clock import SaveClock
 
 annotations, folder = sys.argv[1:]
 networks._tiny = thin_network
-records = read_annotations(annotations, len(NAMES))
-training = training_of(config_in(Path(folder), **{CHANGES}), records + records[:3], records)
+training = prepare(read_annotations(annotations, len(NAMES)), Path(folder))
 SaveClock.is_due = lambda self, before: training.step == {SAVED}
-note = training.journal.step
 
-def note_and_die(step, *rest):
-    note(step, *rest)
-    if step == {DIED}:
-        training.journal.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
+def die():
+    training.journal.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 
-training.journal.step = note_and_die
+die_at(training, {DIED}, die)
 fit(training)
 """
 
@@ -63,11 +65,6 @@ def thin():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_tiny", thin_network)
         yield
-
-
-def prepare(records, folder, **changes):
-    """Build a training of three epochs of three steps, the last of which crosses two passes."""
-    return training_of(config_in(folder, **CHANGES | changes), records + records[:3], records)
 
 
 @pytest.fixture(scope="module")
@@ -101,55 +98,6 @@ def whole(records, one_graph, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         one_graph(patch)
         return train_whole(records, tmp_path_factory.mktemp("whole"))
-
-
-def train_whole(records, folder, **changes) -> dict:
-    training = prepare(records, folder, **changes)
-    assert fit(training) is Outcome.FINISHED
-    return end_of(training)
-
-
-def resume(records, folder, **changes):
-    """Go on with the run in a folder to its end; return the training and where it began."""
-    training = prepare(records, folder, **changes)
-    last = find_checkpoint(training.config.train_checkpoints_folder, "last")
-    training.resume(last)
-    assert training.fit(resumed_run(training.config, last)) is Outcome.FINISHED
-    return training, last
-
-
-def end_of(training) -> dict:
-    """Return all that a run leaves: variables, log, what validation kept, checkpoints."""
-    keeper = training.keeper
-    return {
-        "variables": to_arrays(training.learner.variables()),
-        "log": [event for event in events_of(training.run.log) if event[0] != "config"],
-        "kept": (keeper.metrics, keeper.best, keeper.best_size),
-        "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
-        "run": training.run,
-    }
-
-
-def assert_same(end, expected):
-    """Compare how two runs ended, bit for bit."""
-    assert end["variables"].keys() == expected["variables"].keys()
-    for name, value in end["variables"].items():
-        np.testing.assert_array_equal(value, expected["variables"][name], err_msg=name)
-    assert end["variables"]["step"] == TOTAL
-    for name in ("log", "kept", "folders"):
-        assert end[name] == expected[name], name
-
-
-def die_at(training, step, die):
-    """Have `die()` called when a step was noted."""
-    note = training.journal.step
-
-    def note_and_die(number, *rest):
-        note(number, *rest)
-        if number == step:
-            die()
-
-    training.journal.step = note_and_die
 
 
 def test_after_a_kill(records, whole, digit_scenes, tmp_path):
