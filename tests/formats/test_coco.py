@@ -52,8 +52,14 @@ def test_pycocotools_reads_what_is_written(folder, capsys):
             {"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": " a"}]},
             "categories[1].name: expected a new name; received 'a'",
         ),
-        ({"categories": [{"id": 1, "name": "\u001b[31m"}]}, "expected a class name on one line"),
-        ({"categories": [{"id": 1, "name": "\ud800"}]}, "expected a class name on one line"),
+        (
+            {"categories": [{"id": 1, "name": "\u001b[31m"}]},
+            "categories[0].name: expected a class name on one line",
+        ),
+        (
+            {"categories": [{"id": 1, "name": "\ud800"}]},
+            "categories[0].name: expected a class name on one line",
+        ),
     ],
 )
 def test_bad_coco_is_refused(folder, changes, message):

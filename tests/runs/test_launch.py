@@ -132,7 +132,7 @@ def test_resuming_an_earlier_checkpoint_names_the_later_ones(tmp_path, config, t
     save(run, "last", 750), save(run, "best", 750)
     start_training(config, earlier)
     out = capsys.readouterr().out
-    assert "note: later steps: best-000750, last-000750; removed once" in out
+    assert "note: best-000750, last-000750 of later steps: each goes when" in out
 
 
 def test_own_classes_are_not_judged_by_the_tutorials_pictures(tmp_path, config, training, capsys):
@@ -148,7 +148,9 @@ def test_own_classes_are_not_judged_by_the_tutorials_pictures(tmp_path, config, 
 def test_freezing_random_weights_is_noted(config, training, capsys):
     training.fit = lambda run: launch.Outcome.DIVERGED
     start_training(replace(config, freeze_epochs=1))
-    assert "note: --freeze-epochs without --weights" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "note: --freeze-epochs without --weights" in out
+    assert "1 pictures to train on (" in out and "own.txt), none to validate on\n" in out
 
 
 @pytest.mark.parametrize("has_checkpoint", [False, True])

@@ -103,7 +103,7 @@ def _resume(training, checkpoint):
     ]
     if later:
         print(
-            f"note: later steps: {', '.join(later)}; removed once this run saves its own best, last"
+            f"note: {', '.join(later)} of later steps: each goes when this run saves one of its kind"
         )
     for data in training.keeper.changed_data(checkpoint):
         print(f"changed: {CHANGED_DATA[data]}")
