@@ -102,9 +102,8 @@ def _resume(training, checkpoint):
         if int(FOLDER_NAME.fullmatch(folder.name)[2]) > checkpoint.step
     ]
     if later:
-        print(
-            f"note: {', '.join(later)} of later steps: each goes when this run saves one of its kind"
-        )
+        names = ", ".join(later)
+        print(f"note: {names} of later steps: each goes when this run saves one of its kind")
     for data in training.keeper.changed_data(checkpoint):
         print(f"changed: {CHANGED_DATA[data]}")
 
