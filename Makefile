@@ -18,10 +18,10 @@ help: ## list the targets
 	@echo 'usage: make TARGET [ARGS="flags of the script"] [PYTHON=/path/to/python]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
-demo: env ## data, training, evaluation and pictures in minutes (MODEL=yolov3 for Darknet-53)
+demo: env ## data, training, evaluation and images in minutes (MODEL=yolov3 for Darknet-53)
 	@$(PY) tools/demo.py --model $(MODEL) $(if $(FRESH),--fresh) $(ARGS)
 
-data: env ## make the digit pictures and their annotations
+data: env ## make the digit images and their annotations
 	$(PY) mnist/make_data.py $(ARGS)
 
 train: env ## train on them
@@ -30,7 +30,7 @@ train: env ## train on them
 evaluate: env ## mean average precision of the best checkpoint
 	$(PY) evaluate_mAP.py $(ARGS)
 
-detect: env ## draw the digits found in a test picture
+detect: env ## draw the digits found in a test image
 	$(PY) detect_mnist.py $(ARGS)
 
 tensorboard: env ## watch the training curves on http://localhost:6006

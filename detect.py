@@ -1,7 +1,7 @@
-"""Find objects in pictures, folders, videos, cameras and streams, and save what was found.
+"""Find objects in images, folders, videos, cameras and streams, and save what was found.
 
     python detect.py photo.jpg
-    python detect.py pictures/ clip.mp4 'more/*.png' --json --txt --crops
+    python detect.py images/ clip.mp4 'more/*.png' --json --txt --crops
     python detect.py 0 --show                             the first camera; q ends
     python detect.py rtsp://192.168.1.5/live --no-save --json
     python detect.py street.jpg --weights model_data/yolov3.weights --size 320x608 --only car,bus
@@ -13,10 +13,10 @@ codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 13
 import argparse
 import signal
 
-from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, canvas_size, detector_settings, whole_number
+from yolov3.cli.flags import add_detector_flags, canvas_size, detector_settings, positive_int
+from yolov3.cli.run import import_tensorflow, run_script
 
-MAX_DETECTIONS = 300  # of a picture; the default of a `Detector`, 100, is that of the COCO metrics
+MAX_DETECTIONS = 300  # of an image; the default of a `Detector`, 100, is that of the COCO metrics
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="picture, video, folder (with all in it), 'pattern', number of a camera, or URL",
+        help="image, video, folder (with all in it), 'pattern', number of a camera, or URL",
     )
     add_detector_flags(parser)
     parser.add_argument(
@@ -47,14 +47,14 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-detections",
-        type=whole_number,
+        type=positive_int,
         default=MAX_DETECTIONS,
         metavar="N",
         help="objects per frame, the best first (default: %(default)s)",
     )
     parser.add_argument(
         "--batch",
-        type=whole_number,
+        type=positive_int,
         metavar="N",
         help="frames at once (default: 4; 1 for cameras and streams)",
     )
@@ -68,20 +68,20 @@ def parse_args(argv=None) -> argparse.Namespace:
         "--save",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="pictures and videos with boxes (default: yes)",
+        help="images and videos with boxes (default: yes)",
     )
     output.add_argument("--json", action="store_true", help="all detections in detections.json")
     output.add_argument("--txt", action="store_true", help="a label file in YOLO format per frame")
-    output.add_argument("--crops", action="store_true", help="a picture of each object")
+    output.add_argument("--crops", action="store_true", help="an image of each object")
     output.add_argument("--show", action="store_true", help="open a window")
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from yolov3.finding.sources import find_sources
-    from yolov3.finding.window import can_open_window
     from yolov3.formats.yolo import CLASS_STEM
+    from yolov3.inference.sources import find_sources
+    from yolov3.inference.window import can_open_window
     from yolov3.runs.run_folders import require_empty
 
     sources = find_sources(args.sources, reserved=[CLASS_STEM] if args.txt else [])
@@ -91,8 +91,8 @@ def main(argv=None) -> int:
         raise ValueError("--show: expected a screen; no window can be opened here")
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.finding.detection_run import run_detection
-    from yolov3.finding.outputs import Wanted
+    from yolov3.inference.detection_run import run_detection
+    from yolov3.inference.outputs import OutputOptions
 
     detector = Detector(
         **detector_settings(args),
@@ -102,7 +102,7 @@ def main(argv=None) -> int:
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)
-    wanted = Wanted(args.save, args.txt, args.crops, args.json, args.show)
+    wanted = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # videos are finished for it, too
     return run_detection(detector, sources, wanted, args.output, args.batch)
 

@@ -1,4 +1,4 @@
-"""Find the digits in a test scene, say what was found, and save the picture with boxes.
+"""Find the digits in a test scene, say what was found, and save the image with boxes.
 
     python detect_mnist.py
     python detect_mnist.py --count 4 --seed 1 --output detections
@@ -10,8 +10,8 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, detector_settings, whole_number
+from yolov3.cli.flags import add_detector_flags, detector_settings, positive_int
+from yolov3.cli.run import import_tensorflow, run_script
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -19,18 +19,16 @@ def parse_args(argv=None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_detector_flags(parser, agnostic_nms=True)
+    parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
     parser.add_argument(
-        "--image", metavar="FILE", help="picture to look at (default: a test scene)"
-    )
-    parser.add_argument(
-        "--count", type=whole_number, default=1, metavar="N", help="how many scenes"
+        "--count", type=positive_int, default=1, metavar="N", help="how many scenes"
     )
     parser.add_argument("--seed", type=int, metavar="K", help="choose the same scenes each time")
     parser.add_argument(
         "--output",
         default="detections",
         metavar="PATH",
-        help="picture to save, or folder for several (default: %(default)s)",
+        help="image to save, or folder for several (default: %(default)s)",
     )
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
@@ -40,8 +38,8 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.finding.report import detect_and_draw, output_paths, scene_paths
-    from yolov3.finding.window import can_open_window, open_window
+    from yolov3.inference.report import detect_and_draw, output_paths, scene_paths
+    from yolov3.inference.window import can_open_window, open_window
 
     detector = Detector(**detector_settings(args))
     print(detector.description, flush=True)

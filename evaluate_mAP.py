@@ -10,9 +10,9 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 import argparse
 from pathlib import Path
 
-from yolov3.configs import BAD_LINES, LEAST_SCORE
-from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_detector_flags, detector_settings, input_size, whole_number
+from yolov3.cli.flags import add_detector_flags, detector_settings, input_size, positive_int
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.configs import BAD_LINES, EVAL_SCORE_THRESHOLD
 
 DEFAULT_JSON = "evaluation.json"
 
@@ -21,11 +21,11 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_detector_flags(parser, LEAST_SCORE)
+    add_detector_flags(parser, EVAL_SCORE_THRESHOLD)
     parser.add_argument(
         "--annotations",
         metavar="FILE",
-        help="annotated pictures (default: those that the run was validated on)",
+        help="annotated images (default: those that the run was validated on)",
     )
     parser.add_argument(
         "--bad-lines",
@@ -43,7 +43,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         "--size", type=input_size, metavar="PX", help="input size (default: the checkpoint's)"
     )
     parser.add_argument(
-        "--batch-size", type=whole_number, default=8, metavar="N", help="default: %(default)s"
+        "--batch-size", type=positive_int, default=8, metavar="N", help="default: %(default)s"
     )
     return parser.parse_args(argv)
 
@@ -51,20 +51,20 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
-    from yolov3.checks.records import load_records
+    from yolov3.data.records import load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, write_json
-    from yolov3.formats.output import check_outputs
+    from yolov3.files import check_outputs
 
     detector = Detector(**detector_settings(args), input_size=args.size)
     is_darknet = Path(args.weights).is_file()  # which does not say what it was trained for
     annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
     if not annotations:
-        raise ValueError("these weights name no pictures to evaluate on; give --annotations FILE")
+        raise ValueError("these weights name no images to evaluate on; give --annotations FILE")
     check_outputs([Path(args.json)], [annotations], overwrite=True)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
-    print(f"{detector.description}; {len(records):,} pictures of {annotations}", flush=True)
+    print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
     result = evaluate(detector, records, args.batch_size)
     print(format_table(result))
     write_json(args.json, result)

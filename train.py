@@ -1,4 +1,4 @@
-"""Train YOLOv3 on annotated pictures.
+"""Train YOLOv3 on annotated images.
 
     python train.py                      the MNIST tutorial, as yolov3/configs.py has it
     python train.py --tiny               the same with YOLOv3-tiny
@@ -12,8 +12,8 @@ codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.scripts.cli import import_tensorflow, run_script
-from yolov3.scripts.flags import add_config_flags, config_from_flags
+from yolov3.cli.flags import add_config_flags, config_from_flags
+from yolov3.cli.run import import_tensorflow, run_script
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -38,8 +38,8 @@ def main(argv=None) -> int:
     config = config_from_flags(args) if args.resume is None else None
     checkpoint = None
     import_tensorflow()  # not before the flags are known to be good: it takes seconds
-    from yolov3.runs.launch import start_training
     from yolov3.runs.resume import resumable
+    from yolov3.runs.start import start_training
 
     if args.resume is not None:
         config, checkpoint = resumable(args.resume, args)

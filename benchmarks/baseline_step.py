@@ -7,10 +7,10 @@ import keras
 import tensorflow as tf
 
 from yolov3.configs import ANCHORS, STRIDES
+from yolov3.kernels.batch_norm import FusedBatchNormalization
+from yolov3.kernels.convolution import Convolution
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
-from yolov3.speed.convolution import Convolution
-from yolov3.speed.normalization import FusedBatchNormalization
 from yolov3.yolov3 import build_yolov3
 
 PLAIN = {

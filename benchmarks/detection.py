@@ -1,13 +1,13 @@
 """Time detection on a CPU: this repository, OpenVINO, ONNX Runtime, OpenCV and PyTorch.
 
-    python benchmarks/detection.py            YOLOv3 at 416 px, one picture at a time
+    python benchmarks/detection.py            YOLOv3 at 416 px, one image at a time
     python benchmarks/detection.py --all      YOLOv3-tiny, batches of 8, compiled PyTorch as well
     python benchmarks/detection.py --quick    YOLOv3-tiny, few rounds
     python benchmarks/detection.py --engines repository openvino --networks yolov3-tiny
 
 All run the same random weights, and where their raw maps disagree the script fails. Then, for
 this repository, what surrounds the network: reading, letterbox, suppression, boxes back; traces
-and memory over pictures of many sizes. The other engines need benchmarks/requirements.txt.
+and memory over images of many sizes. The other engines need benchmarks/requirements.txt.
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.detection_tables import print_engines, print_parts  # noqa: E402
 from benchmarks.timing import Engine, machine, serve, take_turns  # noqa: E402
-from yolov3.scripts.cli import FAILED, import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import FAILED, import_tensorflow, run_script  # noqa: E402
 
 ENGINES = {  # name for people, modules
     "repository": ("this repository", ["tensorflow"]),
@@ -47,7 +47,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["yolov3"])
     parser.add_argument("--size", type=int, default=416, help="input size in pixels")
     parser.add_argument("--classes", type=int, default=80)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1], help="pictures at once")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1], help="images at once")
     parser.add_argument(
         "--precisions",
         nargs="+",
@@ -57,15 +57,15 @@ def parse_args(argv=None) -> argparse.Namespace:
     quick_to_start = [name for name in ENGINES if name != SLOW]
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=quick_to_start)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each engine")
-    parser.add_argument("--pictures", type=int, default=60, help="for traces and memory")
+    parser.add_argument("--images", type=int, default=60, help="for traces and memory")
     parser.add_argument("--all", action="store_true", help="networks, batches 1 and 8, engines")
-    parser.add_argument("--quick", action="store_true", help="YOLOv3-tiny, 3 rounds, 40 pictures")
+    parser.add_argument("--quick", action="store_true", help="YOLOv3-tiny, 3 rounds, 40 images")
     parser.add_argument("--serve", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.all:
         args.networks, args.batches, args.engines = NETWORKS, [1, 8], list(ENGINES)
     if args.quick:
-        args.networks, args.rounds, args.pictures = ["yolov3-tiny"], 3, 40
+        args.networks, args.rounds, args.images = ["yolov3-tiny"], 3, 40
     if args.precisions is None:
         args.precisions = ["float32"] + ["bfloat16"] * ("bf16" in machine())
     return args
@@ -86,7 +86,7 @@ def main(argv=None) -> int:
                         return FAILED
                 parts = start("parts", folder, network, args, precision)
                 parts.close()
-                print_parts(f"{network}, {precision}: one picture", parts.facts, args.pictures)
+                print_parts(f"{network}, {precision}: one image", parts.facts, args.images)
     print(f"\n{machine()}")
     return 0
 
@@ -101,9 +101,7 @@ def installed(names) -> list[str]:
 
 def start(what, folder, network, args, precision="float32", batch=1) -> Engine:
     """Start this script as a child that does one thing: see `serve_child`."""
-    flags = [
-        f"--{name}={getattr(args, name)}" for name in ("size", "classes", "rounds", "pictures")
-    ]
+    flags = [f"--{name}={getattr(args, name)}" for name in ("size", "classes", "rounds", "images")]
     words = [what, folder, network, precision, str(batch)]
     return Engine(ENGINES.get(what, [what])[0], [__file__, *flags, "--serve", *words], ON_CPU)
 
@@ -120,7 +118,7 @@ def serve_child(args, what, folder, network, precision, batch) -> int:
     elif what == "parts":
         from benchmarks.detection_parts import measure_parts
 
-        serve(None, **measure_parts(folder, args.size, args.rounds, args.pictures, precision))
+        serve(None, **measure_parts(folder, args.size, args.rounds, args.images, precision))
     else:
         serve_engine(what, folder, precision, int(batch))
     return 0

@@ -113,7 +113,7 @@ def read_expected(folder) -> tuple[np.ndarray, list[np.ndarray]]:
 def error_of(raw_maps, expected) -> float:
     """Return the largest error of raw maps, in standard deviations of the expected ones.
 
-    Channels may come first, (B, A * (5 + C), G, G), and the batch may repeat the picture.
+    Channels may come first, (B, A * (5 + C), G, G), and the batch may repeat the image.
     """
     errors = []
     for raw, right in zip(raw_maps, expected, strict=True):

@@ -1,4 +1,4 @@
-"""What surrounds the network when one picture is detected in: time, retracing, memory."""
+"""What surrounds the network when one image is detected in: time, retracing, memory."""
 
 import statistics
 import time
@@ -14,28 +14,28 @@ from yolov3.detection import Detector, unletterbox
 from yolov3.images import letterbox, read_image, write_image
 from yolov3.postprocess import detect_boxes
 
-PICTURE_HW = (480, 640)  # of the timed one, as many cameras and data sets have it
-OTHER_SIZES = 20  # of pictures that a graph could be traced anew for
-DETECTIONS = 30  # per picture, as many as a crowded one has
+IMAGE_HW = (480, 640)  # of the timed one, as many cameras and data sets have it
+OTHER_SIZES = 20  # of images that a graph could be traced anew for
+DETECTIONS = 30  # per image, as many as a crowded one has
 
 
-def measure_parts(folder, size: int, rounds: int, pictures: int, precision: str) -> dict:
-    """Return the facts of a network: milliseconds by part, traces, and memory after pictures.
+def measure_parts(folder, size: int, rounds: int, images: int, precision: str) -> dict:
+    """Return the facts of a network: milliseconds by part, traces, and memory after images.
 
-    Memory is that after a tenth of the `pictures`, and after all of them.
+    Memory is that after a tenth of the `images`, and after all of them.
     """
     detector = Detector(Path(folder) / WEIGHTS, size, precision=precision)
-    path = Path(folder) / "picture.jpg"
-    write_image(path, smooth_picture(PICTURE_HW, seed=0))
+    path = Path(folder) / "image.jpg"
+    write_image(path, smooth_image(IMAGE_HW, seed=0))
     set_threshold(detector, read_image(path))
     milliseconds = time_parts(detector, path, rounds)
     rng = np.random.default_rng(0)
     sizes_hw = [tuple(rng.integers(100, 900, 2).tolist()) for _ in range(OTHER_SIZES)]
-    others = [smooth_picture(size_hw, seed) for seed, size_hw in enumerate(sizes_hw)]
+    others = [smooth_image(size_hw, seed) for seed, size_hw in enumerate(sizes_hw)]
     memory = []
-    for number in range(pictures):
+    for number in range(images):
         detector(others[number % OTHER_SIZES])
-        if number + 1 in (pictures // 10, pictures):
+        if number + 1 in (images // 10, images):
             memory.append(megabytes())
     return {
         "milliseconds": milliseconds,
@@ -46,7 +46,7 @@ def measure_parts(folder, size: int, rounds: int, pictures: int, precision: str)
     }
 
 
-def smooth_picture(size_hw, seed: int) -> np.ndarray:
+def smooth_image(size_hw, seed: int) -> np.ndarray:
     """Return uint8 (H, W, 3) that compresses about as photographs do."""
     noise = np.random.default_rng(seed).integers(0, 256, (*size_hw, 3), np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, None, 3), None, 0, 255, cv2.NORM_MINMAX)
@@ -62,7 +62,7 @@ def set_threshold(detector, image_rgb) -> None:
 def time_parts(detector, path, rounds) -> dict[str, float]:
     """Return the median milliseconds of each part, and of all in one."""
     image_rgb = read_image(path)
-    canvas = letterbox(image_rgb, detector.canvas_hw)
+    canvas = letterbox(image_rgb, detector.input_hw)
     network = tf.function(lambda images: detector.network(images, training=False))
     suppress = tf.function(
         lambda raw_maps, threshold: detect_boxes(
@@ -78,10 +78,10 @@ def time_parts(detector, path, rounds) -> dict[str, float]:
     found = suppress(raw_maps, threshold)
     parts = {
         "read": lambda: read_image(path),
-        "letterbox": lambda: letterbox(image_rgb, detector.canvas_hw),
+        "letterbox": lambda: letterbox(image_rgb, detector.input_hw),
         "network": lambda: [raw.numpy() for raw in network(images)],
         "suppression": lambda: [part.numpy() for part in suppress(raw_maps, threshold)],
-        "boxes back": lambda: unletterbox(*found, [image_rgb.shape[:2]], detector.canvas_hw),
+        "boxes back": lambda: unletterbox(*found, [image_rgb.shape[:2]], detector.input_hw),
         "all": lambda: detector(read_image(path)),
     }
     seconds = {name: [] for name in parts}

@@ -27,12 +27,12 @@ def print_engines(title: str, results: list[Times], batch: int) -> None:
                 times.facts["versions"],
             ]
         )
-    header = ["engine", "ms per picture", "range", "pictures/s", "CPU ms"]
+    header = ["engine", "ms per image", "range", "images/s", "CPU ms"]
     header += [f"{results[0].name} / it", "MB", "error", "versions"]
     print_table(f"{title}, median of {len(results[0].seconds)}", header, rows)
 
 
-def print_parts(title: str, facts: dict, pictures: int) -> None:
+def print_parts(title: str, facts: dict, images: int) -> None:
     """Print what surrounds the network, and whether traces or memory grow."""
     milliseconds = facts["milliseconds"]
     network = milliseconds["network"]
@@ -41,10 +41,10 @@ def print_parts(title: str, facts: dict, pictures: int) -> None:
     print_table(title, ["part", "ms", "of the network"], rows)
     early, late = facts["megabytes"]
     print(f"\n{facts['description']}")
-    print(f"Traces for pictures of {facts['sizes']} sizes: {facts['traces']}.")
-    print(f"Memory after {pictures // 10} of them {early:.0f} MB, after {pictures} {late:.0f} MB.")
+    print(f"Traces for images of {facts['sizes']} sizes: {facts['traces']}.")
+    print(f"Memory after {images // 10} of them {early:.0f} MB, after {images} {late:.0f} MB.")
 
 
 def _milliseconds(times: Times, batch: int) -> list[float]:
-    """Return the milliseconds per picture of each turn."""
+    """Return the milliseconds per image of each turn."""
     return [1000 * seconds / times.facts["runs"] / batch for seconds in times.seconds]

@@ -1,10 +1,10 @@
-"""Time the evaluation of pictures against the network alone on as many.
+"""Time the evaluation of images against the network alone on as many.
 
     python benchmarks/evaluation.py
     python benchmarks/evaluation.py --weights checkpoints
     python benchmarks/evaluation.py --quick
 
-Evaluation reads and letterboxes the pictures, runs network and suppression, and computes the mAP.
+Evaluation reads and letterboxes the images, runs network and suppression, and computes the mAP.
 Without --weights the network is an untrained Darknet-53, whose scores are spread over all boxes.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 BATCH = 8
 
@@ -29,9 +29,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.add_argument("--weights", help="a checkpoint or a folder of them")
     parser.add_argument("--tiny", action="store_true", help="an untrained YOLOv3-tiny")
-    parser.add_argument("--scenes", type=int, default=200, help="pictures, default %(default)s")
+    parser.add_argument("--scenes", type=int, default=200, help="images, default %(default)s")
     parser.add_argument("--rounds", type=int, default=1, help="evaluations, default %(default)s")
-    parser.add_argument("--quick", action="store_true", help="16 pictures, YOLOv3-tiny, once")
+    parser.add_argument("--quick", action="store_true", help="16 images, YOLOv3-tiny, once")
     args = parser.parse_args(argv)
     if args.quick:
         args.scenes, args.rounds, args.tiny = 16, 1, True
@@ -43,13 +43,13 @@ def main(argv=None) -> int:
     import_tensorflow(frozen_weights=True)  # as evaluate_mAP.py does
     from benchmarks.scenes import NUM_CLASSES, write_scenes
     from yolov3.annotations import read_annotations
-    from yolov3.configs import LEAST_SCORE
+    from yolov3.configs import EVAL_SCORE_THRESHOLD
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate
     from yolov3.yolov3 import build_yolov3
 
     source = args.weights or build_yolov3(NUM_CLASSES, args.tiny)
-    detector = Detector(source, score_threshold=LEAST_SCORE)
+    detector = Detector(source, score_threshold=EVAL_SCORE_THRESHOLD)
     with tempfile.TemporaryDirectory() as folder:
         records = read_annotations(write_scenes(folder, args.scenes))
         alone = network_alone(detector)
@@ -63,15 +63,15 @@ def main(argv=None) -> int:
 
 
 def network_alone(detector):
-    """Return a function that runs the network on a number of blank pictures, in batches."""
+    """Return a function that runs the network on a number of blank images, in batches."""
     import tensorflow as tf
 
     canvases = tf.zeros([BATCH, detector.input_size, detector.input_size, 3])
     network = tf.function(lambda images: detector.network(images, training=False))
 
-    def run(pictures):
-        for start in range(0, pictures, BATCH):
-            network(canvases[: pictures - start])[0][0, 0, 0, 0, 0].numpy()
+    def run(count):
+        for start in range(0, count, BATCH):
+            network(canvases[: count - start])[0][0, 0, 0, 0, 0].numpy()
 
     return run
 
@@ -101,9 +101,9 @@ def print_results(detector, seconds, args) -> None:
     for name, (taken, cpu) in seconds.items():
         ratios = [f"{taken / alone:.3f}", f"{cpu / cpu_alone:.3f}"]
         rows.append([name, f"{taken:.2f}", f"{args.scenes / taken:.1f}", f"{cpu:.1f}", *ratios])
-    header = ["part", "seconds", "pictures/s", "CPU seconds"]
+    header = ["part", "seconds", "images/s", "CPU seconds"]
     header += ["seconds to network alone", "CPU seconds to network alone"]
-    print_table(f"Evaluation of {args.scenes} pictures, rounds: {args.rounds}", header, rows)
+    print_table(f"Evaluation of {args.scenes} images, rounds: {args.rounds}", header, rows)
     print(f"\n{detector.description}; {machine()}; {versions('tensorflow', 'keras')}")
 
 

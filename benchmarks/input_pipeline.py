@@ -26,7 +26,7 @@ from benchmarks.timing import (  # noqa: E402
     take_turns,
     versions,
 )
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 SIZE, BATCH, SCENES = 416, 4, 200
 ALL_ON = {"flip": 0.5, "crop": 1.0, "scale": 0.5, "translate": 0.2, "color": 0.3}

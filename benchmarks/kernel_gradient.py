@@ -4,7 +4,7 @@
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernel_gradient.py --precision float32
 
 The second line measures as on a CPU without AVX-512. Both kinds take turns. Ours is what
-`yolov3.speed.convolution` does where no GPU is in the machine.
+`yolov3.kernels.convolution` does where no GPU is in the machine.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 KERNEL = (3, 3, 512, 1024)  # that of most weights in Darknet-53: height, width, inputs, filters
 INPUT_SIZES, STRIDE = (224, 416), 32  # pixels
@@ -28,7 +28,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch", type=int, default=4, help="pictures per step")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     parser.add_argument("--rounds", type=int, default=20, help="gradients of each kind")
     parser.add_argument(
         "--precision", choices=PRECISIONS, help="default: float32, and the fastest of this hardware"
@@ -43,7 +43,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    from yolov3.speed.precision import choose_precision
+    from yolov3.kernels.precision import choose_precision
 
     precisions = [args.precision] if args.precision else ["float32", choose_precision("auto")]
     rows = []
@@ -65,7 +65,7 @@ def seconds(grid: int, batch: int, precision: str, rounds: int) -> list[float]:
     """Return the median seconds of oneDNN's gradient and of ours, which took turns."""
     import tensorflow as tf
 
-    from yolov3.speed.convolution import kernel_gradient
+    from yolov3.kernels.convolution import kernel_gradient
 
     def of_onednn(inputs, upstream):
         return tf.raw_ops.Conv2DBackpropFilter(

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 GRID, CHANNELS = 128, 1024  # (GRID * GRID, CHANNELS) times (CHANNELS, CHANNELS)
 MULTIPLICATIONS_PER_STEP = 3  # of the network's own
@@ -28,7 +28,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, default=416, help="input size in pixels")
-    parser.add_argument("--batch", type=int, default=4, help="pictures per step")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     parser.add_argument("--rounds", type=int, default=15, help="products per precision")
     parser.add_argument("--quick", action="store_true", help="3 products")
     args = parser.parse_args(argv)
@@ -40,7 +40,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    from yolov3.speed.precision import choose_precision
+    from yolov3.kernels.precision import choose_precision
 
     precisions = ["float32"]
     if choose_precision("auto") != "float32":
@@ -78,7 +78,7 @@ def multiplication_rate(precision: str, rounds: int) -> float:
 
 
 def gigaflops(size: int, tiny: bool, num_classes: int = 10) -> float:
-    """Return the work of the network's convolutions on one picture, two per multiply and add."""
+    """Return the work of the network's convolutions on one image, two per multiply and add."""
     import keras
 
     from yolov3.yolov3 import build_yolov3

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from yolov3.speed.folding import folded_weights
+from yolov3.kernels.folding import folded_weights
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of these years
 

@@ -1,12 +1,12 @@
-"""The tutorial's scenes, drawn from the offline digits, for what needs pictures on disk."""
+"""The tutorial's scenes, drawn from the offline digits, for what needs images on disk."""
 
 from pathlib import Path
 
 import numpy as np
 
-from mnist.offline import read_offline_digits
 from mnist.scene_files import SplitWriter
 from mnist.scenes import make_scenes
+from mnist.sklearn_digits import read_offline_digits
 
 NUM_CLASSES = 10
 

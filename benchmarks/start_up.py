@@ -19,11 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 IMPORT = (
-    "from yolov3.scripts.cli import import_tensorflow; import_tensorflow(); "
-    "import yolov3.runs.launch"
+    "from yolov3.cli.run import import_tensorflow; import_tensorflow(); import yolov3.runs.start"
 )
 SCENES = 4  # one batch: the run ends after its first step
 ONE_STEP = ("--train-epochs", "1", "--train-input-scales", "1.0", "--test-annot-path", "")

@@ -5,22 +5,22 @@ import numpy as np
 from benchmarks.timing import versions
 
 NUM_CLASSES, BOXES = 10, 12  # as in the tutorial's scenes
-SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the picture
+SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the image
 
 
 def repository(size: int, batch_size: int, precision: str):
     """The step of `train.py` as it is, with the gradient's norm and the average of the weights."""
-    from yolov3.scripts.cli import import_tensorflow
+    from yolov3.cli.run import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
 
     from yolov3.configs import Config
-    from yolov3.learner import Learner
-    from yolov3.speed.precision import choose_precision
+    from yolov3.kernels.precision import choose_precision
+    from yolov3.train_step import TrainStep
 
     precision = choose_precision(precision)
-    learner = Learner(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
+    learner = TrainStep(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
     batch = [tf.constant(part) for part in random_batch(size, batch_size)]
     facts = {"precision": precision, "versions": versions("tensorflow", "keras")}
     return lambda: {name: value.numpy() for name, value in learner.step(*batch).items()}, facts
@@ -47,7 +47,7 @@ def compiled_pytorch(size: int, batch_size: int, precision: str):
 
 def tutorial(size: int, batch_size: int, precision: str):
     """The same network and loss, run as tutorials do, which is always in float32."""
-    from yolov3.scripts.cli import import_tensorflow
+    from yolov3.cli.run import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
@@ -63,7 +63,7 @@ def tutorial(size: int, batch_size: int, precision: str):
 
 
 def random_batch(size: int, batch_size: int):
-    """Return pictures uint8 (B, H, W, 3), boxes_xyxy (B, N, 4) in pixels and classes (B, N)."""
+    """Return images uint8 (B, H, W, 3), boxes_xyxy (B, N, 4) in pixels and classes (B, N)."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (batch_size, size, size, 3), dtype=np.uint8)
     sides = size * rng.uniform(SMALLEST_BOX, LARGEST_BOX, (batch_size, BOXES, 2))

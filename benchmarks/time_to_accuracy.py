@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
 from plot_training import read_runs  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 NEVER = float("inf")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import Engine, machine, print_table, ratio, serve, take_turns  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 
 ENGINES = {
     "repository": "this repository",
@@ -32,7 +32,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, default=416, help="input size in pixels")
-    parser.add_argument("--batch", type=int, default=4, help="pictures per step")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     parser.add_argument("--rounds", type=int, default=5, help="steps per engine")
     parser.add_argument(
         "--precision", default="auto", help="auto, float32, bfloat16 (the tutorial's is float32)"

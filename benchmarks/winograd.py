@@ -5,7 +5,7 @@
 
 The second line measures as on a CPU without AVX-512. Both kinds take turns, four layers with
 weights of their own each, so that the kernels come from memory as they do in a network.
-`yolov3.speed.winograd` has the second kind, and says which layers are of it.
+`yolov3.kernels.winograd` has the second kind, and says which layers are of it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU has its own
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 
 # Channels, filters, cells of the grid at 416 px, layers in YOLOv3 and in YOLOv3-tiny.
 SHAPES = [
@@ -39,7 +39,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch", type=int, default=1, help="pictures at once")
+    parser.add_argument("--batch", type=int, default=1, help="images at once")
     parser.add_argument("--rounds", type=int, default=15, help="runs of each kind")
     parser.add_argument("--quick", action="store_true", help="2 rounds")
     args = parser.parse_args(argv)
@@ -69,7 +69,7 @@ def seconds(channels: int, filters: int, cells: int, batch: int, rounds: int) ->
     import tensorflow as tf
     from keras import layers
 
-    from yolov3.speed.winograd import WinogradConvolution
+    from yolov3.kernels.winograd import WinogradConvolution
     from yolov3.yolov3 import LEAKY_SLOPE
 
     def graph_of(make):

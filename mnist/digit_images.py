@@ -1,4 +1,4 @@
-"""Read digits from pictures named label_index, such as 7_00012.png, in a folder or a zip.
+"""Read digits from images named label_index, such as 7_00012.png, in a folder or a zip.
 
 With `train` and `test` folders inside, these are the split. A flat set is split by its order: every
 sixth digit goes to the test.
@@ -16,8 +16,8 @@ import numpy as np
 
 from mnist.archives import MAX_MEMBERS, open_archive, read_member
 from mnist.digit_set import MIN_INK, SIDE
-from yolov3.checks.picture_file import PictureFault, inspect_picture
-from yolov3.checks.regular_file import read_bounded
+from yolov3.data.image_file import ImageFileError, read_image_header
+from yolov3.files import read_bounded
 
 TEST_EVERY = 6
 MAX_IMAGE_BYTES = 2**20  # 1 MiB as a file; a digit has less than 1 kB
@@ -27,7 +27,7 @@ NAME = re.compile(r"([0-9])_([0-9]+)\.(?:png|jpg|jpeg|bmp|tif|tiff|webp|pgm)", r
 
 
 class _Entry(NamedTuple):
-    """One picture; entries sort by label, then index, then full name."""
+    """One image; entries sort by label, then index, then full name."""
 
     label: int
     index: int
@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
 def read_image_folder(folder: Path) -> tuple[np.ndarray, ...]:
     """Read training images (N, 28, 28) uint8, labels (N,), and the same for the test.
 
-    Raises ValueError for pictures that cannot be read and for a part without pictures.
+    Raises ValueError for images that cannot be read and for a part without images.
     """
     entries = []
     for part in ("", *PARTS):
@@ -50,7 +50,7 @@ def read_image_folder(folder: Path) -> tuple[np.ndarray, ...]:
 
 
 def read_image_zip(path: Path) -> tuple[np.ndarray, ...]:
-    """Read the same from a zip, whose pictures may lie in any folder."""
+    """Read the same from a zip, whose images may lie in any folder."""
     with open_archive(path) as archive:
         entries = []
         for member in archive.infolist():
@@ -62,31 +62,31 @@ def read_image_zip(path: Path) -> tuple[np.ndarray, ...]:
 
 
 def decode_digit(content: bytes) -> np.ndarray:
-    """Decode a picture file to (28, 28) uint8, white on black whatever its ink and paper were.
+    """Decode an image file to (28, 28) uint8, white on black whatever its ink and paper were.
 
     The paper is the median of the border; ink is what differs from it. Raises ValueError for
-    bytes that are no picture, a picture of absurd size, and one without ink.
+    bytes that are no image, an image of absurd size, and one without ink.
     """
     try:
-        inspect_picture(io.BytesIO(content), MAX_IMAGE_PIXELS)
-    except PictureFault as fault:
-        raise ValueError(f"not a picture of a digit: {fault}") from None
+        read_image_header(io.BytesIO(content), MAX_IMAGE_PIXELS)
+    except ImageFileError as fault:
+        raise ValueError(f"not an image of a digit: {fault}") from None
     try:
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         grey = None
     if grey is None:
-        raise ValueError("not a picture: it cannot be decoded")
+        raise ValueError("not an image: it cannot be decoded")
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = cv2.absdiff(grey, float(np.median(border)))
     ink = ink if ink.shape == (SIDE, SIDE) else _fit(ink)
     if ink.max() < MIN_INK:
-        raise ValueError("a blank picture")
+        raise ValueError("a blank image")
     return ink
 
 
 def _fit(ink: np.ndarray) -> np.ndarray:
-    """Centre a picture in a square of its longer side, so that it keeps its shape, and resize."""
+    """Centre an image in a square of its longer side, so that it keeps its shape, and resize."""
     height, width = ink.shape
     side = max(height, width)
     square = np.zeros((side, side), np.uint8)
@@ -97,14 +97,14 @@ def _fit(ink: np.ndarray) -> np.ndarray:
 
 
 def _entry(name: str, full_name: str, part: str, read: Callable[[], bytes]) -> list[_Entry]:
-    """Make the entry of a picture, or none for a file of another name."""
+    """Make the entry of an image, or none for a file of another name."""
     match = NAME.fullmatch(name)
     return [_Entry(int(match[1]), int(match[2]), full_name, part, read)] if match else []
 
 
 def _read_split(entries: list[_Entry]) -> tuple[np.ndarray, ...]:
     if len(entries) > MAX_MEMBERS:
-        raise ValueError(f"{len(entries)} pictures, more than {MAX_MEMBERS}")
+        raise ValueError(f"{len(entries)} images, more than {MAX_MEMBERS}")
     entries = sorted(entries, key=lambda entry: entry[:3])
     if any(entry.part for entry in entries):
         train, test = ([entry for entry in entries if entry.part == part] for part in PARTS)
@@ -112,7 +112,7 @@ def _read_split(entries: list[_Entry]) -> tuple[np.ndarray, ...]:
         test = entries[TEST_EVERY - 1 :: TEST_EVERY]
         train = [entry for place, entry in enumerate(entries, 1) if place % TEST_EVERY]
     if not train or not test:
-        raise ValueError(f"{len(train)} pictures for training and {len(test)} for the test")
+        raise ValueError(f"{len(train)} images for training and {len(test)} for the test")
     return *_read_entries(train), *_read_entries(test)
 
 

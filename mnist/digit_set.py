@@ -38,4 +38,4 @@ def _check(part: str, images: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(f"{part} labels from {labels.min()} to {labels.max()}, not 0 to 9")
     blank = images.max(axis=(1, 2)) < MIN_INK
     if blank.any():
-        raise ValueError(f"a blank picture, number {blank.argmax()} of the {part} images")
+        raise ValueError(f"a blank image, number {blank.argmax()} of the {part} images")

@@ -14,10 +14,10 @@ from mnist.digit_set import Digits
 from mnist.download import MNIST_SHA256, MNIST_URL, download
 from mnist.idx import is_idx_folder, read_idx_folder
 from mnist.npz import read_npz
-from mnist.offline import read_offline_digits
+from mnist.sklearn_digits import read_offline_digits
 
 EXPECTED = (
-    "mnist.npz, a folder of IDX files, or a folder or zip of pictures named label_index "
+    "mnist.npz, a folder of IDX files, or a folder or zip of images named label_index "
     "such as 7_00012.png"
 )
 DAMAGED = (

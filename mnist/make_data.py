@@ -1,4 +1,4 @@
-"""Make pictures with handwritten digits, and their annotations, to train and test on.
+"""Make images with handwritten digits, and their annotations, to train and test on.
 
     python mnist/make_data.py
     python mnist/make_data.py --mnist mnist.npz --train 5000 --test 500 --seed 1
@@ -18,11 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 
 TRAIN, TEST = "mnist_train", "mnist_test"
 MAX_SIZE = 4096  # pixels
-MAX_SCENES = 999_999  # the names of the pictures have six digits
+MAX_SCENES = 999_999  # the names of the images have six digits
 PROGRESS_EVERY = 100  # scenes
 
 
@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--mnist",
         metavar="PATH",
         help="where the digits are: mnist.npz, a folder of IDX files, "
-        "or a folder or zip of pictures such as 7_00012.png",
+        "or a folder or zip of images such as 7_00012.png",
     )
     parser.add_argument("--train", type=number, default=1000, metavar="N", help="default 1000")
     parser.add_argument("--test", type=number, default=200, metavar="N", help="default 200")
@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=_whole_number(1, MAX_SIZE),
         default=416,
         metavar="PX",
-        help="width and height of the pictures, default 416, at least 112",
+        help="width and height of the images, default 416, at least 112",
     )
     parser.add_argument(
         "--seed",
@@ -94,7 +94,7 @@ def make_data(
             left_over = writer.install()
             print(f"wrote {len(writer.lines):,} scenes to {writer.annotations}")
             if left_over:
-                print(f"removed {left_over:,} pictures of an earlier run from {writer.folder}")
+                print(f"removed {left_over:,} images of an earlier run from {writer.folder}")
     print(f"done in {time.perf_counter() - started:.1f} s; next: python train.py")
 
 

@@ -1,4 +1,4 @@
-"""Scenes on disk: pictures, their annotation file, and how they replace those of an earlier run."""
+"""Scenes on disk: images, their annotation file, and how they replace those of an earlier run."""
 
 import os
 import re
@@ -44,21 +44,21 @@ class SplitWriter:
         self._hidden.cleanup()
 
     def draw(self, scenes: Iterable[Scene]) -> None:
-        """Write the pictures to the hidden folder and collect their annotation lines.
+        """Write the images to the hidden folder and collect their annotation lines.
 
         Raises ValueError for a path that no annotation line can hold.
         """
         for number, scene in enumerate(scenes, start=1):
             name = f"{number:06d}.png"
             self.lines.append(format_line(self.folder / name, scene.boxes_xyxy, scene.labels))
-            _, content = cv2.imencode(".png", scene.picture, PNG_OPTIONS)
+            _, content = cv2.imencode(".png", scene.image, PNG_OPTIONS)
             (self._drawn / name).write_bytes(content)
 
     def install(self) -> int:
-        """Replace an earlier run; return how many of its pictures had no successor.
+        """Replace an earlier run; return how many of its images had no successor.
 
         Its annotation file goes first and the new one comes last, so that one that exists always
-        fits its pictures, even after a power cut. Files of other names stay.
+        fits its images, even after a power cut. Files of other names stay.
         """
         self.annotations.unlink(missing_ok=True)
         own = {path for path in self.folder.iterdir() if OWN_NAME.fullmatch(path.name)}

@@ -17,9 +17,9 @@ BLOCK = 1_000  # scenes laid out together; bounds the memory
 
 
 class Scene(NamedTuple):
-    """A picture (size, size) uint8 grey, its boxes_xyxy (N, 4) int and labels (N,)."""
+    """An image (size, size) uint8 grey, its boxes_xyxy (N, 4) int and labels (N,)."""
 
-    picture: np.ndarray
+    image: np.ndarray
     boxes_xyxy: np.ndarray
     labels: np.ndarray
 

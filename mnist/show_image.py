@@ -1,9 +1,9 @@
-"""Draw the annotated boxes of one picture, a random one unless --index picks it.
+"""Draw the annotated boxes of one image, a random one unless --index picks it.
 
     python mnist/show_image.py
     python mnist/show_image.py --annotations mnist/mnist_test.txt --index 3 --output scene.png
 
-The picture is saved, and shown in a window where there is a screen. Exit codes: 0, 1 (failed), 2
+The image is saved, and shown in a window where there is a screen. Exit codes: 0, 1 (failed), 2
 (bad input), 130 (Ctrl-C).
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from yolov3.finding.window import can_open_window, open_window  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
+from yolov3.inference.window import can_open_window, open_window  # noqa: E402
 
 MNIST = ROOT / "mnist"
 TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
@@ -40,27 +40,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="class names, one per line, default mnist/mnist.names",
     )
     parser.add_argument(
-        "--index", type=int, metavar="N", help="which picture of the file, from 0; default random"
+        "--index", type=int, metavar="N", help="which image of the file, from 0; default random"
     )
     parser.add_argument(
         "--output",
         default=MNIST / "show_image.png",
         metavar="PNG",
-        help="where to save the picture, default mnist/show_image.png",
+        help="where to save the image, default mnist/show_image.png",
     )
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
 
 def show_image(annotations, names, index: int | None, output, show: bool) -> None:
-    """Save one annotated picture with its boxes, and show it if asked to.
+    """Save one annotated image with its boxes, and show it if asked to.
 
-    Raises ValueError for bad input and OSError where the picture cannot be saved.
+    Raises ValueError for bad input and OSError where the image cannot be saved.
     """
     from yolov3.annotations import read_annotations, read_class_names
     from yolov3.draw import draw_boxes
+    from yolov3.files import check_outputs
     from yolov3.formats.notes import counted
-    from yolov3.formats.output import check_outputs
     from yolov3.images import read_image, write_image
 
     if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
@@ -79,7 +79,7 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)
     write_image(output, drawn)
     boxes = counted(len(record.classes), "box")
-    print(f"picture {index} of {annotations}: {record.image_path}, {boxes}")
+    print(f"image {index} of {annotations}: {record.image_path}, {boxes}")
     print(f"saved {output}")
     if show:
         open_window(drawn, "annotated boxes")

@@ -15,7 +15,7 @@ WEIGHTS = {
 }
 RESUME = {"step": np.int64(7), "optimizer/momentum": np.arange(5, dtype=np.float32)}
 CLASS_NAMES = ["zero", "one two"]
-STATE = {"class_names": CLASS_NAMES, "best_AP": 0.5, "best_size": 416}
+STATE = {"class_names": CLASS_NAMES, "best_mAP": 0.5, "best_size": 416}
 
 
 def save(run, kind, step, ap=None, size=416, weights=WEIGHTS, state=(), **settings):

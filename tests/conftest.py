@@ -17,8 +17,8 @@ from digit_samples import plain_digits  # noqa: E402
 from local_site import Site  # noqa: E402
 from script_runs import TIMEOUT_S, command, environment, training_flags  # noqa: E402
 
-from mnist.offline import read_offline_digits  # noqa: E402
 from mnist.scenes import paste  # noqa: E402
+from mnist.sklearn_digits import read_offline_digits  # noqa: E402
 from yolov3.annotations import format_line  # noqa: E402
 
 # What a shell starts in the background ignores Ctrl-C; these tests send it and count on it.

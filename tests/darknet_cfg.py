@@ -110,7 +110,7 @@ def _around(rng, filters, normalized, gain) -> list[np.ndarray]:
 
 
 def write_weights(path, layers, seen_bytes: int = 8) -> None:
-    """Write layers as Darknet does, with a picture counter of 4 (version 0.1) or 8 bytes (0.2)."""
+    """Write layers as Darknet does, with an image counter of 4 (version 0.1) or 8 bytes (0.2)."""
     minor, letter = (2, "q") if seen_bytes == 8 else (1, "i")
     with open(path, "wb") as stream:
         stream.write(struct.pack(f"<3i{letter}", 0, minor, 0, 32013312))

@@ -38,13 +38,13 @@ def npz_bytes(**changes) -> bytes:
 
 
 def png(image: np.ndarray) -> bytes:
-    """Encode a picture without the library that decodes it in the project."""
+    """Encode an image without the library that decodes it in the project."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG")
     return stream.getvalue()
 
 
-def picture_files(count: int = 18) -> dict[str, bytes]:
+def image_files(count: int = 18) -> dict[str, bytes]:
     """Return `label_index.png` files; the label is the index modulo 10."""
     images = some_arrays(train=count)["x_train"]
     return {f"{n % 10}_{n:05d}.png": png(image) for n, image in enumerate(images)}

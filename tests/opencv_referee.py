@@ -77,11 +77,11 @@ def square(height, width):
 
 
 def letterboxed(height, width):
-    picture = np.random.default_rng(3).integers(0, 256, (180, 300, 3), np.uint8)
-    return letterbox(picture, (height, width)).astype(np.float32) / 255
+    image = np.random.default_rng(3).integers(0, 256, (180, 300, 3), np.uint8)
+    return letterbox(image, (height, width)).astype(np.float32) / 255
 
 
-PICTURES = {
+IMAGES = {
     "320 square": square(320, 320),
     "416 letterboxed": letterboxed(416, 416),
     "320x416": square(320, 416),  # shows up height taken for width
@@ -101,9 +101,9 @@ def assert_agree(pair, image):
         close(rows[:, 4:5] * rows[:, 5:], their_rows[:, 5:], atol=PROBABILITY_TOLERANCE)
 
 
-def error_of(pair, picture="320 square"):
+def error_of(pair, image="320 square"):
     """Return the largest error in the raw maps of a network that is built and loaded anew."""
     model = build_yolov3(CLASSES, pair.config.tiny)
     load_darknet_weights(model, pair.weights)
-    raw_maps = pair._replace(model=model).raw_maps(PICTURES[picture])
+    raw_maps = pair._replace(model=model).raw_maps(IMAGES[image])
     return max(abs(ours - theirs).max() for ours, theirs in raw_maps)

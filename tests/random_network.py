@@ -1,9 +1,9 @@
-"""A small network whose weights are all random, and pictures for it."""
+"""A small network whose weights are all random, and images for it."""
 
 import keras
 import numpy as np
 
-from yolov3.weights.by_name import named_variables, set_weights, to_arrays
+from yolov3.weights.by_name import named_variables, set_weights, state_dict
 from yolov3.yolov3 import build_yolov3
 
 SIZE, CLASSES = 64, 2
@@ -13,7 +13,7 @@ def random_network() -> keras.Model:
     """Build a tiny network whose weights and batch statistics are all random."""
     model = build_yolov3(CLASSES, tiny=True)
     rng = np.random.default_rng(0)
-    arrays = to_arrays(named_variables(model))
+    arrays = state_dict(named_variables(model))
     for name, array in arrays.items():
         if name.startswith("bn_"):
             arrays[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
@@ -25,7 +25,7 @@ def random_network() -> keras.Model:
     return model
 
 
-def random_pictures() -> list[np.ndarray]:
+def random_images() -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     sizes_hw = [(64, 128), (100, 60), (64, 64), (33, 47)]
     return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes_hw]

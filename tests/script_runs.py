@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from yolov3.cli.run import ASSUME_FROZEN_WEIGHTS, run_script
 from yolov3.configs import REPO
-from yolov3.scripts.cli import ASSUME_FROZEN_WEIGHTS, run_script
 
 TIMEOUT_S = 240
 

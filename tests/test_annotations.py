@@ -80,8 +80,8 @@ def test_bad_lines_are_passed_over_where_that_is_wanted(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n\r\n", b"\xef\xbb\xbf"])
-def test_a_file_without_pictures_is_an_error(tmp_path, content):
-    with pytest.raises(ValueError, match=r"train\.txt: no annotated picture"):
+def test_a_file_without_images_is_an_error(tmp_path, content):
+    with pytest.raises(ValueError, match=r"train\.txt: no annotated image"):
         read_annotations(write(tmp_path, content))
 
 
@@ -112,14 +112,14 @@ names = st.text("ab 12,.-_é/", min_size=1, max_size=30).map(lambda name: f"/x{n
 def test_what_format_line_writes_is_read_back(tmp_path):
     @settings(max_examples=150, deadline=None)
     @given(st.lists(st.tuples(names, boxes), min_size=1, max_size=4))
-    def check(pictures):
-        tables = [np.array(boxes, np.float32).reshape(-1, 5) for _, boxes in pictures]
+    def check(images):
+        tables = [np.array(boxes, np.float32).reshape(-1, 5) for _, boxes in images]
         lines = [
             format_line(name, table[:, :4], table[:, 4].astype(int))
-            for (name, _), table in zip(pictures, tables, strict=True)
+            for (name, _), table in zip(images, tables, strict=True)
         ]
         records = read_annotations(write(tmp_path, "\n".join(lines)), 80)
-        assert [record.image_path for record in records] == [name for name, _ in pictures]
+        assert [record.image_path for record in records] == [name for name, _ in images]
         for record, table in zip(records, tables, strict=True):
             np.testing.assert_array_equal(record.boxes_xyxy, table[:, :4])
             np.testing.assert_array_equal(record.classes, table[:, 4])
@@ -176,6 +176,6 @@ def test_bad_class_names_are_errors(tmp_path, content, message):
 
 
 def test_tensorflow_is_not_imported():
-    imports = "import sys, yolov3.checks.annotation_check, yolov3.draw"
+    imports = "import sys, yolov3.data.annotation_check, yolov3.draw"
     code = f"{imports}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolov3.augment import Augmentation, augment, cut_window, flip, jitter_color, random_window
+from yolov3.augment import Augmentation, augment, crop_window, flip, jitter_color, random_window
 from yolov3.images import GREY
 
 STRONG = Augmentation(flip=0.5, crop=1.0, scale=0.5, translate=0.3, color=0.0)
@@ -16,7 +16,7 @@ def rng_of(seed):
 
 
 def scene(seed, count=3):
-    """Return a black picture with `count` rectangles, each of a colour of its own, and their boxes.
+    """Return a black image with `count` rectangles, each of a colour of its own, and their boxes.
 
     The rectangles lie in columns of their own, so that none covers another.
     """
@@ -91,7 +91,7 @@ def test_crops_cut_from_all_four_sides():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_picture_without_boxes_keeps_at_least_half(seed):
+def test_an_image_without_boxes_keeps_at_least_half(seed):
     image, no_boxes = noise(), np.zeros((0, 4), np.float32)
     changed, boxes = augment(image, no_boxes, Augmentation(crop=1.0, flip=0.5), rng_of(seed))
     assert boxes.shape == (0, 4)
@@ -102,8 +102,8 @@ def noise(seed=0):
     return rng_of(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
-def test_a_window_beyond_the_picture_is_grey_there():
-    changed, boxes = cut_window(noise(), np.float32([[10, 20, 30, 40]]), (-5, -7, 145, 93))
+def test_a_window_beyond_the_image_is_grey_there():
+    changed, boxes = crop_window(noise(), np.float32([[10, 20, 30, 40]]), (-5, -7, 145, 93))
     assert changed.shape == (100, 150, 3)
     np.testing.assert_array_equal(changed[7:97, 5:145], noise())
     for bar in (changed[:7], changed[97:], changed[:, :5], changed[:, 145:]):
@@ -136,7 +136,7 @@ def test_all_off_is_identity():
     np.testing.assert_array_equal(moved, boxes)
 
 
-def test_the_picture_and_boxes_passed_in_are_not_changed():
+def test_the_image_and_boxes_passed_in_are_not_changed():
     image, boxes = scene(4)
     copies = image.copy(), boxes.copy()
     for seed in SEEDS:

@@ -155,7 +155,7 @@ import resource, signal, sys
 import numpy as np
 sys.path.insert(0, "tests")
 from checkpoint_samples import save
-from yolov3.scripts.cli import run_script
+from yolov3.cli.run import run_script
 
 def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # else a file that grows too large is a kill

@@ -20,7 +20,7 @@ def test_round_trip_is_exact(tmp_path):
     assert checkpoint.class_names == ["zero", "one two"]
     assert (checkpoint.step, checkpoint.epoch, checkpoint.input_size) == (750, 3, 416)
     assert checkpoint.metrics == {"AP": 0.25, "AP50": 0.9}
-    assert (checkpoint.best_AP, checkpoint.best_size) == (0.5, 416)
+    assert (checkpoint.best_mAP, checkpoint.best_size) == (0.5, 416)
 
 
 def test_one_best_and_two_last_are_kept(tmp_path):

@@ -1,4 +1,4 @@
-"""Tests of the tf.data pipeline: which pictures, in which order, with which boxes."""
+"""Tests of the tf.data pipeline: which images, in which order, with which boxes."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ import tensorflow as tf
 from yolov3.annotations import Record
 from yolov3.augment import Augmentation, augment
 from yolov3.dataset import NONE, evaluation_batches, shuffled_index, training_batches
-from yolov3.images import boxes_to_letterbox, letterbox, letterbox_of, read_image
+from yolov3.images import boxes_to_letterbox, letterbox, letterbox_params, read_image
 
 COUNT, BATCH, SIZE, SEED = 7, 2, 64, 5
 UNCHANGED = Augmentation()
@@ -21,8 +21,8 @@ CHANGED = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """Make pictures of 48 x 32 in shades of grey; picture i has i boxes of class i."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """Make images of 48 x 32 in shades of grey; image i has i boxes of class i."""
+    folder = tmp_path_factory.mktemp("images")
     made = []
     for index in range(COUNT):
         path = str(folder / f"{index}.png")
@@ -38,7 +38,7 @@ def batches_of(records, steps, seed=SEED, augmentation=UNCHANGED):
 
 
 def order_of(batches):
-    """Tell the pictures by their shade."""
+    """Tell the images by their shade."""
     return [int(image[SIZE // 2, 0, 0]) // 30 for images, *_ in batches for image in images]
 
 
@@ -49,7 +49,7 @@ def assert_equal(ours, theirs):
             np.testing.assert_array_equal(our_part, their_part)
 
 
-def test_every_picture_once_per_pass_in_another_order(records):
+def test_every_image_once_per_pass_in_another_order(records):
     batches = batches_of(records, (0, COUNT * 3 // BATCH + 1))
     order = order_of(batches)
     passes = [order[start : start + COUNT] for start in (0, COUNT, 2 * COUNT)]
@@ -70,13 +70,13 @@ def test_starting_later_gives_what_a_whole_run_gives(records):
     assert_equal(batches_of(records, (3, 7), augmentation=CHANGED), whole[3:])
 
 
-def test_same_pictures_and_boxes_as_without_tf_data(records):
+def test_same_images_and_boxes_as_without_tf_data(records):
     expected = []
     for position in range(4 * BATCH):
         record = records[int(shuffled_index(tf.constant(position, tf.int64), COUNT, SEED))]
         rng = np.random.default_rng([SEED, position])
         image, boxes_xyxy = augment(read_image(record.image_path), record.boxes_xyxy, CHANGED, rng)
-        fit = letterbox_of(image.shape[:2], (SIZE, SIZE))
+        fit = letterbox_params(image.shape[:2], (SIZE, SIZE))
         boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
         expected.append((letterbox(image, (SIZE, SIZE)), boxes_xyxy, record.classes, record.line))
     batches = batches_of(records, (0, 4), augmentation=CHANGED)
@@ -111,7 +111,7 @@ def test_nothing_is_tuned_automatically_as_an_iterator_may_then_hang_for_half_a_
 
 @pytest.fixture
 def spoiled(records, tmp_path):
-    """Copy the records; 2, 3 and the last are no pictures any more."""
+    """Copy the records; 2, 3 and the last are no images any more."""
     copies = []
     for index, record in enumerate(records):
         path = shutil.copy(record.image_path, tmp_path)
@@ -124,7 +124,7 @@ def spoiled(records, tmp_path):
     return copies
 
 
-def test_the_next_picture_takes_the_place_of_one_that_cannot_be_read(records, spoiled):
+def test_the_next_image_takes_the_place_of_one_that_cannot_be_read(records, spoiled):
     stand_ins = {2: 4, 3: 4, COUNT - 1: 0}
     steps = (0, 2 * COUNT // BATCH)
     before, after = batches_of(records, steps), batches_of(spoiled, steps)
@@ -135,7 +135,7 @@ def test_the_next_picture_takes_the_place_of_one_that_cannot_be_read(records, sp
     found = [stand_ins.get(index, index) for index in wanted]
     assert order_of(after) == found
     labels = [classes for _, _, classes, _ in after for classes in classes]
-    for index, classes in zip(found, labels, strict=True):  # picture i has i boxes of class i
+    for index, classes in zip(found, labels, strict=True):  # image i has i boxes of class i
         assert classes.tolist() == [index] * index + [0] * (COUNT - 1 - index)
 
 
@@ -144,7 +144,7 @@ def test_what_takes_its_place_depends_on_the_files_alone(spoiled):
     assert_equal(batches_of(spoiled, (3, 7), augmentation=CHANGED), whole[3:])
 
 
-def test_without_any_readable_picture_all_are_grey_and_say_so(spoiled):
+def test_without_any_readable_image_all_are_grey_and_say_so(spoiled):
     lost = [spoiled[2], spoiled[3]]
     for images, boxes_xyxy, _, indices in batches_of(lost, (0, 2)):
         assert (images == 128).all() and not boxes_xyxy.any()
@@ -177,7 +177,7 @@ def test_boxes_are_in_pixels_of_the_letterbox(records):
     assert (column[10:53] == 90).all() and (column[:10] == 128).all() and (column[53:] == 128).all()
 
 
-def test_pictures_without_boxes_are_kept(records):
+def test_images_without_boxes_are_kept(records):
     images, boxes_xyxy, _, _ = next(iter(evaluation_batches(records[:1], 4, SIZE)))
     assert images.shape == (1, SIZE, SIZE, 3)
     assert boxes_xyxy.shape == (1, 1, 4) and not boxes_xyxy.numpy().any()

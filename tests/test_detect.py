@@ -7,7 +7,7 @@ import time
 
 import pytest
 from script_runs import TIMEOUT_S, command, environment, refusal, write
-from white_finder import dark_picture, read_video, write_video
+from white_square_detector import dark_image, read_video, write_video
 
 import detect
 from yolov3.darknet import save_darknet_weights
@@ -17,12 +17,12 @@ from yolov3.yolov3 import build_yolov3
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Be in a folder with a picture and a video, on a machine without a screen."""
+    """Be in a folder with an image and a video, on a machine without a screen."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    write_image(tmp_path / "a.png", dark_picture(90, 60, (10, 10, 50, 50)))
+    write_image(tmp_path / "a.png", dark_image(90, 60, (10, 10, 50, 50)))
     write_video(tmp_path / "clip.avi")
     yield tmp_path
     signal.signal(signal.SIGTERM, before)
@@ -86,7 +86,7 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["gone.png"], "gone.png: expected a picture, a video"),
+        (["gone.png"], "gone.png: expected an image, a video"),
         (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
         (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
         (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),

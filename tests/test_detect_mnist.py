@@ -1,4 +1,4 @@
-"""detect_mnist.py: the pictures it saves, and what it refuses."""
+"""detect_mnist.py: the images it saves, and what it refuses."""
 
 import re
 import shutil
@@ -25,21 +25,21 @@ def in_run(trained, monkeypatch):
 def test_detect_mnist_saves_the_chosen_scenes(in_run, capsys):
     flags = ["--count=2", "--seed=1", "--score-threshold=0", "--output=found here"]
     assert detect_mnist.main(flags) == 0
-    pictures = sorted((in_run / "found here").iterdir())
-    assert len(pictures) == 2 and all(path.name.startswith("scene ") for path in pictures)
-    for path in pictures:
+    images = sorted((in_run / "found here").iterdir())
+    assert len(images) == 2 and all(path.name.startswith("scene ") for path in images)
+    for path in images:
         drawn = read_image(path)
         assert drawn.shape == (128, 128, 3)
         assert np.any(drawn[..., 0] != drawn[..., 1])  # a grey scene has colour only from boxes
     assert capsys.readouterr().out.count("saved found here") == 2
 
 
-def test_detect_mnist_takes_a_picture(in_run, digit_scenes, capsys):
-    picture = digit_scenes.parent / "scene 3.png"
-    flags = [f"--image={picture}", "--no-show", "--output=one.jpg"]
+def test_detect_mnist_takes_an_image(in_run, digit_scenes, capsys):
+    image = digit_scenes.parent / "scene 3.png"
+    flags = [f"--image={image}", "--no-show", "--output=one.jpg"]
     assert detect_mnist.main([*flags, "--score-threshold=0"]) == 0
     assert read_image(in_run / "one.jpg").shape == (128, 128, 3)
-    assert f"{picture}: " in capsys.readouterr().out
+    assert f"{image}: " in capsys.readouterr().out
     assert detect_mnist.main([*flags, "--score-threshold=1"]) == 1  # nothing found
 
 
@@ -54,13 +54,13 @@ def test_detect_mnist_shows_one_box_per_digit_unless_told_otherwise(in_run, caps
 
 def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
     weights = ["--weights", trained.folder / "checkpoints"]
-    no_picture = write(tmp_path / "words.png", "words")
-    line = refusal(capfd, detect_mnist.main, [*weights, "--image", no_picture])
-    assert "words.png: expected a picture; received not a known picture format" in line
+    no_image = write(tmp_path / "words.png", "words")
+    line = refusal(capfd, detect_mnist.main, [*weights, "--image", no_image])
+    assert "words.png: expected an image; received not a known image format" in line
     line = refusal(capfd, detect_mnist.main, [*weights, "--image", tmp_path / "gone.png"])
-    assert "gone.png: expected a picture; there is no such file" in line
+    assert "gone.png: expected an image; there is no such file" in line
     line = refusal(capfd, detect_mnist.main, [*weights, "--count=2", "--output=one.png"])
-    assert "--output: expected a folder for several pictures; received 'one.png'" in line
+    assert "--output: expected a folder for several images; received 'one.png'" in line
     line = refusal(capfd, detect_mnist.main, ["--count=0"])
     assert "--count: expected at least 1; received 0" in line
 

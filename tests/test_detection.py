@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from random_network import CLASSES, SIZE, random_network, random_pictures
+from random_network import CLASSES, SIZE, random_images, random_network
 
 from yolov3.boxes import xywh_to_xyxy
 from yolov3.detection import Detector, class_indices
 from yolov3.images import letterbox
-from yolov3.speed.folding import fold_into
+from yolov3.kernels.folding import fold_into
 from yolov3.yolov3 import build_yolov3, decode
 
 SURE, NEVER = 20.0, -20.0
@@ -25,8 +25,8 @@ def detector(model):
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return random_pictures()
+def images():
+    return random_images()
 
 
 def planted(row, column, box_xywh):
@@ -49,7 +49,7 @@ def planted(row, column, box_xywh):
         ((20, 64), [40, 0, 56, 6]),  # 22 rows down; clipped at the top
     ],
 )
-def test_boxes_are_in_pixels_of_the_picture(model, image_hw, expected):
+def test_boxes_are_in_pixels_of_the_image(model, image_hw, expected):
     detector = Detector(model, input_size=SIZE, precision="float32")
     detector.network = planted(0, 1, (48, 24, 16, 8))
     boxes_xyxy, scores, classes = detector(np.zeros((*image_hw, 3), np.uint8))
@@ -58,9 +58,9 @@ def test_boxes_are_in_pixels_of_the_picture(model, image_hw, expected):
     assert classes.tolist() == [1]
 
 
-def test_best_box_is_that_of_the_unfolded_network(detector, model, pictures):
-    picture = pictures[2]
-    raw_maps = model(letterbox(picture, (SIZE, SIZE))[np.newaxis] / np.float32(255))
+def test_best_box_is_that_of_the_unfolded_network(detector, model, images):
+    image = images[2]
+    raw_maps = model(letterbox(image, (SIZE, SIZE))[np.newaxis] / np.float32(255))
     rows = np.concatenate(
         [
             decode(raw, anchors, stride).numpy().reshape(-1, 5 + CLASSES)
@@ -71,43 +71,43 @@ def test_best_box_is_that_of_the_unfolded_network(detector, model, pictures):
     )
     scores = rows[:, 4:5] * rows[:, 5:]
     row, label = np.unravel_index(scores.argmax(), scores.shape)
-    boxes_xyxy, found, classes = detector(picture)
+    boxes_xyxy, found, classes = detector(image)
     expected = np.clip(xywh_to_xyxy(rows[row, :4]), 0, SIZE)
     np.testing.assert_allclose(boxes_xyxy[0], expected, atol=0.01)
     assert classes[0] == label and found[0] == pytest.approx(scores.max(), abs=1e-5)
     assert (np.diff(found) <= 0).all()
 
 
-def test_folded_equals_unfolded(model, pictures):
+def test_folded_equals_unfolded(model, images):
     folded = build_yolov3(CLASSES, tiny=True, folded=True)
     fold_into(folded, model)
-    images = letterbox(pictures[0], (SIZE, SIZE))[np.newaxis] / np.float32(255)
-    for ours, theirs in zip(folded(images), model(images, training=False), strict=True):
+    batch = letterbox(images[0], (SIZE, SIZE))[np.newaxis] / np.float32(255)
+    for ours, theirs in zip(folded(batch), model(batch, training=False), strict=True):
         assert np.std(theirs) > 0.1
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_batch_gives_what_each_picture_gives_alone(detector, pictures):
-    together = detector.detect_batch(pictures)
-    assert len(together) == len(pictures)
-    for picture, ours in zip(pictures, together, strict=True):
-        alone = detector(picture)
+def test_batch_gives_what_each_image_gives_alone(detector, images):
+    together = detector.detect_batch(images)
+    assert len(together) == len(images)
+    for image, ours in zip(images, together, strict=True):
+        alone = detector(image)
         assert len(alone[1]) > 0
         for our, their in zip(ours, alone, strict=True):
             np.testing.assert_allclose(our, their, atol=1e-3)
 
 
-def test_picture_sizes_and_batches_do_not_retrace(detector, pictures):
-    for picture in pictures:
-        detector(picture)
-    detector.detect_batch(pictures[:3])
+def test_image_sizes_and_batches_do_not_retrace(detector, images):
+    for image in images:
+        detector(image)
+    detector.detect_batch(images[:3])
     assert detector._run.experimental_get_tracing_count() == 1
 
 
-def test_boxes_lie_in_the_picture(detector, pictures):
-    for picture in pictures:
-        height, width = picture.shape[:2]
-        boxes_xyxy, scores, classes = detector(picture)
+def test_boxes_lie_in_the_image(detector, images):
+    for image in images:
+        height, width = image.shape[:2]
+        boxes_xyxy, scores, classes = detector(image)
         assert boxes_xyxy.dtype == np.float32 and boxes_xyxy.shape == (len(scores), 4)
         assert (boxes_xyxy >= 0).all() and (boxes_xyxy <= [width, height] * 2).all()
         assert set(classes.tolist()) <= {0, 1}
@@ -121,11 +121,11 @@ def test_a_canvas_need_not_be_square(model):
     assert "64x96" in detector.description
 
 
-def test_agnostic_nms_suppresses_other_classes_too(detector, model, pictures):
+def test_agnostic_nms_suppresses_other_classes_too(detector, model, images):
     agnostic = Detector(model, SIZE, 0.001, precision="float32", agnostic_nms=True)
-    for picture in pictures:
-        boxes, scores, _ = detector(picture)
-        own_boxes, own_scores, _ = agnostic(picture)
+    for image in images:
+        boxes, scores, _ = detector(image)
+        own_boxes, own_scores, _ = agnostic(image)
         assert own_scores[0] == scores[0]  # the best of all
         assert 0 < len(own_boxes) < len(boxes)
 

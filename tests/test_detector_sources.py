@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from random_network import SIZE, random_network, random_pictures
+from random_network import SIZE, random_images, random_network
 
 from yolov3.checkpoints import save_checkpoint
 from yolov3.configs import TINY_ANCHORS_DARKNET, Config
 from yolov3.darknet import save_darknet_weights
 from yolov3.detection import Detector
-from yolov3.weights.by_name import named_variables, to_arrays
+from yolov3.weights.by_name import named_variables, state_dict
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 
@@ -26,20 +26,20 @@ def detector(model):
 def checkpoints(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
     state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"AP": 0.5}}
-    state |= {"input_size": SIZE, "best_AP": 0.5, "best_size": SIZE}
+    state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
     config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
-    save_checkpoint(folder / "run", "best", config, state, to_arrays(named_variables(model)))
+    save_checkpoint(folder / "run", "best", config, state, state_dict(named_variables(model)))
     return folder
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return random_pictures()
+def images():
+    return random_images()
 
 
-def test_checkpoint_folder_is_a_source(checkpoints, detector, pictures):
+def test_checkpoint_folder_is_a_source(checkpoints, detector, images):
     ours = Detector(checkpoints, score_threshold=0.001, iou_threshold=0.45, precision="float32")
-    for our, their in zip(ours(pictures[0]), detector(pictures[0]), strict=True):
+    for our, their in zip(ours(images[0]), detector(images[0]), strict=True):
         np.testing.assert_array_equal(our, their)
     assert ours.class_names == ["cat", "dog"]
     assert str(checkpoints / "run" / "best-000005") in ours.description
@@ -59,7 +59,7 @@ def test_no_checkpoint_is_a_value_error(tmp_path):
         Detector(tmp_path)
 
 
-def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tmp_path):
+def test_darknet_weights_are_a_source_with_their_own_anchors(model, images, tmp_path):
     path = tmp_path / "shapes.weights"
     save_darknet_weights(model, path)
     from_file = Detector(path, input_size=SIZE, score_threshold=0.001, precision="float32")
@@ -69,7 +69,7 @@ def test_darknet_weights_are_a_source_with_their_own_anchors(model, pictures, tm
         from_file.network.weights, Detector(model, precision="float32").network.weights, strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    assert len(from_file(pictures[0])[1])
+    assert len(from_file(images[0])[1])
 
 
 def test_a_text_file_is_no_source(tmp_path):

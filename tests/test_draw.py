@@ -11,17 +11,17 @@ def grey(width, height):
     return np.full((height, width, 3), GREY, np.uint8)
 
 
-def painted(picture):
+def painted(image):
     """Return the bounds of everything that is not grey: left, top, right, bottom, inclusive."""
-    rows, columns = np.nonzero((picture != GREY).any(axis=2))
+    rows, columns = np.nonzero((image != GREY).any(axis=2))
     return columns.min(), rows.min(), columns.max(), rows.max()
 
 
-def filled_with(picture, colour):
-    return (picture == colour).all(axis=2)
+def filled_with(image, colour):
+    return (image == colour).all(axis=2)
 
 
-def test_the_box_is_drawn_where_it_is_and_the_picture_is_not_changed():
+def test_the_box_is_drawn_where_it_is_and_the_image_is_not_changed():
     image = grey(300, 200)
     drawn = draw_boxes(image, np.array([[50, 60, 150, 120]]), [1], NAMES)
     assert drawn.shape == image.shape and drawn.dtype == np.uint8
@@ -63,19 +63,19 @@ def test_labels_stay_whole_at_every_edge(box):
 
 
 @pytest.mark.parametrize("size", [(20, 20), (8, 300), (3, 3), (1, 1)])
-def test_long_labels_and_small_pictures_do_no_harm(size):
+def test_long_labels_and_small_images_do_no_harm(size):
     drawn = draw_boxes(grey(*size), np.array([[0, 0, *size]]), [0], ["n" * 500], [0.123])
     assert drawn.shape == (size[1], size[0], 3)
     assert (drawn != GREY).any()
 
 
 def label_height(size, **options):
-    """Return the height of the label of a box in the middle of a square picture."""
+    """Return the height of the label of a box in the middle of a square image."""
     box = np.array([[size // 2, size // 2, size // 2 + 20, size // 2 + 20]])
     return size // 2 - painted(draw_boxes(grey(size, size), box, [0], NAMES, **options))[1]
 
 
-def test_labels_grow_with_the_picture_within_limits():
+def test_labels_grow_with_the_image_within_limits():
     assert label_height(100) == label_height(200) > 10
     assert label_height(1000) > 2 * label_height(200)
     assert label_height(2500) == label_height(3000)
@@ -108,9 +108,9 @@ def test_a_high_score_covers_a_low_one():
 
 def test_scores_are_printed():
     box = np.array([[50, 50, 100, 100]])
-    pictures = [draw_boxes(grey(300, 300), box, [0], NAMES, s) for s in (None, [0.25], [0.75])]
-    widths = [filled_with(p[:50], class_colour(0)).any(axis=0).sum() for p in pictures]
-    assert widths[0] < widths[1] and (pictures[1] != pictures[2]).any()
+    images = [draw_boxes(grey(300, 300), box, [0], NAMES, s) for s in (None, [0.25], [0.75])]
+    widths = [filled_with(p[:50], class_colour(0)).any(axis=0).sum() for p in images]
+    assert widths[0] < widths[1] and (images[1] != images[2]).any()
 
 
 def test_letters_beyond_english_are_not_all_the_same_empty_box():

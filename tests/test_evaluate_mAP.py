@@ -45,20 +45,20 @@ def test_bad_lines_are_passed_over_where_the_run_did_so(
     assert evaluate_mAP.main([weights]) == 0
     assert "going on with the good lines alone" in capfd.readouterr().out
     line = refusal(capfd, evaluate_mAP.main, [weights, "--bad-lines=error"])
-    assert "bad.txt:9: expected a picture" in line
+    assert "bad.txt:9: expected an image" in line
 
 
 def test_a_run_without_validation_needs_annotations(trained, tmp_path, capfd):
     weights = with_settings(trained, tmp_path, test_annot_path="")
     line = refusal(capfd, evaluate_mAP.main, [weights])
-    assert line.endswith("these weights name no pictures to evaluate on; give --annotations FILE")
+    assert line.endswith("these weights name no images to evaluate on; give --annotations FILE")
 
 
 def test_darknet_weights_are_not_judged_by_the_digits_that_are_the_default(tmp_path, capfd):
     weights = tmp_path / "coco.weights"
     save_darknet_weights(build_yolov3(80, tiny=True), weights)
     line = refusal(capfd, evaluate_mAP.main, ["--weights", weights])
-    assert line.endswith("these weights name no pictures to evaluate on; give --annotations FILE")
+    assert line.endswith("these weights name no images to evaluate on; give --annotations FILE")
 
 
 def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
@@ -67,10 +67,10 @@ def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
     assert "gone.txt: expected a file" in line
     bad = write(tmp_path / "bad.txt", "gone.png 1,2,3,4,5")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", bad])
-    assert "bad.txt:1: expected a picture" in line
+    assert "bad.txt:1: expected an image" in line
     good = write(tmp_path / "good.txt", "")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", good, "--json", good])
-    assert "good.txt: expected an output; received a file that is read" in line
+    assert "good.txt: refusing to overwrite an input file" in line
     line = refusal(capfd, evaluate_mAP.main, ["--size=100"])
     assert "--size: expected a multiple of 32 up to 4096; received 100" in line
     line = refusal(capfd, evaluate_mAP.main, ["--iou-threshold=2"])

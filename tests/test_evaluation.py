@@ -25,7 +25,7 @@ def test_the_table_has_a_row_per_class_and_dashes_without_truth():
     assert lines[1].split() == ["zero", "1,200", "0.5000", "0.2500", "0.1250"]
     assert lines[2].split() == ["nine", "0", "-", "-", "-"]
     assert lines[3].split() == ["all", "classes", "1,200", "0.5000", "0.2500", "0.1250"]
-    assert lines[4] == "200 pictures, 12.3 per second"
+    assert lines[4] == "200 images, 12.3 per second"
     assert len({len(line) for line in lines[:4]}) == 1, "columns line up"
 
 

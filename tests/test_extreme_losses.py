@@ -39,7 +39,7 @@ ODD_BOXES = {
     "no width": (20, 10, 20, 40),
     "a point in the corner": (0, 0, 0, 0),
     "one pixel": (20, 20, 21, 21),
-    "the whole picture": (0, 0, SIZE, SIZE),
+    "the whole image": (0, 0, SIZE, SIZE),
     "at the far edge": (SIZE - 1, SIZE - 1, SIZE, SIZE),
 }
 

@@ -66,7 +66,7 @@ def test_hostile_json_is_a_value_error(tmp_path, name, text):
         ("state.json", "class_names", [1]),
         ("state.json", "metrics", []),
         ("state.json", "metrics", {"AP": "high"}),
-        ("state.json", "best_AP", None),
+        ("state.json", "best_mAP", None),
         ("state.json", "input_size", 416.0),
         ("state.json", "input_size", 0),
         ("state.json", "input_size", 1 << 40),

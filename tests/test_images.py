@@ -1,4 +1,4 @@
-"""Reading and writing pictures."""
+"""Reading and writing images."""
 
 import os
 
@@ -14,7 +14,7 @@ def noise(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def test_a_written_picture_reads_back_in_rgb(tmp_path):
+def test_a_written_image_reads_back_in_rgb(tmp_path):
     image = noise(5, 7)
     path = tmp_path / "new folder" / "größe 1.png"
     write_image(path, image)
@@ -47,7 +47,7 @@ def save(array, path):
     return read_image(path)
 
 
-def test_grey_pictures_have_three_equal_channels(tmp_path):
+def test_grey_images_have_three_equal_channels(tmp_path):
     grey = noise(4, 6)[..., 0]
     image = save(grey, tmp_path / "grey.png")
     assert image.shape == (4, 6, 3) and image.dtype == np.uint8
@@ -68,7 +68,7 @@ def test_sixteen_bits_become_eight(tmp_path):
 
 
 def smooth(height, width):
-    """Return a picture that compression changes little."""
+    """Return an image that compression changes little."""
     rows, columns = np.mgrid[:height, :width]
     return np.dstack([rows * 255 // height, columns * 255 // width, (rows + columns) // 2 % 256])
 
@@ -90,9 +90,9 @@ def smooth(height, width):
         ("RGB", "a.bmp", 0),
     ],
 )
-def test_kinds_of_pictures_look_as_they_do_in_pillow(tmp_path, mode, name, tolerance):
-    picture = Image.fromarray(smooth(40, 60).astype(np.uint8)).convert(mode)
-    picture.save(tmp_path / name)
+def test_kinds_of_images_look_as_they_do_in_pillow(tmp_path, mode, name, tolerance):
+    saved = Image.fromarray(smooth(40, 60).astype(np.uint8)).convert(mode)
+    saved.save(tmp_path / name)
     expected = np.asarray(Image.open(tmp_path / name).convert("RGB"))
     image = read_image(tmp_path / name)
     assert image.dtype == np.uint8 and image.shape == (40, 60, 3)
@@ -125,7 +125,7 @@ def test_all_orientations_of_exif_are_those_of_pillow(tmp_path, suffix, orientat
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (20_000, 2), (2, 20_000)])
-def test_very_small_and_very_long_pictures(tmp_path, size_wh):
+def test_very_small_and_very_long_images(tmp_path, size_wh):
     image = noise(*size_wh[::-1])
     for name in ("a.png", "a.jpg"):
         write_image(tmp_path / name, image)
@@ -133,7 +133,7 @@ def test_very_small_and_very_long_pictures(tmp_path, size_wh):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
 
 
-def test_a_picture_stands_upright_as_exif_says(tmp_path):
+def test_an_image_stands_upright_as_exif_says(tmp_path):
     upright = np.zeros((40, 80, 3), np.uint8)
     upright[:20, :40] = 200  # the top left quarter
     exif = Image.Exif()
@@ -146,24 +146,24 @@ def test_a_picture_stands_upright_as_exif_says(tmp_path):
     assert image[25:, 45:].max() < 10 and image[:15, 45:].max() < 10
 
 
-def test_a_missing_picture_is_named(tmp_path):
+def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(ValueError, match="gone.png.*no such file"):
         read_image(tmp_path / "gone.png")
     with pytest.raises(ValueError, match="received a folder"):
         read_image(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", bytes(1000)])
+@pytest.mark.parametrize("data", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", bytes(1000)])
 def test_garbage_is_refused(tmp_path, data):
     path = tmp_path / "garbage.png"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="garbage.png: expected a picture; received"):
+    with pytest.raises(ValueError, match="garbage.png: expected an image; received"):
         read_image(path)
 
 
-@pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture."])
+@pytest.mark.parametrize("name", ["image", "image.xyz", "image."])
 def test_a_name_without_a_format_is_refused_and_nothing_is_written(tmp_path, name):
-    with pytest.raises(ValueError, match="expected a picture's name"):
+    with pytest.raises(ValueError, match="expected an image's name"):
         write_image(tmp_path / "folder" / name, noise(3, 3))
     assert list(tmp_path.iterdir()) == []
 
@@ -174,4 +174,4 @@ def test_an_unwritable_place_is_an_os_error(tmp_path):
         write_image(tmp_path / "taken.png", noise(3, 3))
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
-        write_image(tmp_path / "file" / "picture.png", noise(3, 3))
+        write_image(tmp_path / "file" / "image.png", noise(3, 3))

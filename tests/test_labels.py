@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from yolov3.configs import ANCHORS, STRIDES, TINY_ANCHORS, TINY_STRIDES
-from yolov3.labels import MATCH_IOU, assign_anchors, drop_padding
+from yolov3.labels import MATCH_IOU, assign_anchors, trim_padding
 
 SIZE = 416
 CLASSES = 3
@@ -13,7 +13,7 @@ GRIDS = [(SIZE // stride, SIZE // stride) for stride in STRIDES]
 
 
 def assign(boxes_xyxy, classes=None, anchors=ANCHORS):
-    """Assign the boxes of one picture; return the targets as (G, G, A, 5 + C) arrays."""
+    """Assign the boxes of one image; return the targets as (G, G, A, 5 + C) arrays."""
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(1, -1, 4)
     classes = np.zeros(boxes.shape[1], int) if classes is None else np.asarray(classes)
     targets = assign_anchors(boxes, classes[np.newaxis], anchors, STRIDES, GRIDS, CLASSES)
@@ -117,20 +117,20 @@ def test_padding_is_ignored():
         np.testing.assert_array_equal(one, other)
 
 
-def test_padding_is_cut_to_the_fullest_picture():
+def test_padding_is_cut_to_the_fullest_image():
     boxes, classes = random_batch(2, 5)
     boxes[0, 3:] = boxes[1, 4:] = 0
     boxes[1, 1] = 0  # an empty box between others stays
-    cut_boxes, cut_classes = drop_padding(tf.constant(boxes), tf.constant(classes))
+    cut_boxes, cut_classes = trim_padding(tf.constant(boxes), tf.constant(classes))
     np.testing.assert_array_equal(cut_boxes, boxes[:, :4])
     np.testing.assert_array_equal(cut_classes, classes[:, :4])
-    no_boxes = drop_padding(tf.zeros([2, 5, 4]), tf.zeros([2, 5], tf.int32))
+    no_boxes = trim_padding(tf.zeros([2, 5, 4]), tf.zeros([2, 5], tf.int32))
     assert [part.shape for part in no_boxes] == [(2, 1, 4), (2, 1)]
 
 
 def test_a_box_that_is_not_finite_is_no_padding():
     boxes = np.float32([[[1, 2, 3, 4], [np.nan] * 4, [0, 0, 0, 0]]])
-    assert drop_padding(tf.constant(boxes), tf.zeros([1, 3], tf.int32))[0].shape == (1, 2, 4)
+    assert trim_padding(tf.constant(boxes), tf.zeros([1, 3], tf.int32))[0].shape == (1, 2, 4)
 
 
 def test_a_centre_on_the_edge_belongs_to_the_last_cell():
@@ -151,7 +151,7 @@ def random_batch(batch, count, seed=0, size=SIZE):
     return boxes, rng.integers(0, CLASSES, (batch, count)).astype(np.int32)
 
 
-def test_pictures_of_a_batch_do_not_touch_each_other():
+def test_images_of_a_batch_do_not_touch_each_other():
     boxes, classes = random_batch(4, 30)
     together = assign_anchors(boxes, classes, ANCHORS, STRIDES, GRIDS, CLASSES)
     for i in range(4):
@@ -160,7 +160,7 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
             np.testing.assert_array_equal(together[scale][i], alone[scale])
 
 
-def test_inside_a_graph_of_unknown_shapes_and_a_picture_that_is_not_square():
+def test_inside_a_graph_of_unknown_shapes_and_an_image_that_is_not_square():
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, None, None, 3]),

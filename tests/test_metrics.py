@@ -81,13 +81,13 @@ def test_iou_of_0_62():
     assert measure([truth(([0, 0, 10, 10], 0))], [low]) == pytest.approx((1, 0, 0.3))
 
 
-def test_right_box_in_the_wrong_picture():
+def test_right_box_in_the_wrong_image():
     assert measure([truth((BOX, 0)), truth()], [found(), found((BOX, 0.9, 0))]) == (0, 0, 0)
 
 
-def random_scenes(rng, pictures=12):
+def random_scenes(rng, images=12):
     records, detections = [], []
-    for _ in range(pictures):
+    for _ in range(images):
         count = rng.integers(0, 6)
         corner = rng.uniform(0, 300, (count, 2))
         boxes = np.hstack([corner, corner + rng.uniform(5, 120, (count, 2))])

@@ -25,7 +25,7 @@ def raw_map(objects, grid=8):
 
 
 def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS, agnostic=False, **limit):
-    """Return per picture (boxes_xyxy, scores, classes)."""
+    """Return per image (boxes_xyxy, scores, classes)."""
     thresholds = score_threshold, iou_threshold
     found = detect_boxes([raw], [anchors], [STRIDE], *thresholds, agnostic, **limit)
     boxes, scores, classes, counts = (part.numpy() for part in found)
@@ -85,7 +85,7 @@ def test_the_best_by_falling_score_up_to_a_limit(limit, count, agnostic):
 
 
 @pytest.mark.parametrize("agnostic", [False, True])
-def test_pictures_of_a_batch_do_not_mix(agnostic):
+def test_images_of_a_batch_do_not_mix(agnostic):
     one = raw_map([(2, 3, 0, 0, 0.6), (5, 5, 2, 1, 0.7)])
     two = raw_map([(2, 3, 0, 0, 0.9)])
     empty = raw_map([])

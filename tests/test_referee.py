@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 from opencv_referee import (
     CLASSES,
-    PICTURES,
+    IMAGES,
     RAW_TOLERANCE,
     assert_agree,
     error_of,
@@ -24,7 +24,7 @@ from opencv_referee import (
 from yolov3 import darknet, yolov3
 from yolov3.configs import Config
 from yolov3.images import read_image
-from yolov3.speed.folding import fold_into
+from yolov3.kernels.folding import fold_into
 from yolov3.yolov3 import build_yolov3
 
 
@@ -43,32 +43,32 @@ def pair(request):
     return request.getfixturevalue(f"{request.param}_pair")
 
 
-@pytest.mark.parametrize("picture", ["320 square", "416 letterboxed", "320x416"])
-def test_raw_maps_boxes_and_probabilities_of_tiny_agree(tiny_pair, picture):
-    assert_agree(tiny_pair, PICTURES[picture])
+@pytest.mark.parametrize("image", ["320 square", "416 letterboxed", "320x416"])
+def test_raw_maps_boxes_and_probabilities_of_tiny_agree(tiny_pair, image):
+    assert_agree(tiny_pair, IMAGES[image])
 
 
-@pytest.mark.parametrize("picture", ["160x224", "416 letterboxed"])
-def test_raw_maps_boxes_and_probabilities_of_the_full_network_agree(full_pair, picture):
-    assert_agree(full_pair, PICTURES[picture])
+@pytest.mark.parametrize("image", ["160x224", "416 letterboxed"])
+def test_raw_maps_boxes_and_probabilities_of_the_full_network_agree(full_pair, image):
+    assert_agree(full_pair, IMAGES[image])
 
 
 def test_anchors_of_training_from_scratch_are_mask_012(tmp_path):
     pair = make_pair(tmp_path, True, random_layers(tiny=True), "0,1,2", tiny_anchors="scratch")
-    assert_agree(pair, PICTURES["320 square"])
+    assert_agree(pair, IMAGES["320 square"])
 
 
 def test_wrong_tiny_anchors_give_boxes_of_half_the_size(tiny_pair):
     wrong = tiny_pair._replace(config=Config(tiny=True, tiny_anchors="scratch"))
-    _, _, rows, their_rows = wrong.run(PICTURES["320 square"])[0]
+    _, _, rows, their_rows = wrong.run(IMAGES["320 square"])[0]
     ratio = (rows[:, 2:4] / (their_rows[:, 2:4] * 320)).reshape(-1, 3, 2)
     expected = np.array([(10 / 23, 14 / 27), (23 / 37, 27 / 58), (37 / 81, 58 / 82)])
     np.testing.assert_allclose(ratio, np.broadcast_to(expected, ratio.shape), rtol=1e-3)
 
 
-def test_picture_files_reach_the_network_as_rgb(tmp_path, tiny_pair):
+def test_image_files_reach_the_network_as_rgb(tmp_path, tiny_pair):
     image_bgr = np.random.default_rng(4).integers(0, 256, (320, 320, 3), np.uint8)
-    path = str(tmp_path / "picture.png")
+    path = str(tmp_path / "image.png")
     cv2.imwrite(path, image_bgr)
     tiny_pair.referee.setInput(cv2.dnn.blobFromImage(image_bgr, 1 / 255, swapRB=True))
     theirs = tiny_pair.referee.forward(tiny_pair.outputs)[-1].transpose(0, 2, 3, 1)
@@ -82,7 +82,7 @@ def test_picture_files_reach_the_network_as_rgb(tmp_path, tiny_pair):
 def test_folded_network_agrees(pair):
     folded = build_yolov3(CLASSES, pair.config.tiny, folded=True)
     fold_into(folded, pair.model)
-    image = PICTURES["160x224"]
+    image = IMAGES["160x224"]
     assert_agree(pair._replace(model=folded), image)
     for plain, fused in zip(pair.model(image[np.newaxis]), folded(image[np.newaxis]), strict=True):
         np.testing.assert_allclose(plain, fused, rtol=0, atol=2e-5)  # rounding alone

@@ -10,8 +10,8 @@ import pytest
 from script_runs import refusal, training_flags, write
 
 import train
-from yolov3.checks import records
 from yolov3.configs import Config
+from yolov3.data import records
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 FILES = {"model.safetensors", "config.json", "state.json", "checksums.json"}
@@ -29,7 +29,7 @@ def test_train_writes_checkpoints_and_log(trained):
     assert config["tiny"] is True and config["train_epochs"] == 500
     assert len(list((trained.folder / "log" / name).glob("events.out.tfevents.*"))) == 1
     assert "yolov3-tiny, 10 classes" in trained.out
-    assert "8 pictures to train on (" in trained.out and "8 to validate on (" in trained.out
+    assert "8 images to train on (" in trained.out and "8 to validate on (" in trained.out
     assert "epoch 1/500 64 px" in trained.error and "validation: loss" in trained.error
     assert "Traceback" not in trained.error
 
@@ -63,10 +63,10 @@ def test_resume_goes_on_to_the_end_and_then_says_that_it_is_reached(
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("", "bad.txt: no annotated picture"),
-        ("gone.png 1,2,30,40,5", "bad.txt:1: expected a picture; received"),
-        ("\nnot_a_picture.png 1,2,30,40,5", "bad.txt:2: expected a picture; received"),
-        ("white.png 1,2,300,40,5", "bad.txt:1: expected boxes inside the 60x50 picture"),
+        ("", "bad.txt: no annotated image"),
+        ("gone.png 1,2,30,40,5", "bad.txt:1: expected an image; received"),
+        ("\nnot_an_image.png 1,2,30,40,5", "bad.txt:2: expected an image; received"),
+        ("white.png 1,2,300,40,5", "bad.txt:1: expected boxes inside the 60x50 image"),
         (
             "white.png 1,2,30,40,10",
             "bad.txt:1: expected a label in [0, 9]; received '1,2,30",
@@ -77,7 +77,7 @@ def test_resume_goes_on_to_the_end_and_then_says_that_it_is_reached(
 @pytest.mark.parametrize("flag", ["--train-annot-path", "--test-annot-path"])
 def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, lines, expected, flag):
     cv2.imwrite(str(tmp_path / "white.png"), np.full((50, 60), 255, np.uint8))
-    write(tmp_path / "not_a_picture.png", "words")
+    write(tmp_path / "not_an_image.png", "words")
     flags = [*training_flags(digit_scenes), f"--train-checkpoints-folder={tmp_path / 'new'}"]
     line = refusal(capfd, train.main, [*flags, f"{flag}={write(tmp_path / 'bad.txt', lines)}"])
     assert expected in line

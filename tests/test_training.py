@@ -75,22 +75,22 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
     assert min(value for _, value in scalars["gradient_norm"]) > 0
 
 
-def test_log_shows_what_was_found_in_the_first_pictures(trained):
+def test_log_shows_what_was_found_in_the_first_images(trained):
     events = events_of(trained.run.log)
     shown = {step: value for tag, step, value in events if tag == "validate/detections"}
-    assert sorted(shown) == [trained.plan.end_of(epoch) for epoch in range(trained.plan.epochs)]
-    width, height, *pictures = shown[trained.step]
-    assert (width, height, len(pictures)) == (b"64", b"64", NUM_EXAMPLES)
-    for picture in pictures:  # black on white but for the boxes
-        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert sorted(shown) == [trained.plan.last_step(epoch) for epoch in range(trained.plan.epochs)]
+    width, height, *images = shown[trained.step]
+    assert (width, height, len(images)) == (b"64", b"64", NUM_EXAMPLES)
+    for encoded in images:  # black on white but for the boxes
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
         assert np.ptp(image, axis=-1).max() > 100
 
 
 def test_a_box_that_is_not_finite_is_not_drawn(trained):
-    pictures = np.full((1, 64, 64, 3), 255, np.uint8)
+    images = np.full((1, 64, 64, 3), 255, np.uint8)
     boxes_xyxy = np.float32([[[8, 8, 40, 40], [np.nan, 8, 40, 40], [0, 0, 0, 0]]])
     scores, counts = np.float32([[0.9, 0.9, 0.0]]), np.int32([2])
-    batch = (pictures, boxes_xyxy, scores, np.zeros((1, 3), np.int32), counts)
+    batch = (images, boxes_xyxy, scores, np.zeros((1, 3), np.int32), counts)
     images, *found = (tf.constant(part) for part in batch)
     both = trained.validate._draw(images, found)
     first = [part[:, :1] for part in found[:3]]
@@ -114,7 +114,7 @@ def test_without_test_set_the_last_epoch_is_the_best(records, tmp_path, monkeypa
     assert fit(training) is Outcome.FINISHED
     best, last = (find_checkpoint(training.run.checkpoints, kind) for kind in ("best", "last"))
     assert best.step == last.step == training.step == best.epoch == 2
-    assert best.metrics == {} and best.best_AP == -1.0
+    assert best.metrics == {} and best.best_mAP == -1.0
     for name, value in best.weights().items():
         np.testing.assert_array_equal(value, last.weights()[name], err_msg=name)
         assert np.isfinite(value).all()

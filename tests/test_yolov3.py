@@ -25,7 +25,7 @@ def model(tiny):
     return build_yolov3(80, tiny)
 
 
-def pictures(height, width, batch=2):
+def images(height, width, batch=2):
     rng = np.random.default_rng(0)
     return rng.uniform(0, 1, (batch, height, width, 3)).astype(np.float32)
 
@@ -48,7 +48,7 @@ def test_layers_are_named_in_the_order_of_darknet(model, tiny):
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 96), (96, 64)])
 def test_raw_maps_run_from_fine_to_coarse_for_any_multiple_of_32(model, tiny, height, width):
-    raw_maps = model(pictures(height, width), training=False)
+    raw_maps = model(images(height, width), training=False)
     strides = TINY_STRIDES if tiny else STRIDES
     assert [tuple(raw.shape) for raw in raw_maps] == [
         (2, height // stride, width // stride, 3, 85) for stride in strides
@@ -57,7 +57,7 @@ def test_raw_maps_run_from_fine_to_coarse_for_any_multiple_of_32(model, tiny, he
 
 
 def test_an_untrained_network_finds_next_to_nothing(model):
-    for raw in model(pictures(64, 64), training=True):
+    for raw in model(images(64, 64), training=True):
         confidences = tf.sigmoid(raw[..., 4]).numpy()
         assert 0.005 < np.median(confidences) < 0.009  # around sigmoid(-5) = 0.0067
         assert confidences.max() < 0.05
@@ -74,7 +74,7 @@ def test_residual_blocks_start_as_the_identity(model, tiny):
         if layer.name.startswith("add"):
             shortcut, branch = layer.input
             inside = keras.Model(model.input, [shortcut, branch, layer.output])
-            before, nothing, after = inside(pictures(32, 32), training=True)
+            before, nothing, after = inside(images(32, 32), training=True)
             assert not nothing.numpy().any()
             np.testing.assert_array_equal(before, after)
             break
@@ -92,7 +92,7 @@ def test_mixed_precision_has_float32_weights_and_raw_maps(dtype):
     model = build_yolov3(3, tiny=True, dtype=dtype)
     assert model.get_layer("conv_0").compute_dtype == dtype.removeprefix("mixed_")
     assert all(weight.dtype == "float32" for weight in model.weights)
-    assert all(raw.dtype == tf.float32 for raw in model(pictures(32, 32)))
+    assert all(raw.dtype == tf.float32 for raw in model(images(32, 32)))
 
 
 def test_a_folded_network_has_biases_in_place_of_batch_normalisation():

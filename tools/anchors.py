@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from yolov3 import configs  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
-from yolov3.scripts.flags import input_size  # noqa: E402
+from yolov3.cli.flags import input_size  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 
 NETWORKS = (
     ("YOLOv3", "ANCHORS", configs.ANCHORS),
@@ -49,18 +49,18 @@ def main(argv: list[str] | None = None) -> int:
     configs.Config(seed=args.seed)  # checks it
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
+    from yolov3.data.box_sizes import letterboxed_sizes, read_sized_annotations
+    from yolov3.data.kmeans_anchors import find_anchors
+    from yolov3.files import check_outputs
     from yolov3.formats.notes import counted
-    from yolov3.formats.output import check_outputs
-    from yolov3.statistics.anchor_clusters import find_anchors
-    from yolov3.statistics.box_sizes import letterboxed_sizes, read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
     if args.plot:
         inputs = [args.file, *(record.image_path for record in records)]
         check_outputs([args.plot], inputs, overwrite=True)
     boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
-    pictures = counted(len(records), "picture")
-    print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {pictures}")
+    images = counted(len(records), "image")
+    print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {images}")
     print(f"best anchors at input size {args.input_size}    share with IoU > 0.5    mean IoU")
     found = []
     for network, name, current in NETWORKS:
@@ -81,10 +81,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def print_fits(network: str, boxes_wh, current_wh, new_wh) -> None:
     """Print a line for the current and one for the new anchors."""
-    from yolov3.statistics.anchor_clusters import fit_of
+    from yolov3.data.kmeans_anchors import anchor_fit
 
     for label, anchors_wh in (("current", current_wh), ("new", new_wh)):
-        fit = fit_of(boxes_wh, anchors_wh)
+        fit = anchor_fit(boxes_wh, anchors_wh)
         print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
 
 
@@ -98,7 +98,7 @@ def config_text(name: str, anchors_wh: list[list[int]]) -> str:
 
 def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:
     """Draw boxes and anchors to a PNG file."""
-    from yolov3.statistics.anchor_plot import anchor_figure
+    from yolov3.data.anchor_plot import anchor_figure
 
     path.parent.mkdir(parents=True, exist_ok=True)
     anchor_figure(boxes_wh, panels).savefig(path)

@@ -1,4 +1,4 @@
-"""Check an annotation file and its pictures without training.
+"""Check an annotation file and its images without training.
 
     python tools/check_annotations.py mnist/mnist_train.txt --classes mnist/mnist.names
 
@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from yolov3 import configs  # noqa: E402
-from yolov3.scripts.cli import BAD_INPUT, run_script  # noqa: E402
-from yolov3.scripts.flags import input_size  # noqa: E402
+from yolov3.cli.flags import input_size  # noqa: E402
+from yolov3.cli.run import BAD_INPUT, run_script  # noqa: E402
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,7 +36,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     from yolov3.annotations import read_class_names
-    from yolov3.checks.annotation_check import check_annotations
+    from yolov3.data.annotation_check import check_annotations
 
     _, report = check_annotations(
         args.file,

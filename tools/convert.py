@@ -1,19 +1,19 @@
 """Convert annotations from one format to another, and drop what cannot be trained on.
 
-    python tools/convert.py --from voc VOC2007/Annotations --pictures VOC2007/JPEGImages \\
+    python tools/convert.py --from voc VOC2007/Annotations --images VOC2007/JPEGImages \\
         --to annotations voc_train.txt
-    python tools/convert.py --from coco instances_val2017.json --pictures val2017 \\
+    python tools/convert.py --from coco instances_val2017.json --images val2017 \\
         --to annotations coco_val.txt
     python tools/convert.py --from annotations train.txt --classes train.names --to yolo labels
 
 format       what --from reads and --to writes
 annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads
-voc          a folder of Pascal VOC .xml files, one per picture (--from also takes one file)
+voc          a folder of Pascal VOC .xml files, one per image (--from also takes one file)
 coco         a .json file with images, annotations and categories
-yolo         a folder of .txt files, one per picture, 'class x_centre y_centre width height'
-             as shares of the picture; classes.txt in it has the class names
+yolo         a folder of .txt files, one per image, 'class x_centre y_centre width height'
+             as shares of the image; classes.txt in it has the class names
 
-The summary says what was dropped and why: pictures that are missing, unreadable or of another size
+The summary says what was dropped and why: images that are missing, unreadable or of another size
 than annotated, boxes that are empty or outside, crowds of COCO. Exits with 2 for what cannot be
 read, and nothing is written then. The inputs are never changed.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
 
@@ -46,10 +46,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             help=f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder",
         )
     parser.add_argument(
-        "--pictures",
+        "--images",
         type=Path,
         metavar="DIR",
-        help="folder of the pictures that INPUT names (default: the folder of INPUT)",
+        help="folder of the images that INPUT names (default: the folder of INPUT)",
     )
     parser.add_argument(
         "--classes",
@@ -70,7 +70,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--trust-sizes",
         action="store_true",
-        help="take the pictures' sizes from VOC or COCO and do not open the pictures",
+        help="take the images' sizes from VOC or COCO and do not open the images",
     )
     parser.add_argument(
         "--overwrite",
@@ -83,8 +83,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
     if args.trust_sizes and args.source[0] not in ("voc", "coco"):
         parser.error(f"--trust-sizes: expected --from voc or coco; received {args.source[0]!r}")
-    if args.pictures and args.source[0] == "annotations":
-        parser.error("--pictures: expected --from voc, coco or yolo; received 'annotations'")
+    if args.images and args.source[0] == "annotations":
+        parser.error("--images: expected --from voc, coco or yolo; received 'annotations'")
     return args
 
 
@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         source_format=args.source[0],
         target=Path(args.target[1]),
         target_format=args.target[0],
-        pictures=args.pictures,
+        images=args.images,
         classes=args.classes,
         corners=Corners[args.voc_corners.upper()],
         trust_sizes=args.trust_sizes,

@@ -1,9 +1,9 @@
 """Train a digit detector from nothing and look at its work: `make demo`, or `python tools/demo.py`.
 
-Makes the digit pictures if they are missing, trains YOLOv3-tiny on them (`--model yolov3` for
-Darknet-53), measures its mean average precision and draws what it finds in four test pictures. When
+Makes the digit images if they are missing, trains YOLOv3-tiny on them (`--model yolov3` for
+Darknet-53), measures its mean average precision and draws what it finds in four test images. When
 it was interrupted, it goes on where it stopped; a finished training is not done again, unless the
-pictures or the settings have changed, or with `make demo FRESH=1` (`--fresh`).
+images or the settings have changed, or with `make demo FRESH=1` (`--fresh`).
 """
 
 import argparse
@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from demo_runs import Earlier, find_earlier, newest_run  # noqa: E402
-from yolov3.checks.annotation_line import parse_line  # noqa: E402
+from yolov3.cli.run import INTERRUPTED, run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
-from yolov3.scripts.cli import INTERRUPTED, run_script  # noqa: E402
+from yolov3.data.annotation_line import parse_line  # noqa: E402
 
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
@@ -71,15 +71,15 @@ def run_steps(model: str, fresh: bool) -> None:
         earlier = find_earlier(ROOT / config.train_checkpoints_folder, config, files)
     print_plan(model, earlier)
     if is_ready:
-        print("\nThe digit pictures are there already.", flush=True)
+        print("\nThe digit images are there already.", flush=True)
     else:
         run("mnist/make_data.py")
     spent = train(config, earlier)
     weights = str(newest_run(ROOT / config.train_checkpoints_folder).relative_to(ROOT))
     (ROOT / RESULTS).mkdir(exist_ok=True)
     run("evaluate_mAP.py", "--weights", weights, "--json", f"{RESULTS}/evaluation.json")
-    pictures = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
-    run("detect_mnist.py", "--weights", weights, *pictures)
+    images = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
+    run("detect_mnist.py", "--weights", weights, *images)
     print_summary(model, spent)
 
 
@@ -96,7 +96,7 @@ def settings_of(model: str) -> Config:
 
 
 def data_is_ready() -> bool:
-    """Tell whether both annotation files exist and point at pictures that exist.
+    """Tell whether both annotation files exist and point at images that exist.
 
     Their paths are absolute, so they lead nowhere after the project was moved. A line that cannot
     be read counts as ready: somebody edited it, and `train.py` says what is wrong with it.
@@ -105,8 +105,8 @@ def data_is_ready() -> bool:
         if not annotations.exists():
             return False
         with annotations.open(encoding="utf-8") as lines, suppress(ValueError):
-            picture, _, _ = parse_line(lines.readline())
-            if not (annotations.parent / picture).is_file():
+            image, _, _ = parse_line(lines.readline())
+            if not (annotations.parent / image).is_file():
                 return False
     return True
 
@@ -163,16 +163,16 @@ def run(script: str, *arguments: str) -> None:
 
 
 def print_summary(model: str, spent: str) -> None:
-    """Print the figures of the evaluation and where the pictures are."""
+    """Print the figures of the evaluation and where the images are."""
     scores = json.loads((ROOT / RESULTS / "evaluation.json").read_text(encoding="utf-8"))
     figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("AP50", "AP75", "AP"))
-    print(f"\n{model}, {spent}, on {scores['images']} test pictures:")
+    print(f"\n{model}, {spent}, on {scores['images']} test images:")
     print(f"  {figures}   ({RESULTS}/evaluation.json)")
     found = sorted((ROOT / RESULTS).rglob("*.png")) + sorted((ROOT / RESULTS).rglob("*.jpg"))
-    for picture in found:
-        print(f"  {picture.relative_to(ROOT)}")
+    for image in found:
+        print(f"  {image.relative_to(ROOT)}")
     print("The curves of the training: make tensorboard, then http://localhost:6006")
-    print(f"Another picture: python detect.py PICTURE --weights checkpoints/demo/{model}")
+    print(f"Another image: python detect.py IMAGE --weights checkpoints/demo/{model}")
 
 
 if __name__ == "__main__":

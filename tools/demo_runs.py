@@ -33,7 +33,7 @@ def find_earlier(folder: Path, config: Config, annotations: list[Path]) -> Earli
         return Earlier(unusable=f"had other settings ({', '.join(changed)})")
     saved = checkpoint.path.stat().st_mtime
     if any(path.stat().st_mtime > saved for path in annotations):
-        return Earlier(unusable="is older than the digit pictures")
+        return Earlier(unusable="is older than the digit images")
     return Earlier(checkpoint.path.parent, checkpoint.epoch >= config.train_epochs)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from resumable import KnownFile, download  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 
 MODEL_DATA = Path(__file__).resolve().parents[1] / "model_data"
 URL = "https://data.pjreddie.com/files/"

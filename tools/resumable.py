@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from yolov3.checks.progress import show_progress
+from yolov3.data.progress import show_progress
 
 CHUNK_BYTES = 2**18
 STALL_S = 30.0  # seconds without a byte

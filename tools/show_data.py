@@ -1,10 +1,10 @@
-"""Show what is in a data set before a training: annotated pictures, and statistics of the boxes.
+"""Show what is in a data set before a training: annotated images, and statistics of the boxes.
 
     python tools/show_data.py train.txt --classes train.names --output data_look
     python tools/show_data.py train.txt --classes train.names --output data_look \\
         --augment-flip 0.5 --augment-scale 0.4 --augment-color 0.3
 
-Writes pictures.png and statistics.png to the output folder. With augmentation flags, those of
+Writes images.png and statistics.png to the output folder. With augmentation flags, those of
 train.py, both also show what training would see. Sizes are in pixels of the network's input.
 """
 
@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from yolov3.cli.flags import config_from_flags, input_size, positive_int  # noqa: E402
+from yolov3.cli.run import run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
-from yolov3.scripts.flags import config_from_flags, input_size, whole_number  # noqa: E402
 
-COUNT = 12  # pictures on the sheet
-FIGURES = ("pictures.png", "statistics.png")
+COUNT = 12  # images on the sheet
+FIGURES = ("images.png", "statistics.png")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,14 +31,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
     parser.add_argument("--classes", required=True, metavar="FILE", help="names, one per line")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="folder for the two pictures"
+        "--output", required=True, type=Path, metavar="DIR", help="folder for the two images"
     )
     parser.add_argument(
         "--count",
-        type=whole_number,
+        type=positive_int,
         default=COUNT,
         metavar="N",
-        help="pictures on the sheet, chosen at random (default: %(default)s)",
+        help="images on the sheet, chosen at random (default: %(default)s)",
     )
     parser.add_argument(
         "--input-size",
@@ -64,11 +64,11 @@ def main(argv: list[str] | None = None) -> int:
     config = config_from_flags(args)
     from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
+    from yolov3.data.box_sizes import read_sized_annotations
+    from yolov3.data.data_plots import contact_sheet, statistics_figure
+    from yolov3.data.data_statistics import augment_sizes, statistics_of
+    from yolov3.files import check_outputs
     from yolov3.formats.notes import counted
-    from yolov3.formats.output import check_outputs
-    from yolov3.statistics.box_sizes import read_sized_annotations
-    from yolov3.statistics.data_plots import contact_sheet, statistics_figure
-    from yolov3.statistics.data_statistics import augment_sizes, statistics_of
 
     class_names = read_class_names(args.classes)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
@@ -81,8 +81,8 @@ def main(argv: list[str] | None = None) -> int:
         after = statistics_of(*changed, config.train_input_size)
     inputs = [args.file, args.classes, *(record.image_path for record in records)]
     check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
-    pictures, boxes = counted(len(records), "picture"), counted(len(before.classes), "box")
-    print(f"{args.file}: {pictures}, {boxes}")
+    images, boxes = counted(len(records), "image"), counted(len(before.classes), "box")
+    print(f"{args.file}: {images}, {boxes}")
     figures = [
         contact_sheet(choose_tiles(records, settings, args), class_names),
         statistics_figure(before, class_names, after),
@@ -95,15 +95,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def choose_tiles(records, settings, args) -> list[tuple]:
-    """Read some pictures; return (title, image, boxes, classes) of each, then of its augmentation.
+    """Read some images; return (title, image, boxes, classes) of each, then of its augmentation.
 
-    Raises ValueError for a picture that cannot be read.
+    Raises ValueError for an image that cannot be read.
     """
     import numpy as np
 
     from yolov3.augment import augment
+    from yolov3.data.data_statistics import augmentation_rng
     from yolov3.images import read_image
-    from yolov3.statistics.data_statistics import augmentation_rng
 
     rng = np.random.default_rng(args.seed)
     chosen = rng.choice(len(records), min(args.count, len(records)), replace=False)

@@ -1,7 +1,7 @@
 """Annotation files, read into records, and class name files.
 
-An annotation file holds one line for each picture, in UTF-8; `annotation_line` has the grammar.
-Only the text is looked at here; `annotation_check` opens the pictures as well. No file is changed.
+An annotation file holds one line for each image, in UTF-8; `annotation_line` has the grammar.
+Only the text is looked at here; `annotation_check` opens the images as well. No file is changed.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.checks.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
-from yolov3.checks.regular_file import read_bounded
+from yolov3.data.annotation_line import BOX_SHAPE, LineError, format_line, parse_line
+from yolov3.files import read_bounded
 
 __all__ = ["Problem", "Record", "format_line", "read_annotations", "read_class_names", "scan"]
 
@@ -22,14 +22,14 @@ UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 # More than any public data set has; they bound the memory that a file can ask for.
 MAX_BYTES = 2**30
-MAX_LINES = 10_000_000  # Open Images has 1.7 million pictures with boxes
-MAX_LINE_BYTES = 2**20  # some 30,000 boxes in one picture
+MAX_LINES = 10_000_000  # Open Images has 1.7 million images with boxes
+MAX_LINE_BYTES = 2**20  # some 30,000 boxes in one image
 MAX_NAMES_BYTES = 2**20  # the 80 names of COCO have 625
 
 
 @dataclass(frozen=True)
 class Record:
-    """One annotated picture and its 1-based line number in the annotation file."""
+    """One annotated image and its 1-based line number in the annotation file."""
 
     image_path: str  # absolute
     boxes_xyxy: np.ndarray  # (N, 4) float32, pixels
@@ -49,10 +49,10 @@ class Problem:
 def read_annotations(
     path: str | Path, num_classes: int | None = None, skip_bad: bool = False
 ) -> list[Record]:
-    """Read every annotated picture of a file, in its order; relative paths start at its folder.
+    """Read every annotated image of a file, in its order; relative paths start at its folder.
 
     Raises ValueError naming file, line and value for the first bad line (with `skip_bad` only if
-    all are bad), and for a file that is missing or holds no annotated picture. The pictures are
+    all are bad), and for a file that is missing or holds no annotated image. The images are
     not opened.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
@@ -83,7 +83,7 @@ def scan(
         except LineError as error:
             problems.append(Problem(error.kind, line, str(error)))
     if not records and not problems:
-        raise ValueError(f"{path}: no annotated picture; expected lines 'image_path {BOX_SHAPE}'")
+        raise ValueError(f"{path}: no annotated image; expected lines 'image_path {BOX_SHAPE}'")
     return records, problems
 
 

@@ -1,6 +1,6 @@
 """Augmentation: pure functions (image, boxes, random generator) -> (image, boxes).
 
-Crop, scale and translate only choose a window on the picture; it is cut out once and resized once,
+Crop, scale and translate only choose a window on the image; it is cut out once and resized once,
 by the letterbox. No function loses a box, cuts into one or rounds one.
 """
 
@@ -19,27 +19,27 @@ class Augmentation(NamedTuple):
 
     flip: float = 0.0  # probability of a mirror image, left to right; never for digits or text
     crop: float = 0.0  # largest share of the free margin around all boxes to cut away, per side
-    scale: float = 0.0  # largest zoom-out: the window is up to 1 + scale times the picture
+    scale: float = 0.0  # largest zoom-out: the window is up to 1 + scale times the image
     translate: float = 0.0  # largest shift, as a share of the window
     color: float = 0.0  # largest relative change of brightness, contrast and saturation
 
 
 def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Generator):
-    """Return a changed copy of an RGB uint8 (H, W, 3) picture and its (N, 4) boxes in pixels."""
+    """Return a changed copy of an RGB uint8 (H, W, 3) image and its (N, 4) boxes in pixels."""
     window_xyxy = random_window(image_rgb.shape[:2], boxes_xyxy, settings, rng)
     is_flipped = rng.random() < settings.flip
     if settings.color > 0:  # before the cut, whose padding is the grey of the letterbox
         image_rgb = jitter_color(image_rgb, settings.color, rng)
-    image_rgb, boxes_xyxy = cut_window(image_rgb, boxes_xyxy, window_xyxy)
+    image_rgb, boxes_xyxy = crop_window(image_rgb, boxes_xyxy, window_xyxy)
     if is_flipped:
         image_rgb, boxes_xyxy = flip(image_rgb, boxes_xyxy)
     return image_rgb, boxes_xyxy
 
 
 def random_window(image_hw, boxes_xyxy, settings: Augmentation, rng) -> np.ndarray:
-    """Choose the part of the picture to look at: (4,) whole pixels xyxy, with all boxes inside.
+    """Choose the part of the image to look at: (4,) whole pixels xyxy, with all boxes inside.
 
-    It may reach beyond the picture. Without boxes any part of at least half the size may be chosen.
+    It may reach beyond the image. Without boxes any part of at least half the size may be chosen.
     """
     height, width = image_hw
     size_xyxy = np.array([width, height, width, height])
@@ -59,8 +59,8 @@ def random_window(image_hw, boxes_xyxy, settings: Augmentation, rng) -> np.ndarr
     return np.concatenate([np.floor(window[:2]), np.ceil(window[2:])]).astype(int)
 
 
-def cut_window(image_rgb, boxes_xyxy, window_xyxy):
-    """Cut a window out of a picture, grey where it reaches beyond, and move the boxes with it."""
+def crop_window(image_rgb, boxes_xyxy, window_xyxy):
+    """Cut a window out of an image, grey where it reaches beyond, and move the boxes with it."""
     left, top, right, bottom = (int(edge) for edge in window_xyxy)
     height, width = image_rgb.shape[:2]
     inside = image_rgb[max(top, 0) : bottom, max(left, 0) : right]
@@ -71,7 +71,7 @@ def cut_window(image_rgb, boxes_xyxy, window_xyxy):
 
 
 def flip(image_rgb, boxes_xyxy):
-    """Mirror a picture and its boxes left to right."""
+    """Mirror an image and its boxes left to right."""
     width = image_rgb.shape[1]
     boxes_xyxy = np.stack(
         [width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]],

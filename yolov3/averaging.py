@@ -12,7 +12,7 @@ def copy_weights(average: keras.Model, model: keras.Model) -> None:
         mean.assign(weight)
 
 
-def update_average(average: keras.Model, model: keras.Model, step: tf.Tensor, decay: float) -> None:
+def update_ema(average: keras.Model, model: keras.Model, step: tf.Tensor, decay: float) -> None:
     """Move the average towards the network's weights, if it is time to at this step (from 0).
 
     The decay grows to `decay`, so that the average forgets the initial weights soon.

@@ -20,11 +20,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from yolov3.checks.regular_file import regular_size
-from yolov3.checks.typed_json import is_a, read_object
 from yolov3.config_file import config_from_json, config_to_json
 from yolov3.configs import INPUT_SIZES, Config
-from yolov3.weights.whole_folder import REPLACED, remove_whole, write_whole
+from yolov3.data.typed_json import is_a, read_object
+from yolov3.files import REPLACED, atomic_folder, regular_size, remove_folder
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
@@ -43,7 +42,7 @@ class Checkpoint:
     epoch: int  # how many are finished, validation included
     metrics: dict[str, float]
     input_size: int  # pixels, of the epoch: what the weights are used to
-    best_AP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
+    best_mAP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
     best_size: int  # pixels
     trained_on: str = ""  # fingerprints of the records; "" where a version before did not say
     validated_on: str = ""
@@ -72,7 +71,7 @@ def save_checkpoint(
     process at a time may write to `run_folder`. Returns the checkpoint's folder; raises OSError.
     """
     target = Path(run_folder) / f"{kind}-{state['step']:06d}"
-    with write_whole(target) as folder:
+    with atomic_folder(target) as folder:
         _save_tensors(weights, folder / WEIGHTS)
         if resume is not None:
             _save_tensors(resume, folder / RESUME)
@@ -93,7 +92,7 @@ def _remove_others(target, kind):
     before = newest_first[newest_first.index(target) + 1 :]
     for folder in newest_first:
         if folder not in (target, *before[: KEPT[kind] - 1]):
-            remove_whole(folder)
+            remove_folder(folder)
 
 
 def checkpoint_folders(parent, kind="*", runs="") -> list[Path]:

@@ -3,8 +3,8 @@
 import dataclasses
 import json
 
-from yolov3.checks.typed_json import read_object
 from yolov3.configs import Config
+from yolov3.data.typed_json import read_object
 
 
 def config_to_json(config: Config) -> str:

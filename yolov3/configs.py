@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolov3.checks.typed_json import is_a
 from yolov3.config_rules import requirements
+from yolov3.data.typed_json import is_a
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
@@ -34,13 +34,13 @@ TINY_ANCHOR_SETS = ("scratch", "darknet")
 EPOCHS, TINY_EPOCHS = 6, 15
 LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
 LEARNING_RATE_END = 1e-4  # no less: averaging the weights takes the place of the last decay
-OF_THE_NETWORK = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
+NETWORK_DEFAULTS = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
     "train_epochs": (EPOCHS, TINY_EPOCHS),
     "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
 }
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 # What mAP is measured from: (almost) every detection. 0.3 would cut the precision-recall curve.
-LEAST_SCORE = 0.001
+EVAL_SCORE_THRESHOLD = 0.001
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
@@ -115,7 +115,7 @@ class Config:
         f"passes over the data (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
         type=int,
     )
-    train_batch_size: int = setting(4, "training", "pictures per step, over all devices")
+    train_batch_size: int = setting(4, "training", "images per step, over all devices")
     train_lr_init: float = setting(
         None,
         "training",
@@ -152,7 +152,7 @@ class Config:
     )
     augment_scale: float = setting(0.0, "augmentation", "zoom out by up to this share")
     augment_translate: float = setting(
-        0.0, "augmentation", "shift by up to this share of the picture"
+        0.0, "augmentation", "shift by up to this share of the image"
     )
     augment_color: float = setting(
         0.0, "augmentation", "brightness, contrast and saturation, +- share"
@@ -166,7 +166,7 @@ class Config:
     )
 
     def __post_init__(self):
-        for name, (full, tiny) in OF_THE_NETWORK.items():
+        for name, (full, tiny) in NETWORK_DEFAULTS.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, tiny if self.tiny else full)
         if self.train_lr_end is None and is_a(self.train_lr_init, float):

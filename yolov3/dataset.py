@@ -1,7 +1,7 @@
-"""The tf.data pipeline: records -> batches of pictures and boxes.
+"""The tf.data pipeline: records -> batches of images and boxes.
 
 Order and augmentation are functions of (seed, position), so a resumed run sees what it would have
-seen. A picture that was read when the annotations were checked, and cannot be read any more, is
+seen. An image that was read when the annotations were checked, and cannot be read any more, is
 tried again whenever it is its turn: what takes its place depends on the files alone.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from yolov3.augment import Augmentation, augment
-from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_of, read_image
+from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, read_image
 
 NONE = -1  # in place of a record's index
-BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of a picture
-MAX_WORKERS = 16  # threads that load pictures
+BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of an image
+MAX_WORKERS = 16  # threads that load images
 BATCHES_AHEAD = 2
 
 
@@ -26,11 +26,11 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
     input, classes int32 (B, N), records int32 (B, 2)), N the largest count of any record, the rest
     empty boxes. The batches are cut from an endless stream of passes over the data, each in its own
-    order, so all are full and no picture is repeated or left out.
+    order, so all are full and no image is repeated or left out.
 
     `records` holds the index of the record whose turn it was and that of the one which is there:
     another one, the next in the order of the file, if the first could not be read; -1, and a grey
-    picture without boxes, if none could.
+    image without boxes, if none could.
     """
     capacity = _box_capacity(records)
 
@@ -53,7 +53,7 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
 def evaluation_batches(records, batch_size, input_size):
     """Return a dataset of all records in order, as `training_batches`.
 
-    The last batch may be smaller. The fourth part is the height and width of the pictures as they
+    The last batch may be smaller. The fourth part is the height and width of the images as they
     were, int32 (B, 2): 0 and 0 for one that can no longer be read, which is grey and has no boxes.
     """
     capacity = _box_capacity(records)
@@ -76,7 +76,7 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
 
 
 def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
-    cv2.setNumThreads(0)  # tf.data already loads a picture per core
+    cv2.setNumThreads(0)  # tf.data already loads an image per core
 
     def load_in_graph(*position):
         image, boxes_xyxy, classes, about = tf.numpy_function(
@@ -100,17 +100,17 @@ def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
 
 
 def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
-    canvas_hw = (input_size, input_size)
-    fit = letterbox_of(image_rgb.shape[:2], canvas_hw)
+    input_hw = (input_size, input_size)
+    fit = letterbox_params(image_rgb.shape[:2], input_hw)
     padded_boxes = np.zeros((capacity, 4), np.float32)
     padded_classes = np.zeros(capacity, np.int32)
     padded_boxes[: len(boxes_xyxy)] = boxes_to_letterbox(boxes_xyxy, fit)
     padded_classes[: len(classes)] = classes
-    return letterbox(image_rgb, canvas_hw), padded_boxes, padded_classes
+    return letterbox(image_rgb, input_hw), padded_boxes, padded_classes
 
 
 def _read_or_next(records, index):
-    """Return the picture of the first record from `index` on that can be read, and its index."""
+    """Return the image of the first record from `index` on that can be read, and its index."""
     for candidate in (*range(index, len(records)), *range(index)):
         image = _read(records, candidate)
         if image is not None:

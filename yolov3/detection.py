@@ -1,4 +1,4 @@
-"""Find objects in pictures with a trained network."""
+"""Find objects in images with a trained network."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ import tensorflow as tf
 from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
-from yolov3.images import boxes_from_letterbox, letterbox, letterbox_of
+from yolov3.images import boxes_from_letterbox, letterbox, letterbox_params
+from yolov3.kernels.folding import fold_into
+from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes
-from yolov3.speed.folding import fold_into
-from yolov3.speed.precision import INFERENCE_POLICIES, choose_precision
 from yolov3.weights.by_name import network_with
 from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3, to_float
@@ -28,7 +28,7 @@ class Detector:
     `names_file`. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
     With `only`, names or indices of classes, all others are left out before suppression, and with
-    `agnostic_nms` boxes are suppressed by those of other classes, too. Of each picture the best
+    `agnostic_nms` boxes are suppressed by those of other classes, too. Of each image the best
     `max_detections` are kept. The network runs with batch normalisation folded into the
     convolutions, in the precision that suits this hardware. On a CPU it runs faster where nothing
     else is done with TensorFlow: call `cli.import_tensorflow(frozen_weights=True)` first.
@@ -51,7 +51,7 @@ class Detector:
         model, self.config, self.class_names, trained_size, self.origin = opened
         self.input_size = input_size or trained_size
         is_square = isinstance(self.input_size, int)
-        self.canvas_hw = (self.input_size,) * 2 if is_square else tuple(self.input_size)
+        self.input_hw = (self.input_size,) * 2 if is_square else tuple(self.input_size)
         self.only = None if only is None else class_indices(only, self.class_names)
         self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
@@ -64,29 +64,29 @@ class Detector:
     @property
     def description(self) -> str:
         """Say which network this is, from where, and how it runs."""
-        height, width = self.canvas_hw
+        height, width = self.input_hw
         return f"{self.config.network} of {self.origin}, {height}x{width}, {self.precision}"
 
     def __call__(self, image_rgb: np.ndarray):
-        """Detect in one picture, uint8 (H, W, 3) RGB of any size.
+        """Detect in one image, uint8 (H, W, 3) RGB of any size.
 
-        Returns boxes_xyxy (N, 4) float32 in pixels of the picture, scores (N,), falling, and
+        Returns boxes_xyxy (N, 4) float32 in pixels of the image, scores (N,), falling, and
         classes (N,).
         """
         return self.detect_batch([image_rgb])[0]
 
     def detect_batch(self, images_rgb) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Detect in several pictures of any sizes at once; return for each what `__call__` does."""
-        canvases = [letterbox(image, self.canvas_hw) for image in images_rgb]
+        """Detect in several images of any sizes at once; return for each what `__call__` does."""
+        canvases = [letterbox(image, self.input_hw) for image in images_rgb]
         return self.detect_letterboxed([image.shape[:2] for image in images_rgb], canvases)
 
     def detect_letterboxed(self, image_sizes_hw, canvases) -> list[tuple]:
-        """Detect in pictures of (height, width) that `letterbox` fitted into `canvas_hw`.
+        """Detect in images of (height, width) that `letterbox` fitted into `input_hw`.
 
         Returns for each what `__call__` does.
         """
         found = self.detect_canvases(np.stack(canvases))
-        return unletterbox(*found, image_sizes_hw, self.canvas_hw)
+        return unletterbox(*found, image_sizes_hw, self.input_hw)
 
     def detect_canvases(self, canvases):
         """Run network and suppression on letterboxed uint8 (B, H, W, 3).
@@ -136,17 +136,17 @@ def class_indices(words, class_names) -> list[int]:
     return [indices[str(word)] for word in words]
 
 
-def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, canvas_hw) -> list[tuple]:
-    """Take the padded detections of a batch to pixels of each picture.
+def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:
+    """Take the padded detections of a batch to pixels of each image.
 
-    Returns [(boxes_xyxy, scores, classes)]; none for a picture of 0 x 0, which could not be read.
+    Returns [(boxes_xyxy, scores, classes)]; none for an image of 0 x 0, which could not be read.
     """
     batch = zip(
         *(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True
     )
     return [
         (
-            boxes_from_letterbox(boxes[:count], letterbox_of(image_hw, canvas_hw), image_hw),
+            boxes_from_letterbox(boxes[:count], letterbox_params(image_hw, input_hw), image_hw),
             score[:count],
             label[:count],
         )

@@ -1,4 +1,4 @@
-"""Draw labelled boxes on a picture."""
+"""Draw labelled boxes on an image."""
 
 import colorsys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
-TEXT_RANGE = (11, 64)  # pixels: below it is illegible, above it hides the picture
+TEXT_RANGE = (11, 64)  # pixels: below it is illegible, above it hides the image
 LINE_SHARE = 1 / 8  # of the text's height
 PADDING_SHARE = 1 / 6  # of the text's height, around a label's text
 GOLDEN_RATIO = 0.618034  # steps of it round the colour circle keep apart for any number of classes
@@ -28,12 +28,12 @@ def draw_boxes(
     names: Sequence[str],
     scores: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return a copy of a picture (H, W, 3) uint8 RGB with its boxes and their class names on it.
+    """Return a copy of an image (H, W, 3) uint8 RGB with its boxes and their class names on it.
 
     Boxes (N, 4) are in pixels and may reach over the edge; `classes` (N,) index `names`; `scores`
     (N,) are printed behind the names, and boxes of a high score cover those of a low one. Labels
-    stay inside the picture and, where there is room, off one another. Raises ValueError for a
-    picture of another kind, boxes that are not finite, and classes without a name.
+    stay inside the image and, where there is room, off one another. Raises ValueError for a
+    image of another kind, boxes that are not finite, and classes without a name.
     """
     _check(image_rgb, boxes_xyxy, classes, names)
     drawn = np.array(image_rgb, order="C")
@@ -69,7 +69,7 @@ def class_colour(index: int) -> Colour:
 def _check(image_rgb, boxes_xyxy, classes, names) -> None:
     if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
         raise ValueError(
-            "expected a picture of shape (H, W, 3) and type uint8; "
+            "expected an image of shape (H, W, 3) and type uint8; "
             f"received {image_rgb.shape}, {image_rgb.dtype}"
         )
     if not np.isfinite(boxes_xyxy).all():
@@ -93,7 +93,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _rectangle(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Rectangle:
-    """Return the pixels of a box's edges, clipped to the picture."""
+    """Return the pixels of a box's edges, clipped to the image."""
     last = np.array(size_wh) - 1
     first_xy = np.clip(np.round(box_xyxy[:2]), 0, last)
     last_xy = np.clip(np.round(box_xyxy[2:]) - 1, first_xy, last)
@@ -110,7 +110,7 @@ def _label_size(text: str, font) -> tuple[int, int]:
 
 
 def _shorten(text: str, font, width: int) -> str:
-    """Cut text whose label is wider than the picture."""
+    """Cut text whose label is wider than the image."""
     shown = text
     while shown and _label_size(shown, font)[0] > width:
         text = text[:-1]
@@ -119,7 +119,7 @@ def _shorten(text: str, font, width: int) -> str:
 
 
 def _place(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int], taken) -> Rectangle:
-    """Choose above, below, or inside the box's top or bottom edge, moved into the picture."""
+    """Choose above, below, or inside the box's top or bottom edge, moved into the image."""
     width, height = label_wh
     left = max(0, min(box[0], size_wh[0] - width))
     tops = (box[1] - height, box[3] + 1, box[1], box[3] + 1 - height)
@@ -139,14 +139,14 @@ def _outline(image: np.ndarray, box: Rectangle, colour: Colour, width: int) -> N
 
 @lru_cache(maxsize=512)  # the same ones come again in the next frames
 def _label(text: str, text_size: int, colour: Colour, max_width: int) -> np.ndarray:
-    """Return a label (h, w, 3) uint8, its text cut where it is wider than the picture."""
+    """Return a label (h, w, 3) uint8, its text cut where it is wider than the image."""
     font = _font(text_size)
     text = _shorten(text, font, max_width)
-    picture = Image.new("RGB", _label_size(text, font), colour)
+    image = Image.new("RGB", _label_size(text, font), colour)
     red, green, blue = colour
     bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    ImageDraw.Draw(picture).text((_padding(font), 0), text, "black" if bright else "white", font)
-    return np.array(picture)
+    ImageDraw.Draw(image).text((_padding(font), 0), text, "black" if bright else "white", font)
+    return np.array(image)
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> bool:

@@ -1,4 +1,4 @@
-"""Evaluate a detector on annotated pictures: average precision and speed."""
+"""Evaluate a detector on annotated images: average precision and speed."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from yolov3.metrics import average_precision
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     """Return AP50, AP75, AP, per_class, images, images_per_second and how they were measured.
 
-    A picture that cannot be read any more counts in `unreadable`, and as one without detections.
+    An image that cannot be read any more counts in `unreadable`, and as one without detections.
 
-    The time is that of reading, network and suppression for all pictures, after a warm-up which
+    The time is that of reading, network and suppression for all images, after a warm-up which
     builds the graph. Raises ValueError for a detector whose canvas is not square.
     """
-    size, width = detector.canvas_hw
+    size, width = detector.input_hw
     if size != width:
         raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
     detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
@@ -58,7 +58,7 @@ def format_table(result: dict) -> str:
     for name, row in rows:
         figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))
         lines.append(f"{name:{width}}  {row['boxes']:6,}  {figures}")
-    lines.append(f"{result['images']:,} pictures, {result['images_per_second']:.1f} per second")
+    lines.append(f"{result['images']:,} images, {result['images_per_second']:.1f} per second")
     if result["unreadable"]:
         lines.append(f"{result['unreadable']:,} can no longer be read: nothing was found in them")
     return "\n".join(lines)

@@ -9,10 +9,10 @@ MATCH_IOU = 0.3
 BEST_ANCHOR_BONUS = 1.0  # puts a box's best anchor above every IoU in the contest for a cell
 
 
-def drop_padding(boxes_xyxy, classes):
-    """Cut boxes (B, N, 4) and classes (B, N) to what the fullest picture of the batch needs.
+def trim_padding(boxes_xyxy, classes):
+    """Cut boxes (B, N, 4) and classes (B, N) to what the fullest image of the batch needs.
 
-    Padding, zeros, comes last. N is the most of any picture of the data set, and the loss compares
+    Padding, zeros, comes last. N is the most of any image of the data set, and the loss compares
     every prediction with N boxes.
     """
     is_box = tf.reduce_any(boxes_xyxy != 0, axis=-1)  # (B, N)

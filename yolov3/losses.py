@@ -32,7 +32,7 @@ def _scale_loss(raw, target, boxes_xyxy, anchors, stride):
     predicted_xyxy = xywh_to_xyxy(decode(raw_box, anchors, stride))
     input_size_hw = tf.cast(tf.shape(raw)[1:3] * stride, tf.float32)
     has_object = target[..., 4]
-    background = (1.0 - has_object) * _far_from_all(predicted_xyxy, boxes_xyxy)
+    background = (1.0 - has_object) * _background_mask(predicted_xyxy, boxes_xyxy)
     return {
         "giou": has_object
         * giou_loss(predicted_xyxy, target[..., :4], tf.reduce_prod(input_size_hw)),
@@ -44,7 +44,7 @@ def _scale_loss(raw, target, boxes_xyxy, anchors, stride):
 def giou_loss(predicted_xyxy, true_xywh, input_area):
     """Return (2 - w * h / input_area) * (1 - GIoU) for (..., 4) boxes in pixels: (...).
 
-    The factor, from 2 for the smallest box to 1 for one that fills the picture, makes up for the
+    The factor, from 2 for the smallest box to 1 for one that fills the image, makes up for the
     fewer pixels from which a small box is learned.
     """
     scale = 2.0 - true_xywh[..., 2] * true_xywh[..., 3] / input_area
@@ -77,7 +77,7 @@ def class_loss(logits, one_hot):
     )
 
 
-def _far_from_all(predicted_xyxy, boxes_xyxy):
+def _background_mask(predicted_xyxy, boxes_xyxy):
     """Return 1 where a prediction has IoU < `IGNORE_IOU` with all boxes, else 0: (B, G, G, A).
 
     `predicted_xyxy` is (B, G, G, A, 4), `boxes_xyxy` (B, N, 4).

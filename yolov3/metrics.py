@@ -16,7 +16,7 @@ IOU_50, IOU_75 = 0, 5
 def average_precision(records, detections, class_names) -> dict:
     """Compare detections with the truth: {"AP50", "AP75", "AP", "per_class": {name: {...}}}.
 
-    `records` has the true boxes per picture (`annotations.Record`); `detections` holds, in the same
+    `records` has the true boxes per image (`annotations.Record`); `detections` holds, in the same
     order, (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). AP is the mean over IoU 0.50 to
     0.95. A class without a true box has no AP (NaN) and no part in the means. Source: the COCO
     evaluation, pycocotools.

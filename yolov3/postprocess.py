@@ -5,7 +5,7 @@ import tensorflow as tf
 from yolov3.boxes import xywh_to_xyxy
 from yolov3.yolov3 import decode
 
-MAX_DETECTIONS = 100  # per picture; the COCO metrics count no more
+MAX_DETECTIONS = 100  # per image; the COCO metrics count no more
 LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppresses nothing
 
 
@@ -33,11 +33,11 @@ def detect_boxes(
         for raw, anchor, stride in zip(raw_maps, anchors, strides, strict=True)
     ]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
-    suppress = _suppress_across_classes if agnostic else _suppress_each_class
+    suppress = _nms_class_agnostic if agnostic else _nms_per_class
     return suppress(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections)
 
 
-def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
+def _nms_per_class(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
         boxes_xyxy[:, :, tf.newaxis],
@@ -52,7 +52,7 @@ def _suppress_each_class(boxes_xyxy, scores, score_threshold, iou_threshold, max
     return boxes, scores, tf.cast(classes, tf.int32), counts
 
 
-def _suppress_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
+def _nms_class_agnostic(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1, output_type=tf.int32)
     most = tf.minimum(max_detections, tf.shape(best)[1])  # the time grows with its square
@@ -78,7 +78,7 @@ def _candidates(raw, anchors, stride, score_threshold):
     """Return boxes_xyxy (B, K, 4) and scores (B, K, C) of one scale.
 
     No score exceeds the confidence, and few confidences exceed the threshold. Only these K are
-    looked at further: of each picture as many as the one with most of them has.
+    looked at further: of each image as many as the one with most of them has.
     """
     batch, depth = tf.shape(raw)[0], raw.shape[-1]
     decoded = tf.reshape(decode(raw[..., :5], anchors, stride), [batch, -1, 5])

@@ -5,21 +5,21 @@ from enum import Enum
 
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
-from yolov3.checks.records import fingerprint
 from yolov3.config_file import config_to_json
 from yolov3.configs import Config
+from yolov3.data.records import fingerprint
 from yolov3.dataset import NONE, training_batches
-from yolov3.learner import Learner
-from yolov3.runs.devices import bring_together, distribution_strategy, share_out
+from yolov3.kernels.precision import choose_precision
+from yolov3.runs.checkpoint_manager import CheckpointManager
+from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather
 from yolov3.runs.interrupts import StopRequest
-from yolov3.runs.journal import Journal
-from yolov3.runs.keeper import Keeper
 from yolov3.runs.plan import Plan
 from yolov3.runs.run_folders import Run
-from yolov3.runs.save_clock import SaveClock
+from yolov3.runs.run_logger import RunLogger
+from yolov3.runs.save_clock import SaveTimer
 from yolov3.runs.skipped_steps import MOST_IN_A_ROW
 from yolov3.runs.unreadable import nothing_readable
-from yolov3.speed.precision import choose_precision
+from yolov3.train_step import TrainStep
 from yolov3.validation import Validator
 from yolov3.weights.transfer import transfer_weights
 
@@ -41,13 +41,13 @@ class Training:
         self.plan = Plan(config, len(records))
         precision = choose_precision(config.precision)
         with distribution_strategy(config.train_batch_size).scope():
-            self.learner = Learner(config, len(class_names), self.plan.steps_per_epoch, precision)
+            self.learner = TrainStep(config, len(class_names), self.plan.steps_per_epoch, precision)
         self.validate = (
             Validator(config, test_records, class_names, precision) if test_records else None
         )
         data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
-        self.keeper = Keeper(config, class_names, self.learner, data)
-        self.journal = Journal(self.plan, records, class_names, self.learner.strategy)
+        self.keeper = CheckpointManager(config, class_names, self.learner, data)
+        self.journal = RunLogger(self.plan, records, class_names, self.learner.strategy)
         self.epochs_done = 0  # trained, validated and saved
         self.is_validated = True  # if the last step ends an epoch
         self.settings_to_log = config_to_json(config)
@@ -67,7 +67,7 @@ class Training:
     def start_from(self, source: str, scope: str):
         """Copy layers of a trained network and print which. Raises ValueError if it is another."""
         print(transfer_weights(self.learner.model, source, scope), flush=True)
-        self.learner.start_average()
+        self.learner.reset_ema()
 
     @property
     def step(self) -> int:
@@ -78,15 +78,15 @@ class Training:
         """Train to the last epoch, to Ctrl-C, or to the tenth skipped step in a row.
 
         Checkpoints and log go to the folders of `run`. Raises OSError where the disk fails, and
-        where no picture can be read any more.
+        where no image can be read any more.
         """
-        self.run, self.saves, started = run, SaveClock(), time.monotonic()
+        self.run, self.saves, started = run, SaveTimer(), time.monotonic()
         self.journal.open(run.log, self.step, self.is_validated, self.settings_to_log)
         try:
             with StopRequest() as stop:
                 outcome = self._train(stop)
             if outcome is not Outcome.DIVERGED:  # of which the journal has told
-                self.journal.sum_up(int(self.learner.skipped_steps))
+                self.journal.log_summary(int(self.learner.skipped_steps))
             return outcome
         finally:
             self.seconds = time.monotonic() - started
@@ -108,7 +108,7 @@ class Training:
         """Take the steps that are left of an epoch."""
         self.journal.start_epoch(epoch)
         for *batch, indices in self._batches(epoch):
-            indices = bring_together(self.learner.strategy, indices)
+            indices = gather(self.learner.strategy, indices)
             if (indices == NONE).any():
                 self._save("last", epoch)
                 raise nothing_readable(self.records)
@@ -118,7 +118,7 @@ class Training:
             if metrics["skipped_in_a_row"] >= MOST_IN_A_ROW:
                 self.journal.divergence(self.step, metrics, indices)
                 return Outcome.DIVERGED
-            is_last = self.step == self.plan.end_of(epoch)
+            is_last = self.step == self.plan.last_step(epoch)
             if stop.requested or self.saves.is_due("validation" if is_last else "step"):
                 self._save("last", epoch)
             if stop.requested:
@@ -134,13 +134,13 @@ class Training:
             found = self.validate.examples, self.validate.unreadable
             self.journal.validation(self.step, metrics, *found)
         self.epochs_done = epoch + 1
-        is_best = self.keeper.judge(metrics, size)
+        is_best = self.keeper.update_best(metrics, size)
         if is_best:
             self._save("best", epoch)
         self.saves.done("validation")
         self._save("last", epoch)
         if self.validate:
-            self.journal.verdict(metrics, is_best, time.monotonic() - started)
+            self.journal.log_validation(metrics, is_best, time.monotonic() - started)
 
     def _save(self, kind, epoch):
         self.journal.flush()  # first: no step of a checkpoint may be missing in the log
@@ -149,11 +149,11 @@ class Training:
             self.saves.done("save")
 
     def _batches(self, epoch):
-        config, steps = self.config, (self.step, self.plan.end_of(epoch))
+        config, steps = self.config, (self.step, self.plan.last_step(epoch))
         size, per_step = self.plan.input_size(epoch), config.train_batch_size
         changes = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
         batches = training_batches(self.records, changes, config.seed, per_step, size, steps)
-        return share_out(self.learner.strategy, batches)
+        return distribute_batches(self.learner.strategy, batches)
 
     def _freeze_or_free(self, epoch):
         frozen = epoch < self.config.freeze_epochs

@@ -1,32 +1,32 @@
-"""Losses and mAP of a network over annotated pictures."""
+"""Losses and mAP of a network over annotated images."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.configs import LEAST_SCORE, Config
+from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import unletterbox
 from yolov3.draw import draw_boxes
-from yolov3.labels import assign_anchors, drop_padding
-from yolov3.learner import BATCH_SIGNATURE
+from yolov3.kernels.folding import fold_into
+from yolov3.kernels.precision import INFERENCE_POLICIES
+from yolov3.labels import assign_anchors, trim_padding
 from yolov3.losses import compute_loss
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes
-from yolov3.speed.folding import fold_into
-from yolov3.speed.precision import INFERENCE_POLICIES
+from yolov3.train_step import BATCH_SIGNATURE
 from yolov3.yolov3 import build_yolov3, to_float
 
 BATCH_SIZE = 8
-NUM_EXAMPLES = 4  # pictures to look at
+NUM_EXAMPLES = 4  # images to look at
 
 
 class Validator:
     """Measure a network again and again.
 
     One forward pass gives the losses and the mAP of the same raw maps. Of the last measurement,
-    `unreadable` holds the paths of the pictures that could not be read, and `examples` the first
-    pictures as the network saw them, with what it found, uint8 (B, H, W, 3) RGB.
+    `unreadable` holds the paths of the images that could not be read, and `examples` the first
+    images as the network saw them, with what it found, uint8 (B, H, W, 3) RGB.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
@@ -38,9 +38,9 @@ class Validator:
         )
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
-        """Return giou, conf, prob, total (means per picture), AP50, AP75 and AP.
+        """Return giou, conf, prob, total (means per image), AP50, AP75 and AP.
 
-        A picture that can no longer be read counts as a grey one in which nothing was found.
+        An image that can no longer be read counts as a grey one in which nothing was found.
         """
         fold_into(self.network, model)
         losses, detections, sizes = [], [], []
@@ -63,7 +63,7 @@ class Validator:
         return {**metrics, **{name: precision[name] for name in ("AP50", "AP75", "AP")}}
 
     def _draw(self, images, found):
-        """Draw what would be shown of the detections in the first pictures of a batch."""
+        """Draw what would be shown of the detections in the first images of a batch."""
         arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *found)]
         drawn = []
         for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
@@ -76,7 +76,7 @@ class Validator:
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
-        boxes_xyxy, classes = drop_padding(boxes_xyxy, classes)
+        boxes_xyxy, classes = trim_padding(boxes_xyxy, classes)
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(to_float(images), training=False)
         grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
@@ -85,6 +85,6 @@ class Validator:
         )
         losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
         found = detect_boxes(
-            raw_maps, anchors, strides, LEAST_SCORE, self.config.test_iou_threshold
+            raw_maps, anchors, strides, EVAL_SCORE_THRESHOLD, self.config.test_iou_threshold
         )
         return losses, found

@@ -10,15 +10,15 @@ import tensorflow as tf
 from keras import layers
 
 from yolov3.configs import ANCHORS_PER_SCALE
-from yolov3.speed import winograd
-from yolov3.speed.convolution import Convolution
-from yolov3.speed.normalization import FusedBatchNormalization
+from yolov3.kernels import winograd
+from yolov3.kernels.batch_norm import FusedBatchNormalization
+from yolov3.kernels.convolution import Convolution
 
 LEAKY_SLOPE = 0.1  # darknet's leaky activation
 BN_EPSILON = 1e-5  # darknet's is 1e-6 to 1e-5; Keras's default of 1e-3 changes the outputs
 BN_MOMENTUM = 0.9  # follows the weights within tens of steps, as short trainings need
 CONFIDENCE_BIAS = -5.0  # sigmoid(-5) = 0.7 %: an untrained network finds (almost) nothing
-MAX_LOG_SIZE = 10.0  # e^10 anchors: larger than any picture, and finite in float32
+MAX_LOG_SIZE = 10.0  # e^10 anchors: larger than any image, and finite in float32
 
 
 def build_yolov3(
@@ -50,7 +50,7 @@ def build_yolov3(
 
 
 def to_float(images):
-    """Return uint8 pictures as float32 in [0, 1], as the network wants them."""
+    """Return uint8 images as float32 in [0, 1], as the network wants them."""
     return tf.cast(images, tf.float32) / 255.0
 
 

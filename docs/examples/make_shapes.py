@@ -1,9 +1,9 @@
-"""Make a small data set as a labelling tool would leave it: pictures and Pascal VOC files.
+"""Make a small data set as a labelling tool would leave it: images and Pascal VOC files.
 
     python docs/examples/make_shapes.py
 
 Draws circles, rectangles and triangles on noisy backgrounds into shapes/train and shapes/test. Like
-real data it has faults: one picture is missing, and one box has its corners swapped.
+real data it has faults: one image is missing, and one box has its corners swapped.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 NAMES = ("circle", "rectangle", "triangle")
 CELL, COLUMNS, ROWS = 80, 4, 3  # a shape stays in its cell, so none hides another
 SHAPE_RANGE = (24, 78)  # pixels, width and height
-SHAPES_RANGE = (1, 7)  # per picture
+SHAPES_RANGE = (1, 7)  # per image
 
 FILE = """<annotation>
   <folder>{folder}</folder>
@@ -36,8 +36,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, default=Path("shapes"), help="default: shapes")
-    parser.add_argument("--train", type=int, default=300, help="pictures, default: 300")
-    parser.add_argument("--test", type=int, default=60, help="pictures, default: 60")
+    parser.add_argument("--train", type=int, default=300, help="images, default: 300")
+    parser.add_argument("--test", type=int, default=60, help="images, default: 60")
     return parser.parse_args()
 
 
@@ -49,17 +49,17 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(seed)
         for number in range(1, count + 1):
-            write_picture(folder / f"{number:04d}.png", rng)
+            write_image(folder / f"{number:04d}.png", rng)
     add_faults(args.output / "train")
-    print(f"wrote {args.train} pictures to {args.output}/train and {args.test} to test")
+    print(f"wrote {args.train} images to {args.output}/train and {args.test} to test")
 
 
-def write_picture(path: Path, rng: np.random.Generator) -> None:
-    """Draw a picture and write it with the VOC file of its shapes."""
+def write_image(path: Path, rng: np.random.Generator) -> None:
+    """Draw an image and write it with the VOC file of its shapes."""
     width, height = COLUMNS * CELL, ROWS * CELL
     noise = rng.integers(0, 60, (height, width, 1)) + rng.integers(40, 190, 3)
-    picture = Image.fromarray(noise.astype(np.uint8))
-    canvas = ImageDraw.Draw(picture)
+    image = Image.fromarray(noise.astype(np.uint8))
+    canvas = ImageDraw.Draw(image)
     objects = []
     for cell in rng.permutation(COLUMNS * ROWS)[: rng.integers(*SHAPES_RANGE, endpoint=True)]:
         size = rng.integers(*SHAPE_RANGE, 2, endpoint=True)
@@ -69,7 +69,7 @@ def write_picture(path: Path, rng: np.random.Generator) -> None:
         label = int(rng.integers(len(NAMES)))
         draw_shape(canvas, NAMES[label], first_and_last, tuple(rng.integers(0, 256, 3).tolist()))
         objects.append(OBJECT.format(NAMES[label], *(pixel + 1 for pixel in first_and_last)))
-    picture.save(path, compress_level=1)  # noise: a higher level takes longer and saves nothing
+    image.save(path, compress_level=1)  # noise: a higher level takes longer and saves nothing
     content = dict(folder=path.parent.name, name=path.name, width=width, height=height)
     text = FILE.format(**content, objects="\n".join(objects))
     path.with_suffix(".xml").write_text(text, encoding="utf-8")
@@ -88,7 +88,7 @@ def draw_shape(canvas: ImageDraw.ImageDraw, name: str, first_and_last: list, col
 
 
 def add_faults(folder: Path) -> None:
-    """Lose the first picture, and swap the corners of the first box of the second."""
+    """Lose the first image, and swap the corners of the first box of the second."""
     (folder / "0001.png").unlink()
     file = folder / "0002.xml"
     text = file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Draw a picture with its boxes and the annotation line that describes them.
+"""Draw an image with its boxes and the annotation line that describes them.
 
 python docs/figures/annotation_line.py
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import run_script  # noqa: E402
 from yolov3.plots import BLUE, GREEN, INK, ORANGE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
 
 SIZE = 416  # pixels
 SEED = 162  # a scene with three digits
@@ -18,35 +18,35 @@ NAME = "scene.png"
 
 
 def make_scene():
-    """Return a picture (SIZE, SIZE) of offline digits, its boxes_xyxy (3, 4) and labels (3,)."""
+    """Return an image (SIZE, SIZE) of offline digits, its boxes_xyxy (3, 4) and labels (3,)."""
     import numpy as np
 
-    from mnist.offline import read_offline_digits
     from mnist.scenes import make_scenes
+    from mnist.sklearn_digits import read_offline_digits
 
     images, labels, *_ = read_offline_digits()
     return next(make_scenes(images, labels, 1, SIZE, np.random.default_rng(SEED)))
 
 
 def draw():
-    """Draw the picture with the corners of its boxes, and below it the line, which is printed."""
+    """Draw the image with the corners of its boxes, and below it the line, which is printed."""
     from matplotlib.figure import Figure
 
-    from yolov3.checks.annotation_line import format_line
+    from yolov3.data.annotation_line import format_line
 
     scene = make_scene()
     line = format_line(NAME, scene.boxes_xyxy, scene.labels)
     print(line)
     figure = Figure(figsize=(6.1, 6.2))
-    picture, text = figure.subplots(2, 1, height_ratios=(12, 1))
-    picture.imshow(scene.picture, cmap="gray", vmin=0, vmax=255, extent=(0, SIZE, SIZE, 0))
+    image, text = figure.subplots(2, 1, height_ratios=(12, 1))
+    image.imshow(scene.image, cmap="gray", vmin=0, vmax=255, extent=(0, SIZE, SIZE, 0))
     for box, label, colour in zip(scene.boxes_xyxy, scene.labels, COLOURS, strict=True):
-        _draw_box(picture, box, label, colour)
-    picture.xaxis.tick_top()
-    picture.xaxis.set_label_position("top")
-    picture.set(xlabel="x, pixels", ylabel="y, pixels")
-    picture.grid(False)
-    for spine in picture.spines.values():
+        _draw_box(image, box, label, colour)
+    image.xaxis.tick_top()
+    image.xaxis.set_label_position("top")
+    image.set(xlabel="x, pixels", ylabel="y, pixels")
+    image.grid(False)
+    for spine in image.spines.values():
         spine.set_visible(True)
     _write_line(text, line.split(" "))
     return figure

@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
 from yolov3.plots import GREY, INK, SKY, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 CONFIG = Config()
 SIZE = CONFIG.train_input_size
@@ -21,11 +21,11 @@ COLOURS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#7A4FBF")
 
 
 def make_scene():
-    """Return a picture (SIZE, SIZE) of offline digits, its boxes_xyxy (N, 4) and labels (N,)."""
+    """Return an image (SIZE, SIZE) of offline digits, its boxes_xyxy (N, 4) and labels (N,)."""
     import numpy as np
 
-    from mnist.offline import read_offline_digits
     from mnist.scenes import make_scenes
+    from mnist.sklearn_digits import read_offline_digits
 
     images, labels, *_ = read_offline_digits()
     return next(make_scenes(images, labels, 1, SIZE, np.random.default_rng(SEED)))
@@ -146,7 +146,7 @@ def _owner(scene, value) -> int:
 def _draw_scene(axes, scene, stride):
     from matplotlib.patches import Rectangle
 
-    axes.imshow(255 - (255 - scene.picture) * 0.45, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(255 - (255 - scene.image) * 0.45, cmap="gray", vmin=0, vmax=255)
     for place in range(0, SIZE + 1, stride):
         style = {"color": GREY, "linewidth": 0.25 if stride == min(CONFIG.strides) else 0.4}
         axes.plot([place, place], [0, SIZE], **style)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, INK, ORANGE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 HALF_DIAGONAL = 100 * (1 - 0.5**0.5)  # shifted by it both ways, a 100 px square keeps IoU 1/3
 # Title of a row -> pairs (what it is, true box, predicted box), xyxy in pixels
@@ -94,7 +94,7 @@ def _draw_pair(axes, true_xyxy, predicted_xyxy, frame_wh):
     axes.axis("off")
     x, y = (around[0] + around[2]) / 2, (around[1] + around[3]) / 2
     axes.set_xlim(x - frame_wh[0] / 2, x + frame_wh[0] / 2)
-    axes.set_ylim(y + frame_wh[1] / 2, y - frame_wh[1] / 2)  # points down, as in pictures
+    axes.set_ylim(y + frame_wh[1] / 2, y - frame_wh[1] / 2)  # points down, as in images
 
 
 def main(argv=None) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 WIDTH, HEIGHT = 100, 30  # pixels, of both boxes
 RAISED = 10  # pixels by which the sliding box is higher
@@ -49,10 +49,10 @@ def draw():
     x = np.arange(0.5, FARTHEST, 0.25)
     iou, giou, iou_slope, giou_slope = slide(x)
     figure = Figure(figsize=(8, 6.4))
-    picture, values, slopes = figure.subplots(
+    image, values, slopes = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": [0.85, 2.2, 1.6]}
     )
-    _draw_boxes(picture)
+    _draw_boxes(image)
     values.plot(x, giou, color=BLUE, label="GIoU")
     values.plot(x, iou, color=ORANGE, label="IoU")
     values.set_ylabel("overlap")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
 BACKBONE = [f"conv_{index}" for index in range(52)]  # Darknet-53 without its classifier
 SMALL_STD = 0.01
-BATCH, SIZE = 4, 128  # random pictures, pixels
+BATCH, SIZE = 4, 128  # random images, pixels
 SEED = 0
 
 
@@ -41,7 +41,7 @@ def measure() -> dict[tuple[str, bool], list[float]]:
     spread = [float(np.std(layer.kernel)) for layer in convolutions]
     print(f"standard deviations that He chooses: {max(spread):.3f} to {min(spread):.3f}")
     rng = np.random.default_rng(SEED)
-    pictures = rng.uniform(0, 1, (BATCH, SIZE, SIZE, 3)).astype(np.float32)
+    images = rng.uniform(0, 1, (BATCH, SIZE, SIZE, 3)).astype(np.float32)
     found = {}
     for name in ("He", "0.01"):
         signals.set_weights(initial)
@@ -49,7 +49,7 @@ def measure() -> dict[tuple[str, bool], list[float]]:
             for layer in convolutions:
                 layer.kernel.assign(rng.normal(0, SMALL_STD, layer.kernel.shape))
         for normalised in (False, True):  # in this order, for True moves the statistics
-            outputs = signals(pictures, training=normalised)
+            outputs = signals(images, training=normalised)
             found[name, normalised] = [float(np.std(output)) for output in outputs]
     return found
 

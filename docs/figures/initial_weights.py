@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import run_script  # noqa: E402
 from yolov3.plots import BLUE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import run_script  # noqa: E402
 
 SAMPLES, INPUTS = 2000, 800
 INPUT_STD = 0.01

@@ -8,22 +8,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
 from yolov3.configs import Config  # noqa: E402
 from yolov3.plots import BLUE, GREEN, ORANGE, run_figure_script  # noqa: E402
-from yolov3.scripts.cli import import_tensorflow, run_script  # noqa: E402
 
-PICTURES = 1000  # what mnist/make_data.py makes to train on
+IMAGES = 1000  # what mnist/make_data.py makes to train on
 
 
 def rates(config: Config, warmup_epochs: float):
-    """Return the learning rate of every step of a run on PICTURES pictures: (steps,)."""
+    """Return the learning rate of every step of a run on IMAGES images: (steps,)."""
     import math
 
     import numpy as np
 
     from yolov3.schedule import learning_rate_schedule
 
-    steps_per_epoch = math.ceil(PICTURES / config.train_batch_size)
+    steps_per_epoch = math.ceil(IMAGES / config.train_batch_size)
     total_steps = config.train_epochs * steps_per_epoch
     schedule = learning_rate_schedule(
         config.train_lr_init,

@@ -72,7 +72,7 @@ def test_work_of_the_networks():
     assert gigaflops(416, tiny=True, num_classes=80) == pytest.approx(5.571, abs=0.01)
 
 
-def test_random_boxes_lie_in_the_picture():
+def test_random_boxes_lie_in_the_image():
     images, boxes_xyxy, classes = random_batch(96, 2)
     assert images.shape == (2, 96, 96, 3) and classes.shape == boxes_xyxy.shape[:2]
     assert boxes_xyxy.min() >= 0 and boxes_xyxy.max() <= 96

@@ -70,8 +70,8 @@ def test_the_commands_run_and_print_what_the_page_shows(printed):
 def test_the_files_that_the_page_names_are_there(printed, copy):
     shapes = copy / "shapes"
     names = ["train.txt", "train.names", "train.json", "anchors.png", "evaluation.json"]
-    for name in [*names, "look/pictures.png", "look/statistics.png"]:
+    for name in [*names, "look/images.png", "look/statistics.png"]:
         assert (shapes / name).stat().st_size > 0, name
-    assert len(list((shapes / "found").iterdir())) == 60  # as many as test pictures
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
-        assert (ROOT / "docs" / picture).is_file(), picture
+    assert len(list((shapes / "found").iterdir())) == 60  # as many as test images
+    for image in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
+        assert (ROOT / "docs" / image).is_file(), image

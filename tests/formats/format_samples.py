@@ -1,4 +1,4 @@
-"""Two small pictures annotated as VOC, COCO and YOLO, as tasks to convert them."""
+"""Two small images annotated as VOC, COCO and YOLO, as tasks to convert them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The columns of a data set: pictures and boxes stay together whatever is left out."""
+"""The columns of a data set: images and boxes stay together whatever is left out."""
 
 import numpy as np
 import pytest
@@ -20,11 +20,11 @@ def table():
 def rows(table):
     return [
         (path, size_wh, boxes_xyxy[:, 2].tolist(), classes.tolist())
-        for path, size_wh, boxes_xyxy, classes in table.pictures()
+        for path, size_wh, boxes_xyxy, classes in table.images()
     ]
 
 
-def test_pictures_come_with_their_boxes(table):
+def test_images_come_with_their_boxes(table):
     assert table.owner.tolist() == [0, 0, 2]
     assert rows(table) == [
         ("a", (60, 40), [1, 2], [0, 1]),
@@ -33,13 +33,13 @@ def test_pictures_come_with_their_boxes(table):
     ]
 
 
-def test_left_out_boxes_leave_their_pictures(table):
+def test_left_out_boxes_leave_their_images(table):
     left = rows(table.keep_boxes(np.array([False, True, False])))
     assert [row[2] for row in left] == [[2], [], []]
 
 
-def test_left_out_pictures_take_their_boxes_along(table):
-    left = table.keep_pictures(np.array([False, True, True]))
+def test_left_out_images_take_their_boxes_along(table):
+    left = table.keep_images(np.array([False, True, True]))
     assert rows(left) == [("b", (30, 20), [], []), ("c", (10, 10), [3], [2])]
     assert left.owner.tolist() == [1]
 

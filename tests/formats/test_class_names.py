@@ -12,7 +12,7 @@ def test_classes_select_and_order_those_of_voc_and_coco(folder):
     assert lines(folder) == ["b 1,2.jpg", "a.png 1,2,4.5,6,1"]
     assert not (folder / "out.names").exists()
     assert "dropped 2 boxes, of a class that --classes leaves out: 'bicycle' 2\n" in summary
-    assert "kept 1 picture, as background: they have no box" in summary
+    assert "kept 1 image, as background: they have no box" in summary
 
 
 def test_a_data_set_without_a_wanted_class_is_refused(folder):

@@ -12,14 +12,14 @@ def test_bad_boxes_are_dropped_cut_and_counted(folder):
     summary = convert(write_coco(folder, annotations=annotations))
     assert lines(folder) == ["b 1,2.jpg", "a.png 50,30,60,40,0 0,0,60,40,0"]
     assert "dropped 2 boxes, empty or inverted" in summary
-    assert "dropped 1 box, outside their picture" in summary
-    assert "cut 1 box, at the edge of their picture" in summary
-    assert summary.splitlines()[0] == f"read 2 pictures and 5 boxes from {folder / 'in.json'}"
-    assert f"wrote {folder / 'out.txt'}: 2 pictures, 2 boxes" in summary
+    assert "dropped 1 box, outside their image" in summary
+    assert "cut 1 box, at the edge of their image" in summary
+    assert summary.splitlines()[0] == f"read 2 images and 5 boxes from {folder / 'in.json'}"
+    assert f"wrote {folder / 'out.txt'}: 2 images, 2 boxes" in summary
 
 
-def test_unusable_pictures_are_dropped_with_their_boxes(folder):
-    (folder / "broken.png").write_bytes(b"no picture")
+def test_unusable_images_are_dropped_with_their_boxes(folder):
+    (folder / "broken.png").write_bytes(b"no image")
     images = [
         {"id": 1, "file_name": "gone.png"},
         {"id": 2, "file_name": "broken.png"},
@@ -28,20 +28,20 @@ def test_unusable_pictures_are_dropped_with_their_boxes(folder):
     ]
     summary = convert(write_coco(folder, images=images))
     assert lines(folder) == ["a.png 1,2,4.5,6,1 5,6,15,16,0"]
-    assert "dropped 2 pictures, which cannot be read: " in summary
-    assert "gone.png' (no such file); " in summary and "(not a known picture format)" in summary
+    assert "dropped 2 images, which cannot be read: " in summary
+    assert "gone.png' (no such file); " in summary and "(not a known image format)" in summary
     assert "b 1,2.jpg' (is 60x40, annotated as 40x60)" in summary
-    assert "dropped 1 box, as their pictures were dropped" in summary
+    assert "dropped 1 box, as their images were dropped" in summary
 
 
 def test_sizes_can_be_taken_from_the_annotations(folder):
-    for picture in folder.glob("*.[pj]*g"):
-        picture.unlink()
+    for image in folder.glob("*.[pj]*g"):
+        image.unlink()
     task = write_coco(folder)
     with pytest.raises(
-        ValueError, match=r"expected pictures; received 2 which cannot be read, first .*\(no"
+        ValueError, match=r"expected images; received 2 which cannot be read, first .*\(no"
     ):
         convert(task)
     summary = convert(task._replace(trust_sizes=True))
     assert lines(folder) == ["b 1,2.jpg 0,0,60,40,0"]
-    assert "dropped 1 picture, whose size is not known: " in summary
+    assert "dropped 1 image, whose size is not known: " in summary

@@ -33,13 +33,13 @@ def test_a_round_trip_gives_the_same_lines(folder, target_format):
     @settings(max_examples=40, deadline=None)
     @given(boxes(decimals=0) | boxes(decimals=4), boxes(decimals=2))
     def check(first, second):
-        pictures, texts = (first, second), []
-        for path, rows in zip(("a.png", "b 1,2.jpg"), pictures, strict=True):
+        images, texts = (first, second), []
+        for path, rows in zip(("a.png", "b 1,2.jpg"), images, strict=True):
             words = [f"{x1:g},{y1:g},{x2:g},{y2:g},{c}" for (x1, x2), (y1, y2), c in rows]
             texts.append(" ".join([path, *words]))
         (folder / "in.txt").write_text("\n".join(texts))
         convert(to._replace(corners=corners, overwrite=True))
-        if name in ("voc", "coco") and not any(pictures):
+        if name in ("voc", "coco") and not any(images):
             return  # no class of --classes is in it
         convert(back._replace(corners=corners, overwrite=True))
         expected = read_annotations(folder / "in.txt")
@@ -62,7 +62,7 @@ def test_a_tour_of_all_formats_ends_where_it_began(folder):
         ("annotations", "out.txt"),
     ]
     for (source_format, source), (target_format, target) in zip(tour, tour[1:], strict=False):
-        pictures = None if source == "in.txt" else folder
+        images = None if source == "in.txt" else folder
         paths = folder / source, source_format, folder / target, target_format
-        convert(Task(*paths, pictures, folder / "names"))
+        convert(Task(*paths, images, folder / "names"))
     assert lines(folder) == lines(folder, "in.txt")

@@ -12,9 +12,9 @@ def test_the_tool_converts_and_prints_the_summary(folder):
     result = run(folder, TOOL, "--from", "voc", "a.xml", "--to", "annotations", "new/out.txt")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "read 1 picture and 2 boxes from a.xml",
+        "read 1 image and 2 boxes from a.xml",
         "2 classes: cat 1, dog 1",
-        "wrote new/out.txt: 1 picture, 2 boxes",
+        "wrote new/out.txt: 1 image, 2 boxes",
         "wrote new/out.names: 2 classes",
     ]
     assert lines(folder, "new/out.txt") == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]

@@ -1,4 +1,4 @@
-"""YOLO label files: shares of the picture, folders of them, and what is refused."""
+"""YOLO label files: shares of the image, folders of them, and what is refused."""
 
 import sys
 
@@ -9,20 +9,20 @@ from PIL import Image
 from yolov3.formats.conversion import Task, convert
 
 
-def test_yolo_is_relative_to_the_picture(folder):
+def test_yolo_is_relative_to_the_image(folder):
     convert(write_yolo(folder, "1 0.5 0.5 1 1\n\n0 0.25 0.5 0.1 0.25\r\n"))
     assert lines(folder) == ["a.png 0,0,60,40,1 12,15,18,25,0", "b 1,2.jpg"]
 
 
-def test_yolo_sizes_are_those_of_the_picture_upright(folder):
+def test_yolo_sizes_are_those_of_the_image_upright(folder):
     exif = Image.Exif()
-    exif[0x0112] = 6  # a quarter turn: OpenCV reads the picture as 40 wide, 60 high
+    exif[0x0112] = 6  # a quarter turn: OpenCV reads the image as 40 wide, 60 high
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "c.jpg", exif=exif)
     convert(write_yolo(folder, "0 0.5 0.5 1 1\n", "c.txt"))
     assert lines(folder)[-1] == "c.jpg 0,0,40,60,0"
 
 
-def test_a_nested_folder_keeps_its_pictures_apart(folder):
+def test_a_nested_folder_keeps_its_images_apart(folder):
     for split in ("train", "val"):
         (folder / "images" / split).mkdir(parents=True)
         (folder / "labels" / split).mkdir(parents=True)
@@ -34,37 +34,37 @@ def test_a_nested_folder_keeps_its_pictures_apart(folder):
     assert lines(folder) == ["images/train/1.png 0,0,10,10,0", "images/val/1.png 0,0,10,10,1"]
 
 
-def test_label_files_without_a_picture_are_counted(folder):
+def test_label_files_without_an_image_are_counted(folder):
     task = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
     (folder / "labels" / "a.txt").write_text("0 .5 .5 1 1")
     summary = convert(task)
-    assert "dropped 1 label file, without a picture: " in summary and "gone.txt" in summary
-    assert "kept 1 picture, as background" in summary
+    assert "dropped 1 label file, without an image: " in summary and "gone.txt" in summary
+    assert "kept 1 image, as background" in summary
 
 
-def test_labels_of_which_none_has_a_picture_are_refused(folder):
+def test_labels_of_which_none_has_an_image_are_refused(folder):
     task = write_yolo(folder, "0 .5 .5 1 1", "deeper/a.txt")
-    assert_refused(task, "expected label files named like the pictures in ")
-    assert_refused(task, "deeper/a.txt'; give --pictures DIR, as images/train for labels/train")
+    assert_refused(task, "expected label files named like the images in ")
+    assert_refused(task, "deeper/a.txt'; give --images DIR, as images/train for labels/train")
 
 
-def test_pictures_without_label_files_are_background(folder):
-    task = write_yolo(folder, "some words", "notes.txt")  # named like no picture
+def test_images_without_label_files_are_background(folder):
+    task = write_yolo(folder, "some words", "notes.txt")  # named like no image
     (folder / ".thumbs").mkdir()
     for hidden in (".thumbs/a.png", ".b.png"):
         Image.new("RGB", (9, 9)).save(folder / hidden)
-    assert "kept 2 pictures, as background" in convert(task)
+    assert "kept 2 images, as background" in convert(task)
 
 
-def test_folders_of_pictures_and_labels_side_by_side(folder):
+def test_folders_of_images_and_labels_side_by_side(folder):
     for name in ("images/train", "labels/train"):
         (folder / "ds" / name).mkdir(parents=True)
     Image.new("RGB", (10, 10)).save(folder / "ds" / "images" / "train" / "1.png")
     (folder / "ds" / "labels" / "train" / "1.txt").write_text("1 .5 .5 1 1")
     task = Task(folder / "ds", "yolo", folder / "out.txt", "annotations", classes=folder / "names")
-    assert_refused(task, "give --pictures DIR, as images/train for labels/train")
+    assert_refused(task, "give --images DIR, as images/train for labels/train")
     train = folder / "ds" / "labels" / "train", folder / "ds" / "images" / "train"
-    convert(task._replace(source=train[0], pictures=train[1]))  # as docs/own_data.md says
+    convert(task._replace(source=train[0], images=train[1]))  # as docs/own_data.md says
     assert lines(folder) == ["ds/images/train/1.png 0,0,10,10,1"]
 
 
@@ -79,7 +79,7 @@ def test_endings_of_label_files_may_be_in_capitals(folder):
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
 @pytest.mark.parametrize("target_format", ["annotations", "voc", "coco"])
-def test_a_picture_whose_name_is_not_utf_8_is_named(folder, target_format):
+def test_an_image_whose_name_is_not_utf_8_is_named(folder, target_format):
     (folder / "a.png").rename(folder / "a\udcff.png")
     task = write_yolo(folder, "0 .5 .5 1 1", "a\udcff.txt")
     assert_refused(task._replace(target_format=target_format), r"a\udcff.png")
@@ -93,7 +93,7 @@ def test_a_picture_whose_name_is_not_utf_8_is_named(folder, target_format):
         ("2 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '2'"),
         ("-1 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '-1'"),
         ("0.5 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '0.5'"),
-        ("0 30 20 10 10", "a.txt:1: expected shares of the picture from 0 to 1; received"),
+        ("0 30 20 10 10", "a.txt:1: expected shares of the image from 0 to 1; received"),
         ("0 inf .5 .1 .1", "a.txt:1: expected a number; received 'inf'"),
         ("cat .5 .5 .1 .1", "a.txt:1: expected a number; received 'cat'"),
     ],
@@ -102,17 +102,17 @@ def test_bad_yolo_is_refused(folder, text, message):
     assert_refused(write_yolo(folder, text), message)
 
 
-def test_yolo_needs_class_names_and_one_picture_per_label_file(folder):
+def test_yolo_needs_class_names_and_one_image_per_label_file(folder):
     task = write_yolo(folder, "0 .5 .5 1 1")
     Image.new("RGB", (8, 8)).save(folder / "a.bmp")
-    with pytest.raises(ValueError, match="a.png: expected one picture .*; received also .*a.bmp"):
+    with pytest.raises(ValueError, match="a.png: expected one image .*; received also .*a.bmp"):
         convert(task)
     (folder / "labels" / "classes.txt").unlink()
     with pytest.raises(ValueError, match=r"expected class names in classes.txt or .* --classes"):
         convert(task)
 
 
-def test_yolo_cannot_label_a_picture_called_like_the_class_file(folder):
+def test_yolo_cannot_label_an_image_called_like_the_class_file(folder):
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "classes.png")
     (folder / "in.txt").write_text("classes.png 1,2,3,4,0")
     source = folder / "in.txt", "annotations"

@@ -5,7 +5,7 @@ import struct
 import zipfile
 
 import pytest
-from digit_samples import picture_files, write_set
+from digit_samples import image_files, write_set
 
 from mnist import archives
 from mnist.digits import load_digits_set
@@ -14,7 +14,7 @@ from mnist.digits import load_digits_set
 def test_a_zip_cannot_write_outside(tmp_path):
     path = tmp_path / "in" / "digits.zip"
     path.parent.mkdir()
-    write_set(path, {f"../../{name}": data for name, data in picture_files().items()})
+    write_set(path, {f"../../{name}": data for name, data in image_files().items()})
     load_digits_set(path)
     assert sorted(tmp_path.rglob("*")) == [path.parent, path]
 
@@ -22,14 +22,14 @@ def test_a_zip_cannot_write_outside(tmp_path):
 @pytest.mark.parametrize(("bound", "value"), [("MAX_MEMBERS", 17), ("MAX_TOTAL_BYTES", 1000)])
 def test_an_archive_past_the_bounds_is_refused(tmp_path, monkeypatch, bound, value):
     monkeypatch.setattr(archives, bound, value)
-    write_set(tmp_path / "digits.zip", picture_files())
+    write_set(tmp_path / "digits.zip", image_files())
     with pytest.raises(ValueError, match=f"an archive of .* more than {value}"):
         load_digits_set(tmp_path / "digits.zip")
 
 
 def test_a_zip_that_lies_about_its_sizes_is_refused(tmp_path):
     path = tmp_path / "digits.zip"
-    write_set(path, picture_files() | {"3_00003.png": bytes(10_000_000)})
+    write_set(path, image_files() | {"3_00003.png": bytes(10_000_000)})
     honest, lie = struct.pack("<I", 10_000_000), struct.pack("<I", 100)
     assert path.read_bytes().count(honest) == 2  # at the member, and in the archive's table
     path.write_bytes(path.read_bytes().replace(honest, lie))

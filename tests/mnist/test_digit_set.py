@@ -38,5 +38,5 @@ def test_other_arrays_are_refused(changes, received):
 def test_a_blank_digit_is_refused():
     images = some_arrays()["x_train"]
     images[7] = np.minimum(images[7], 63)
-    with pytest.raises(ValueError, match="blank picture, number 7 of the training images"):
+    with pytest.raises(ValueError, match="blank image, number 7 of the training images"):
         digits_of(x_train=images)

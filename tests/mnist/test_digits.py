@@ -108,6 +108,6 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_run(serve, cache):
 
 
 def test_without_scikit_learn_it_says_what_to_do(monkeypatch, cache):
-    monkeypatch.setattr("mnist.offline.find_spec", lambda _name: None)
+    monkeypatch.setattr("mnist.sklearn_digits.find_spec", lambda _name: None)
     with pytest.raises(OSError, match="pip install scikit-learn"):
         find_digits(say=str, url=unused_url())

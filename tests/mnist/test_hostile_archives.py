@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from digit_samples import npz_bytes, picture_files, png, some_arrays, write_set
+from digit_samples import image_files, npz_bytes, png, some_arrays, write_set
 
 from mnist import archives, idx
 from mnist.digits import load_digits_set
@@ -72,15 +72,15 @@ def test_an_archive_that_inflates_past_the_bound_is_refused(tmp_path, monkeypatc
 
 def test_an_archive_with_a_huge_table_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(archives._Reader, "max_read", 1_000)
-    write_set(tmp_path / "a.zip", picture_files())
+    write_set(tmp_path / "a.zip", image_files())
     refused(tmp_path / "a.zip", "an archive with a table of [0-9]+ bytes, more than 1000")
 
 
-def test_a_picture_bomb_in_an_archive_is_refused(tmp_path):
+def test_an_image_bomb_in_an_archive_is_refused(tmp_path):
     bomb = png(np.zeros((5_000, 5_000), np.uint8))
     assert len(bomb) < 30_000
-    write_set(tmp_path / "a.zip", picture_files() | {"3_00003.png": bomb})
-    refused(tmp_path / "a.zip", "3_00003.png: not a picture of a digit: 5,000 x 5,000 pixels")
+    write_set(tmp_path / "a.zip", image_files() | {"3_00003.png": bomb})
+    refused(tmp_path / "a.zip", "3_00003.png: not an image of a digit: 5,000 x 5,000 pixels")
 
 
 def test_a_gzip_bomb_stays_in_its_bounds(tmp_path):
@@ -108,27 +108,27 @@ def test_pickled_arrays_run_no_code(tmp_path):
 def test_no_member_leaves_the_memory(tmp_path, name):
     path = tmp_path / "in" / "digits.zip"
     path.parent.mkdir()
-    write_set(path, {name.format(file): data for file, data in picture_files().items()})
+    write_set(path, {name.format(file): data for file, data in image_files().items()})
     try:
         load_digits_set(path)
     except ValueError as error:
-        assert "0 pictures for training" in str(error)  # a backslash is part of a zip's names
+        assert "0 images for training" in str(error)  # a backslash is part of a zip's names
     assert sorted(tmp_path.rglob("*")) == [path.parent, path]
 
 
 def test_a_link_in_an_archive_is_not_followed(tmp_path):
-    write_set(tmp_path / "a.zip", picture_files())
+    write_set(tmp_path / "a.zip", image_files())
     link = zipfile.ZipInfo("3_00099.png")
     link.external_attr = 0o120777 << 16  # a symbolic link, as Unix archives have it
     with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
         archive.writestr(link, "/etc/passwd")
-    refused(tmp_path / "a.zip", "3_00099.png: not a picture")
+    refused(tmp_path / "a.zip", "3_00099.png: not an image")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_a_pipe_or_a_device_among_the_pictures_is_not_read(tmp_path, kind):
-    write_set(tmp_path, picture_files())
+def test_a_pipe_or_a_device_among_the_images_is_not_read(tmp_path, kind):
+    write_set(tmp_path, image_files())
     if kind == "pipe":
         os.mkfifo(tmp_path / "3_00099.png")
     else:
@@ -150,8 +150,8 @@ def test_unusual_compression_is_refused(tmp_path, method):
 
 
 def test_names_cannot_steer_the_terminal(tmp_path):
-    write_set(tmp_path / "a.zip", picture_files() | {"\x1b[2J\n/3_00099.png": b""})
-    refused(tmp_path / "a.zip", r"received \?\[2J /3_00099.png: not a picture")
+    write_set(tmp_path / "a.zip", image_files() | {"\x1b[2J\n/3_00099.png": b""})
+    refused(tmp_path / "a.zip", r"received \?\[2J /3_00099.png: not an image")
 
 
 # Damage
@@ -164,7 +164,7 @@ def test_a_damaged_archive_is_read_or_refused(tmp_path, kind):
     elif kind == "a.npz":
         (tmp_path / kind).write_bytes(npz_bytes())
     else:
-        write_set(tmp_path / kind, picture_files())
+        write_set(tmp_path / kind, image_files())
     content, rng = (tmp_path / kind).read_bytes(), np.random.default_rng(0)
     outcomes = set()
     for _ in range(MUTATIONS):

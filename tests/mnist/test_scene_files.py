@@ -30,12 +30,12 @@ def test_annotations_keep_the_contract(tmp_path, mnist):
         assert [record.image_path for record in records] == paths
         assert {str(path) for path in (output / name).iterdir()} == set(paths)
         for record in records:
-            picture = np.asarray(Image.open(record.image_path))
-            assert picture.shape == (200, 200) and picture.dtype == np.uint8
+            image = np.asarray(Image.open(record.image_path))
+            assert image.shape == (200, 200) and image.dtype == np.uint8
             assert record.boxes_xyxy.min() >= 0 and record.boxes_xyxy.max() <= 200
             for box, label in zip(record.boxes_xyxy.astype(int), record.classes, strict=True):
                 middle = (box[:2] + box[2:]) // 2
-                assert picture[middle[1], middle[0]] == 255 - (ink + label)  # its own split's digit
+                assert image[middle[1], middle[0]] == 255 - (ink + label)  # its own split's digit
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path, mnist):
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, mnist):
     assert tests.items() <= more_training.items()  # the test set does not depend on --train
 
 
-def test_a_smaller_run_leaves_no_old_pictures_and_spares_other_files(tmp_path, mnist, capsys):
+def test_a_smaller_run_leaves_no_old_images_and_spares_other_files(tmp_path, mnist, capsys):
     make_data(tmp_path, mnist, train=9, test=3, size=160)
     mine = ["000001.jpg", "mine.png", "1.png", "0000001.png", "notes.txt"]
     for name in mine:
@@ -64,7 +64,7 @@ def test_a_smaller_run_leaves_no_old_pictures_and_spares_other_files(tmp_path, m
     names = {path.name for path in (tmp_path / "mnist_train").iterdir()}
     assert names == {f"{n:06d}.png" for n in range(1, 5)} | set(mine)
     assert (tmp_path / "mnist_train" / "mine.png").read_text() == "mine"
-    assert "removed 5 pictures of an earlier run" in capsys.readouterr().out
+    assert "removed 5 images of an earlier run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -86,7 +86,7 @@ def test_a_run_that_fails_while_drawing_changes_nothing(tmp_path, mnist, monkeyp
     assert not list(tmp_path.rglob(".new-*"))
 
 
-def test_pictures_are_never_left_under_annotations_of_another_run(tmp_path, mnist, monkeypatch):
+def test_images_are_never_left_under_annotations_of_another_run(tmp_path, mnist, monkeypatch):
     make_data(tmp_path, mnist, train=5, test=3, size=160)
     replace, calls = os.replace, []
 

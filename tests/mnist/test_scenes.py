@@ -57,13 +57,13 @@ def test_nearly_all_digits_find_a_place_at_the_default_size():
 
 def test_a_box_holds_the_digit_of_its_label_and_the_rest_is_white():
     for scene in scenes_of(50):
-        assert scene.picture.shape == (416, 416) and scene.picture.dtype == np.uint8
+        assert scene.image.shape == (416, 416) and scene.image.dtype == np.uint8
         expected = np.full((416, 416), 255)
         for (left, top, right, bottom), label in zip(scene.boxes_xyxy, scene.labels, strict=True):
             expected[top:bottom, left:right] = np.minimum(
                 expected[top:bottom, left:right], 255 - (100 + label)
             )
-        np.testing.assert_array_equal(scene.picture, expected)
+        np.testing.assert_array_equal(scene.image, expected)
 
 
 def test_overlap_is_that_of_the_smaller_box():
@@ -99,9 +99,9 @@ def test_the_white_of_a_digit_erases_nothing():
     dot = np.zeros((28, 28), np.uint8)
     dot[0, 0] = 255
     blank = np.zeros((28, 28), np.uint8)
-    picture = paste(np.stack([dot, blank]), np.array([[5, 9, 33, 37], [0, 0, 28, 28]]), 112)
-    assert picture[9, 5] == 0
-    assert (picture == 255).sum() == 112 * 112 - 1
+    image = paste(np.stack([dot, blank]), np.array([[5, 9, 33, 37], [0, 0, 28, 28]]), 112)
+    assert image[9, 5] == 0
+    assert (image == 255).sum() == 112 * 112 - 1
 
 
 def test_digits_are_resized_smoothly():
@@ -109,10 +109,10 @@ def test_digits_are_resized_smoothly():
     edge = np.zeros((28, 28), np.uint8)
     edge[:, 14:] = 255
     boxes = np.array([[0, 0, 14, 14], [0, 14, 112, 126]])
-    picture = paste(np.stack([board.astype(np.uint8), edge]), boxes, 126)
-    assert abs(picture[:14, :14] - 127.5).max() < 1  # the mean of each 2x2
-    assert picture[70, 50] == 255 and picture[70, 62] == 0
-    assert 0 < picture[70, 55] < 255 and 0 < picture[70, 56] < 255
+    image = paste(np.stack([board.astype(np.uint8), edge]), boxes, 126)
+    assert abs(image[:14, :14] - 127.5).max() < 1  # the mean of each 2x2
+    assert image[70, 50] == 255 and image[70, 62] == 0
+    assert 0 < image[70, 55] < 255 and 0 < image[70, 56] < 255
 
 
 def test_scenes_smaller_than_a_digit_are_refused():

@@ -1,4 +1,4 @@
-"""show_image: the picture it saves, the window it opens or not, and the errors it prints."""
+"""show_image: the image it saves, the window it opens or not, and the errors it prints."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,13 @@ from script_runs import exit_code, run
 
 from mnist import show_image as script
 from mnist.show_image import main
-from yolov3.finding.window import has_screen
+from yolov3.inference.window import has_screen
 
 
 @pytest.fixture
 def annotations(tmp_path) -> Path:
-    """Return the annotations of three white pictures; picture k has one box of class k."""
-    folder = tmp_path / "my pictures"
+    """Return the annotations of three white images; image k has one box of class k."""
+    folder = tmp_path / "my images"
     folder.mkdir()
     lines = []
     for k in range(3):
@@ -39,23 +39,23 @@ def saved(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_the_box_of_the_picture_is_drawn(annotations, tmp_path, capsys):
+def test_the_box_of_the_image_is_drawn(annotations, tmp_path, capsys):
     output = tmp_path / "new folder" / "scene.png"
     assert main([f"--annotations={annotations}", "--index=1", f"--output={output}"]) == 0
-    picture = saved(output)
-    assert picture.shape == (80, 100, 3)
+    image = saved(output)
+    assert image.shape == (80, 100, 3)
     for x, y in [(20, 50), (59, 50), (40, 69)]:  # left, right and bottom edge
-        assert picture[y, x].tolist() != [255, 255, 255]
-    assert (picture[45:65, 25:55] == 255).all() and (picture[:, 65:] == 255).all()
+        assert image[y, x].tolist() != [255, 255, 255]
+    assert (image[45:65, 25:55] == 255).all() and (image[:, 65:] == 255).all()
     out = capsys.readouterr().out
-    assert f"picture 1 of {annotations}" in out and "1.png, 1 box\n" in out
+    assert f"image 1 of {annotations}" in out and "1.png, 1 box\n" in out
     assert f"saved {output}" in out
 
 
-def test_a_picture_is_chosen_at_random(annotations, tmp_path, monkeypatch, capsys):
+def test_an_image_is_chosen_at_random(annotations, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script.random, "randrange", lambda count: count - 1)
     assert main([f"--annotations={annotations}", f"--output={tmp_path / 'a.png'}"]) == 0
-    assert "picture 2 of" in capsys.readouterr().out
+    assert "image 2 of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("index", ["-1", "3"])
@@ -75,7 +75,7 @@ def test_a_class_without_a_name_is_refused(annotations, tmp_path, capsys):
     assert f"{annotations}:3: " in capsys.readouterr().err
 
 
-def test_a_missing_picture_is_named(annotations, tmp_path, capsys):
+def test_a_missing_image_is_named(annotations, tmp_path, capsys):
     (annotations.parent / "0.png").unlink()
     args = [f"--annotations={annotations}", "--index=0", f"--output={tmp_path / 'a.png'}"]
     assert exit_code(main, args) == 2
@@ -90,12 +90,12 @@ def test_an_output_that_cannot_be_written_is_failed_work(annotations, tmp_path, 
 
 
 def test_what_is_read_is_no_output(annotations, capsys):
-    picture = annotations.parent / "0.png"
-    before = picture.read_bytes()
-    args = [f"--annotations={annotations}", "--index=0", f"--output={picture}"]
+    image = annotations.parent / "0.png"
+    before = image.read_bytes()
+    args = [f"--annotations={annotations}", "--index=0", f"--output={image}"]
     assert exit_code(main, args) == 2
-    assert "0.png: expected an output; received a file that is read" in capsys.readouterr().err
-    assert picture.read_bytes() == before
+    assert "0.png: refusing to overwrite an input file" in capsys.readouterr().err
+    assert image.read_bytes() == before
 
 
 def test_before_make_data_it_names_the_command(tmp_path, monkeypatch, capsys):

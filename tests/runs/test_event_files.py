@@ -47,7 +47,7 @@ def test_a_validation_that_comes_again_is_moved_too(tmp_path):
         summaries.step(step, METRICS)
         metrics = METRICS | dict.fromkeys(("AP50", "AP75", "AP"), 0.5)
         summaries.validation(step, metrics, np.zeros((1, 8, 8, 3), np.uint8))
-        summaries.unreadable_pictures("validate", step, 1)
+        summaries.unreadable_images("validate", step, 1)
     summaries.close()
     undo_events_after(tmp_path, 2, is_validated=True)
     assert {len(points) for points in scalars_of(tmp_path).values()} == {2}
@@ -55,7 +55,7 @@ def test_a_validation_that_comes_again_is_moved_too(tmp_path):
     left = {tag: [step for step, _ in points] for tag, points in scalars_of(tmp_path).items()}
     assert left["lr"] == left["loss/total_loss"] == [1, 2]
     assert left["mAP/AP"] == left["validate_loss/total_val"] == [1]
-    assert left["validate/unreadable_pictures"] == [1]
+    assert left["validate/unreadable_images"] == [1]
 
 
 def test_a_log_without_later_events_is_not_written_to(tmp_path):

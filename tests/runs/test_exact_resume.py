@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from disturbed_training import (
+from interrupted_training import (
     PER_EPOCH,
     TOTAL,
     assert_same,
     die_at,
-    end_of,
+    final_state,
     prepare,
     resume,
     train_whole,
@@ -22,25 +22,25 @@ from small_training import NAMES, events_of, fit, scalars_of, thin_network
 from yolov3 import training as training_module
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.runs.save_clock import SaveClock
+from yolov3.runs.save_clock import SaveTimer
 from yolov3.training import Outcome
-from yolov3.weights.by_name import assign_by_name, to_arrays
+from yolov3.weights.by_name import assign_by_name, state_dict
 
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be taken back
 
 KILLED = f"""
 import os, signal, sys
 from pathlib import Path
-from disturbed_training import die_at, prepare
+from interrupted_training import die_at, prepare
 from small_training import NAMES, fit, thin_network
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.runs.save_clock import SaveClock
+from yolov3.runs.save_clock import SaveTimer
 
 annotations, folder = sys.argv[1:]
 networks._tiny = thin_network
 training = prepare(read_annotations(annotations, len(NAMES)), Path(folder))
-SaveClock.is_due = lambda self, before: training.step == {SAVED}
+SaveTimer.is_due = lambda self, before: training.step == {SAVED}
 
 def die():
     training.journal.flush()
@@ -79,14 +79,14 @@ def one_graph(records, tmp_path_factory):
         key = str(changes)
         if key not in built:
             training = prepare(records, tmp_path_factory.mktemp("graph"), **changes)
-            built[key] = training, to_arrays(training.learner.variables())
+            built[key] = training, state_dict(training.learner.variables())
         training, initial = built[key]
 
         def reset_learner(*_):
             assign_by_name(training.learner.variables(), initial)
             return training.learner
 
-        patch.setattr(training_module, "Learner", reset_learner)
+        patch.setattr(training_module, "TrainStep", reset_learner)
         patch.setattr(training_module, "Validator", lambda *_: training.validate)
 
     return use_it
@@ -111,7 +111,7 @@ def test_after_a_kill(records, whole, digit_scenes, tmp_path):
 
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (SAVED, 1)
-    assert_same(end_of(resumed), whole)
+    assert_same(final_state(resumed), whole)
     assert [step for tag, step, _ in events_of(log) if tag == "config"] == [1]
     [undone] = log.glob(f"undone-{SAVED:06d}.*")
     undone.rename(log / "events.out.tfevents.again")  # what the user can do to see it
@@ -126,7 +126,7 @@ def test_after_ctrl_c(step, records, whole, one_graph, tmp_path, monkeypatch):
     assert fit(stopped) is Outcome.INTERRUPTED
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (step, 1)  # the second epoch is validated after the resume
-    assert_same(end_of(resumed), whole)
+    assert_same(final_state(resumed), whole)
 
 
 def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
@@ -135,12 +135,12 @@ def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
     broken = prepare(records, tmp_path / "parts", precision="bfloat16")
     die_at(broken, DIED, crash)
     with monkeypatch.context() as patch:
-        patch.setattr(SaveClock, "is_due", lambda self, before: broken.step == SAVED)
+        patch.setattr(SaveTimer, "is_due", lambda self, before: broken.step == SAVED)
         with pytest.raises(Crash):
             fit(broken)
     resumed, last = resume(records, tmp_path / "parts", precision="bfloat16")
     assert last.step == SAVED
-    assert_same(end_of(resumed), expected)
+    assert_same(final_state(resumed), expected)
 
 
 def crash(*_):
@@ -154,17 +154,17 @@ def test_after_a_crash_in_a_validation_before_which_it_was_saved(
     broken = prepare(records, tmp_path)
     die_at(broken, TOTAL, lambda: setattr(broken, "validate", crash))
     with monkeypatch.context() as patch:
-        patch.setattr(SaveClock, "is_due", lambda self, before: before == "validation")
+        patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
         with pytest.raises(Crash):
             fit(broken)
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (TOTAL, 2)
-    assert_same(end_of(resumed), whole)
+    assert_same(final_state(resumed), whole)
 
 
 def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path, monkeypatch):
     one_graph(monkeypatch)
-    monkeypatch.setattr(SaveClock, "is_due", lambda self, before: True)
+    monkeypatch.setattr(SaveTimer, "is_due", lambda self, before: True)
     training = prepare(records, tmp_path, train_epochs=2)
     save, seen = training.keeper.save, []
 
@@ -195,18 +195,18 @@ def test_after_a_crash_between_a_validation_and_its_save(
 
     with monkeypatch.context() as patch:
         patch.setattr(broken, "_save", save_or_crash)
-        patch.setattr(SaveClock, "is_due", lambda self, before: before == "validation")
+        patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
         with pytest.raises(Crash):
             fit(broken)
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (PER_EPOCH, 0)
-    assert_same(end_of(resumed), whole)
+    assert_same(final_state(resumed), whole)
 
 
 def test_the_end_of_a_run_is_resumed_without_a_step(records, whole, one_graph, monkeypatch):
     one_graph(monkeypatch)
     again, _ = resume(records, whole["run"].checkpoints.parents[1])
-    assert_same(end_of(again), whole)
+    assert_same(final_state(again), whole)
 
 
 def test_changed_settings_are_logged_where_they_begin(records, one_graph, tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ import keras
 import pytest
 
 from yolov3.configs import Config
-from yolov3.learner import Learner
 from yolov3.runs import resources
 from yolov3.runs.resources import check_disk, check_memory, needed_memory, weight_bytes
+from yolov3.train_step import TrainStep
 from yolov3.yolov3 import build_yolov3
 
 GB = 1e9
@@ -48,7 +48,7 @@ def test_weights_are_those_of_the_network(tiny):
 
 
 def test_last_checkpoint_is_as_large_as_said():
-    learner = Learner(TINY, 10, 5, "float32")
+    learner = TrainStep(TINY, 10, 5, "float32")
     in_resume = sum(keras.ops.size(value) for value in learner.variables().values())
     in_model = learner.average.count_params()
     said = resources.SETS_IN_LAST * weight_bytes(TINY, 10)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolov3.runs.save_clock import MOST_SECONDS_LOST, SaveClock
+from yolov3.runs.save_clock import MOST_SECONDS_LOST, SaveTimer
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
 def lost_at_worst(step: float, save: float, steps: int = 2000) -> float:
     """Return the most seconds of work that were ever without a whole save."""
     clock = Clock()
-    saves = SaveClock(clock)
+    saves = SaveTimer(clock)
     worst, safe_at = 0.0, clock.now
     for _ in range(steps):
         clock.now += step
@@ -40,7 +40,7 @@ def test_slow_steps_and_slow_saves_lose_five_minutes_at_most(step, save):
 
 def test_saves_are_no_more_than_needed():
     clock = Clock()
-    saves, count = SaveClock(clock), 0
+    saves, count = SaveTimer(clock), 0
     for _ in range(3600):
         clock.now += 1.0
         saves.done("step")
@@ -52,7 +52,7 @@ def test_saves_are_no_more_than_needed():
 
 def test_a_step_of_more_than_five_minutes_is_saved_each_time():
     clock = Clock()
-    saves = SaveClock(clock)
+    saves = SaveTimer(clock)
     for _ in range(3):
         clock.now += 400.0
         saves.done("step")
@@ -62,7 +62,7 @@ def test_a_step_of_more_than_five_minutes_is_saved_each_time():
 
 def test_a_long_validation_is_saved_before():
     clock = Clock()
-    saves = SaveClock(clock)
+    saves = SaveTimer(clock)
     for _ in range(23):
         clock.now += 10.0
         saves.done("step")
@@ -78,7 +78,7 @@ def test_a_long_validation_is_saved_before():
 
 def test_a_measured_validation_takes_the_place_of_the_guess():
     clock = Clock()
-    saves = SaveClock(clock)
+    saves = SaveTimer(clock)
     clock.now += 20.0
     saves.done("validation")
     saves.done("save")

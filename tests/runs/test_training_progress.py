@@ -36,7 +36,7 @@ def test_progress_line_counts_pixels_for_the_time_left():
     line = stream.getvalue().split("\r")[-1]
     assert line == (
         "epoch 1/3 64 px [==========          ] 2/4  loss 6.00 (giou 1.00, conf 2.00, prob 3.00)"
-        "  lr 1.0e-03  2.0 pictures/s  18 s left\x1b[K"
+        "  lr 1.0e-03  2.0 images/s  18 s left\x1b[K"
     )
 
 
@@ -50,7 +50,7 @@ def test_progress_is_rare_in_a_file_and_complete_at_the_end_of_an_epoch():
     progress.message("validation")
     lines = stream.getvalue().splitlines()
     assert [line.split("] ")[1].split()[0] for line in lines[:-1]] == ["30/40", "40/40"]
-    assert lines[0].endswith("1.0 pictures/s  10 s left") and lines[1].endswith("  0 s left")
+    assert lines[0].endswith("1.0 images/s  10 s left") and lines[1].endswith("  0 s left")
     assert lines[-1] == "validation"
 
 
@@ -66,7 +66,7 @@ def test_a_message_ends_the_progress_line_of_a_terminal_and_stops_its_clock():
     clock.now += 2.0
     progress.step(3, LOSSES, pixels_left=5 * 32**2)
     assert "\x1b[K\nvalidation\n\r" in stream.getvalue()
-    assert stream.getvalue().endswith("0.5 pictures/s  10 s left\x1b[K")
+    assert stream.getvalue().endswith("0.5 images/s  10 s left\x1b[K")
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import anchors as tool
 from yolov3.annotations import Record
 from yolov3.boxes import shape_iou
 from yolov3.configs import ANCHORS, TINY_ANCHORS
-from yolov3.statistics.anchor_clusters import find_anchors, fit_of, shape_ious
-from yolov3.statistics.box_sizes import (
+from yolov3.data.box_sizes import (
     letterboxed_boxes,
     letterboxed_sizes,
     read_sized_annotations,
 )
+from yolov3.data.kmeans_anchors import anchor_fit, find_anchors, shape_ious
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,7 @@ def test_shape_ious_by_hand_and_as_in_training():
 
 def test_fit_by_hand():
     boxes_wh = np.array([[10.0, 10.0], [10.0, 20.0], [10.0, 30.0]])
-    fit = fit_of(boxes_wh, [(10, 10), (1, 1)])
+    fit = anchor_fit(boxes_wh, [(10, 10), (1, 1)])
     assert fit.recall == pytest.approx(1 / 3)  # an IoU of exactly one half is not above it
     assert fit.mean_iou == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
 
@@ -72,9 +72,11 @@ def test_many_boxes_take_seconds_and_the_same_seed_finds_the_same():
     found = find_anchors(boxes_wh, 9, seed=1)
     assert time.perf_counter() - started < 30  # some 3 s alone on a machine
     spread = [[16, 16], [16, 64], [64, 16], [40, 40], [64, 64], [64, 160], [160, 64], [160, 160]]
-    current = fit_of(boxes_wh, np.reshape(ANCHORS, (-1, 2)))
-    assert fit_of(boxes_wh, found).mean_iou > fit_of(boxes_wh, [*spread, [300, 300]]).mean_iou
-    assert fit_of(boxes_wh, found).mean_iou > current.mean_iou + 0.05
+    current = anchor_fit(boxes_wh, np.reshape(ANCHORS, (-1, 2)))
+    assert (
+        anchor_fit(boxes_wh, found).mean_iou > anchor_fit(boxes_wh, [*spread, [300, 300]]).mean_iou
+    )
+    assert anchor_fit(boxes_wh, found).mean_iou > current.mean_iou + 0.05
     part = boxes_wh[:2000]
     assert find_anchors(part, 6, seed=3).tolist() == find_anchors(part, 6, seed=3).tolist()
 
@@ -106,11 +108,11 @@ def test_boxes_of_one_size_are_the_same_wherever_they_are():
     np.testing.assert_allclose(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], boxes_wh, atol=1e-3)
 
 
-def test_a_picture_of_the_data_set_is_not_replaced(folder):
+def test_an_image_of_the_data_set_is_not_replaced(folder):
     (folder / "a.txt").write_text("wide.png 1,2,3,4,0")
     before = (folder / "wide.png").read_bytes()
     result = run_tool(folder, "a.txt", "--plot", "wide.png")
-    assert result.returncode == 2 and "received a file that is read" in result.stderr
+    assert result.returncode == 2 and "refusing to overwrite an input file" in result.stderr
     assert (folder / "wide.png").read_bytes() == before
 
 
@@ -125,7 +127,7 @@ def test_the_tool_prints_what_can_be_pasted_and_draws(folder, capsys):
     arguments = ["--input-size", "192", "--plot", str(folder / "new" / "plot.png")]
     assert tool.main([str(folder / "a.txt"), *arguments]) == 0
     printed = capsys.readouterr().out
-    assert "9 boxes on 1 picture\n" in printed
+    assert "9 boxes on 1 image\n" in printed
     pasted: dict = {}
     exec(printed[printed.index("ANCHORS = (") : printed.index("\nsaved")], pasted)
     assert np.shape(pasted["ANCHORS"]) == np.shape(ANCHORS)
@@ -138,7 +140,7 @@ def test_the_tool_prints_what_can_be_pasted_and_draws(folder, capsys):
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
-        ("gone.png 1,2,3,4,0", [], "a.txt:1: expected a picture; received "),
+        ("gone.png 1,2,3,4,0", [], "a.txt:1: expected an image; received "),
         (
             "wide.png 1,2,3,4,0",
             [],

@@ -37,11 +37,11 @@ def calls(root):
 
 
 def add_data(root):
-    picture = root / "mnist" / "1.jpg"
-    picture.touch()
+    image = root / "mnist" / "1.jpg"
+    image.touch()
     for name in demo.ANNOTATIONS:
-        (root / name).write_text(f"{picture} 1,2,3,4,5 -6.5,7,8,9,0\n")
-    return picture
+        (root / name).write_text(f"{image} 1,2,3,4,5 -6.5,7,8,9,0\n")
+    return image
 
 
 def test_all_steps_run_and_the_results_are_named(project, capfd):
@@ -114,11 +114,11 @@ def test_data_is_not_made_again(project):
     assert "make_data.py" not in calls(project)
 
 
-def test_data_whose_pictures_are_gone_is_not_ready(project):
+def test_data_whose_images_are_gone_is_not_ready(project):
     assert not demo.data_is_ready()
-    picture = add_data(project)
+    image = add_data(project)
     assert demo.data_is_ready()
-    picture.unlink()
+    image.unlink()
     assert not demo.data_is_ready()
 
 

@@ -57,4 +57,4 @@ def test_data_made_after_the_run_are_others(tmp_path, annotations):
     newer.touch()
     os.utime(newer, (saved.stat().st_mtime + 1, saved.stat().st_mtime + 1))
     earlier = find_earlier(tmp_path / "runs", CONFIG, [annotations, newer])
-    assert earlier == Earlier(unusable="is older than the digit pictures")
+    assert earlier == Earlier(unusable="is older than the digit images")

@@ -13,7 +13,7 @@ import pytest
 import get_weights
 import resumable
 from resumable import KnownFile
-from yolov3.scripts.cli import run_script
+from yolov3.cli.run import run_script
 
 SCRIPT = Path(get_weights.__file__)
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 import plot_training
+from yolov3.cli.run import BAD_INPUT, run_script
 from yolov3.images import read_image
 from yolov3.runs.event_files import LOG_PREFIX
 from yolov3.runs.summaries import Summaries
-from yolov3.scripts.cli import BAD_INPUT, run_script
 
 METRICS = dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
 

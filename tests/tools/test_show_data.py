@@ -22,16 +22,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_tool_draws_both_pictures(folder, capsys):
+def test_the_tool_draws_both_images(folder, capsys):
     command = [str(folder / "a.txt"), "--classes", str(folder / "names"), "--count", "2"]
     assert show_data.main([*command, "--output", str(folder / "plain")]) == 0
     augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-color", "0.2"]
     assert show_data.main([*command, *augmented]) == 0
     printed = capsys.readouterr().out
-    assert "2 pictures, 2 boxes" in printed and "saved" in printed
-    plain, both = (Image.open(folder / name / "pictures.png") for name in ("plain", "both"))
+    assert "2 images, 2 boxes" in printed and "saved" in printed
+    plain, both = (Image.open(folder / name / "images.png") for name in ("plain", "both"))
     assert plain.size == both.size == (1280, 344)
-    # The blue picture is in the first place of four; augmented, it comes again in the second.
+    # The blue image is in the first place of four; augmented, it comes again in the second.
     shares = [
         [np.all(np.asarray(sheet)[:, x : x + 320, :2] < 60, axis=2).mean() for x in (0, 320)]
         for sheet in (plain.convert("RGB"), both.convert("RGB"))
@@ -41,7 +41,7 @@ def test_the_tool_draws_both_pictures(folder, capsys):
     assert Image.open(folder / "both" / "statistics.png").size == (1800, 800)
 
 
-def test_an_augmented_tile_follows_each_picture(folder):
+def test_an_augmented_tile_follows_each_image(folder):
     arguments = [str(folder / "a.txt"), "--classes", "x", "--output", "x", "--count", "1"]
     args = show_data.parse_args(arguments)
     left = np.zeros((10, 20, 3), np.uint8)
@@ -70,11 +70,11 @@ def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
     assert not (folder / "out").exists()
 
 
-def test_a_picture_of_the_data_set_is_not_replaced(folder):
+def test_an_image_of_the_data_set_is_not_replaced(folder):
     (folder / "out").mkdir()
-    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(folder / "out" / "pictures.png")
-    before = (folder / "out" / "pictures.png").read_bytes()
-    (folder / "b.txt").write_text("out/pictures.png 0,0,10,10,0\n")
+    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(folder / "out" / "images.png")
+    before = (folder / "out" / "images.png").read_bytes()
+    (folder / "b.txt").write_text("out/images.png 0,0,10,10,0\n")
     result = run(folder, TOOL, "b.txt", "--classes", "names", "--output", "out")
-    assert result.returncode == 2 and "received a file that is read" in result.stderr
-    assert (folder / "out" / "pictures.png").read_bytes() == before
+    assert result.returncode == 2 and "refusing to overwrite an input file" in result.stderr
+    assert (folder / "out" / "images.png").read_bytes() == before

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tests.torture.table import Row
 from yolov3.annotations import UTF8_BOM, read_annotations
-from yolov3.checks.annotation_check import check_annotations
 from yolov3.configs import ANCHORS, STRIDES
+from yolov3.data.annotation_check import check_annotations
 
 CLASSES = 3
 WIDTH, HEIGHT = 40, 30  # pixels
-PICTURES = ("a.png", "with space 1,2.png", "no_extension", "wörter.jpg")
+IMAGES = ("a.png", "with space 1,2.png", "no_extension", "wörter.jpg")
 OTHER_PATHS = ("gone.png", "broken.png", "folder", "", ".", "/", "/dev/null", "a.png/b.png", "\0")
 ENDS = ("\n", "\r\n", "\r", "\n\n", "\x0b", "\u2028", "\0", "")
 
@@ -22,7 +22,7 @@ ENDS = ("\n", "\r\n", "\r", "\n\n", "\x0b", "\u2028", "\0", "")
 def run(count: int, seed_number: int, folder: Path, tick) -> list[Row]:
     """Check `count` generated files; a file that breaks something is shrunk and named."""
     here = folder / "annotation files"
-    make_pictures(here)
+    make_images(here)
     tried = 0
 
     @seed(seed_number)
@@ -45,12 +45,12 @@ def run(count: int, seed_number: int, folder: Path, tick) -> list[Row]:
     return [Row("hostile annotation file", tried + len(failures), tried, note, failures)]
 
 
-def make_pictures(folder: Path) -> None:
-    """Write the pictures that the files name."""
+def make_images(folder: Path) -> None:
+    """Write the images that the files name."""
     folder.mkdir()
     (folder / "folder").mkdir()
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    for name in PICTURES:
+    for name in IMAGES:
         _, content = cv2.imencode(".png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
         (folder / name).write_bytes(content)
 
@@ -86,7 +86,7 @@ def check(path: Path, content: bytes) -> None:
 
 
 def assert_valid(record) -> None:
-    """Check what training relies on: finite boxes inside the picture, known classes."""
+    """Check what training relies on: finite boxes inside the image, known classes."""
     boxes_xyxy, classes = record.boxes_xyxy, record.classes
     assert boxes_xyxy.shape == (len(classes), 4) and np.isfinite(boxes_xyxy).all(), record
     assert (boxes_xyxy >= 0).all() and (boxes_xyxy <= [WIDTH, HEIGHT] * 2).all(), record
@@ -127,7 +127,7 @@ def files():
 def lines():
     """Return a strategy of single lines, of which about half are good."""
     path = st.one_of(
-        st.sampled_from(PICTURES), st.sampled_from(PICTURES + OTHER_PATHS), st.text(max_size=12)
+        st.sampled_from(IMAGES), st.sampled_from(IMAGES + OTHER_PATHS), st.text(max_size=12)
     )
     separator = st.sampled_from([" "] * 9 + ["  ", "\t", ",", "\u00a0", ""])
     box = st.one_of(good_boxes(), good_boxes(), boxes())
@@ -138,7 +138,7 @@ def lines():
 
 
 def good_boxes():
-    """Return a strategy of boxes inside the picture, as whole numbers or not."""
+    """Return a strategy of boxes inside the image, as whole numbers or not."""
     corner = st.integers(0, 4 * HEIGHT - 8).map(lambda quarters: quarters / 4)
     return st.tuples(corner, corner, st.integers(1, 2), st.integers(1, 2), st.integers(0, 2)).map(
         lambda box: f"{box[0]:g},{box[1]:g},{box[0] + box[2]:g},{box[1] + box[3]:g},{box[4]}"

@@ -16,7 +16,7 @@ STATE = {
     "step": 5,
     "epoch": 1,
     "metrics": {"AP": 0.5},
-    "best_AP": 0.5,
+    "best_mAP": 0.5,
     "best_size": 64,
     "input_size": 64,
 }
@@ -89,6 +89,6 @@ def _odd(checkpoint) -> str:
         return f"opened with input size {checkpoint.input_size}"
     if not checkpoint.class_names:
         return "opened without class names"
-    if not math.isfinite(checkpoint.best_AP):
-        return f"opened with a best AP of {checkpoint.best_AP}"
+    if not math.isfinite(checkpoint.best_mAP):
+        return f"opened with a best AP of {checkpoint.best_mAP}"
     return ""

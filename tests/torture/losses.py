@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from tests.torture.table import Row, row_of
+from yolov3.cli.run import import_tensorflow
 from yolov3.configs import ANCHORS, STRIDES, Config
-from yolov3.scripts.cli import import_tensorflow
 
 CLASSES, BATCH, SIZE = 3, 2, 64  # pixels
 SHAPES = [(BATCH, SIZE // stride, SIZE // stride, 3, 5 + CLASSES) for stride in STRIDES]
 LARGEST = 1e4
-COUNTS = (1, 8, 500)  # boxes of a picture
+COUNTS = (1, 8, 500)  # boxes of an image
 EXTREMES = np.array([-LARGEST, -88, -1e-38, 0, 1e-38, 88, LARGEST])
 FAULTS_PER_STEP = 50  # random inputs of the losses for each training step of a network
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -100,7 +100,7 @@ def random_boxes(rng) -> tuple[np.ndarray, np.ndarray]:
         np.stack([x, y, x, y], axis=-1),  # of no size
         np.stack([x, y, x, y + 9], axis=-1),  # of no width
         np.stack([x, y, x + 1, y + 1], axis=-1),  # one pixel
-        np.broadcast_to([0.0, 0, SIZE, SIZE], ordinary.shape),  # the whole picture
+        np.broadcast_to([0.0, 0, SIZE, SIZE], ordinary.shape),  # the whole image
         ordinary + SIZE,  # outside
         ordinary * 10 - 4 * SIZE,  # far outside and huge
         ordinary[..., [2, 3, 0, 1]],  # inverted
@@ -116,9 +116,9 @@ def try_steps(precision: str, count: int, seed: int) -> tuple[list[str], int]:
 
     Returns the outcomes and how many steps were skipped because something was not finite.
     """
-    from yolov3.learner import Learner
+    from yolov3.train_step import TrainStep
 
-    learner = Learner(Config(tiny=True, train_epochs=1), CLASSES, max(count, 2), precision)
+    learner = TrainStep(Config(tiny=True, train_epochs=1), CLASSES, max(count, 2), precision)
     start = [weight.numpy() for weight in learner.model.variables]
     outcomes, skipped = [], 0
     for number in range(count):

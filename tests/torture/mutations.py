@@ -1,4 +1,4 @@
-"""Damaged pictures, weights and checkpoints: refused by a ValueError, or read as valid ones."""
+"""Damaged images, weights and checkpoints: refused by a ValueError, or read as valid ones."""
 
 import os
 import shutil
@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from tests.torture.damaged_checkpoints import Checkpoints
-from tests.torture.damaged_pictures import FORMATS, Pictures
+from tests.torture.damaged_images import FORMATS, Images
 from tests.torture.isolated import MEMORY_ALLOWED, examine
 from tests.torture.mutants import mutate, unless_named
 from tests.torture.table import Row, row_of
 
 CLASSES = 2
-KINDS = ("picture", "picture", "checkpoint", "picture", "checkpoint", "weights")  # in turn
+KINDS = ("image", "image", "checkpoint", "image", "checkpoint", "weights")  # in turn
 NAMES = {
-    "picture": "damaged picture",
+    "image": "damaged image",
     "weights": "damaged Darknet weights",
     "checkpoint": "damaged checkpoint",
 }
@@ -37,7 +37,7 @@ def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(examine_share, range(workers)))
     notes = {
-        "picture": ", ".join(suffix[1:] for suffix in FORMATS),
+        "image": ", ".join(suffix[1:] for suffix in FORMATS),
         "weights": "YOLOv3-tiny",
         "checkpoint": "any of its files, most with checksums to match",
     }
@@ -47,7 +47,7 @@ def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
 
 def make_check(folder: Path, seed: int):
     """Prepare undamaged files in a folder; return check(index), which damages and reads one."""
-    checks = {"picture": Pictures, "weights": _Weights, "checkpoint": Checkpoints}
+    checks = {"image": Images, "weights": _Weights, "checkpoint": Checkpoints}
     checks = {kind: make(folder / kind) for kind, make in checks.items()}
 
     def check(index):

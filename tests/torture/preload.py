@@ -3,9 +3,9 @@
 Importing starts no runtime: each process that is forked from here begins its own.
 """
 
-from yolov3.scripts.cli import import_tensorflow
+from yolov3.cli.run import import_tensorflow
 
 import_tensorflow()
 
 import train  # noqa: E402, F401
-from yolov3.runs import launch, resume, training  # noqa: E402, F401
+from yolov3.runs import resume, start, training  # noqa: E402, F401

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mnist.offline import read_offline_digits
 from mnist.scenes import make_scenes
+from mnist.sklearn_digits import read_offline_digits
 from tests.torture.processes import start_process
 from tests.torture.trainee import Trap, train_in_child
 from yolov3.annotations import format_line
 from yolov3.checkpoints import open_checkpoint
-from yolov3.scripts.cli import import_tensorflow
+from yolov3.cli.run import import_tensorflow
 
 SCENES, SCENE_SIZE = 6, 112  # 3 steps to an epoch
 EPOCHS = 4
@@ -132,7 +132,7 @@ def make_data(folder: Path) -> None:
     scenes = make_scenes(images, labels, SCENES, SCENE_SIZE, np.random.default_rng(0))
     for number, scene in enumerate(scenes):
         path = folder / f"{number}.png"
-        cv2.imwrite(str(path), scene.picture)
+        cv2.imwrite(str(path), scene.image)
         lines.append(format_line(path, scene.boxes_xyxy, scene.labels))
     (folder / "scenes.txt").write_text("\n".join(lines) + "\n")
     (folder / "digits.names").write_text("\n".join("0123456789") + "\n")

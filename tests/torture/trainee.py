@@ -38,8 +38,8 @@ def train_in_child(
     import tensorflow as tf
 
     import train
+    from yolov3.cli.run import run_script
     from yolov3.runs import save_clock
-    from yolov3.scripts.cli import run_script
 
     os.chdir(folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

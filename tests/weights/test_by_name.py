@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from yolov3.weights import by_name as weights_module
-from yolov3.weights.by_name import named_variables, network_with, set_weights, to_arrays
+from yolov3.weights.by_name import named_variables, network_with, set_weights, state_dict
 from yolov3.weights.darknet_file import FLOATS
 from yolov3.yolov3 import build_yolov3
 
@@ -20,7 +20,7 @@ def model():
 
 def random_weights(model):
     rng = np.random.default_rng(0)
-    arrays = to_arrays(named_variables(model))
+    arrays = state_dict(named_variables(model))
     return {name: rng.normal(size=a.shape).astype(a.dtype) for name, a in arrays.items()}
 
 
@@ -39,12 +39,12 @@ def test_names(model):
 def test_round_trip(model):
     weights = random_weights(model)
     set_weights(model, weights)
-    for name, array in to_arrays(named_variables(model)).items():
+    for name, array in state_dict(named_variables(model)).items():
         np.testing.assert_array_equal(array, weights[name])
 
 
 def test_arrays_are_copies(model):
-    arrays = to_arrays(named_variables(model))
+    arrays = state_dict(named_variables(model))
     before = arrays["conv_0/kernel"].copy()
     set_weights(model, random_weights(model))
     np.testing.assert_array_equal(arrays["conv_0/kernel"], before)
@@ -66,19 +66,19 @@ def test_arrays_are_copies(model):
     ],
 )
 def test_other_weights_are_refused_as_a_whole(model, change, message):
-    before = to_arrays(named_variables(model))
+    before = state_dict(named_variables(model))
     weights = random_weights(model)
     change(weights)
     with pytest.raises(ValueError, match=message):
         set_weights(model, weights)
-    for name, array in to_arrays(named_variables(model)).items():
+    for name, array in state_dict(named_variables(model)).items():
         np.testing.assert_array_equal(array, before[name])
 
 
 def test_network_with_weights_is_that_of_the_weights():
-    weights = to_arrays(named_variables(build_yolov3(2, tiny=True)))
+    weights = state_dict(named_variables(build_yolov3(2, tiny=True)))
     network = network_with(weights, 2, tiny=True)
-    for name, array in to_arrays(named_variables(network)).items():
+    for name, array in state_dict(named_variables(network)).items():
         np.testing.assert_array_equal(array, weights[name])
     renamed = {name.replace("conv_3/", "conv_99/"): array for name, array in weights.items()}
     with pytest.raises(ValueError, match=r"missing \['conv_3/kernel'\]"):

@@ -27,7 +27,7 @@ def test_best_has_the_highest_ap_and_last_is_the_newest(tmp_path):
         {"test_annot_path": "cats.txt"},
         {"state": {"validated_on": "made anew"}},
     ],
-    ids=["classes", "file", "pictures"],
+    ids=["classes", "file", "images"],
 )
 def test_best_is_sought_among_runs_with_the_task_of_the_newest(tmp_path, own):
     save(tmp_path / "digits", "best", 500, ap=0.8, state={"validated_on": "made before"})
@@ -43,7 +43,7 @@ def test_best_is_sought_among_runs_with_the_task_of_the_newest(tmp_path, own):
     assert [str(folder) in text for folder, text in zip([best, newest], warnings, strict=True)]
 
 
-def test_the_same_pictures_count_under_another_name(tmp_path):
+def test_the_same_images_count_under_another_name(tmp_path):
     judged = {"validated_on": "the same"}
     best = save(tmp_path / "a", "best", 500, ap=0.8, state=judged, test_annot_path="/old/t.txt")
     save(tmp_path / "b", "best", 100, ap=0.2, state=judged, test_annot_path="t.txt")

@@ -7,8 +7,8 @@ import tensorflow as tf
 from weight_changes import changed_layers, changed_names, snapshot
 
 from yolov3.configs import Config
-from yolov3.learner import Learner
-from yolov3.speed.optimizer import FusedAdamW
+from yolov3.kernels.adamw import FusedAdamW
+from yolov3.train_step import TrainStep
 from yolov3.weights.parts import (
     backbone_layers,
     class_count,
@@ -33,7 +33,7 @@ def images():
 
 
 def backbone_output(model):
-    """Return the network from the picture to the last activation of the backbone."""
+    """Return the network from the image to the last activation of the backbone."""
     pooled = norm_of(model, backbone_layers(model)[-1]).output
     return keras.Model(model.input, pooled)
 
@@ -111,7 +111,7 @@ def test_frozen_layers_are_marked_by_the_convolutions_and_their_normalisation(mo
 
 
 def test_learner_trains_with_a_frozen_backbone():
-    learner = Learner(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
+    learner = TrainStep(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
     freeze_backbone(learner.model)
     before = snapshot(learner.model)
     images = np.random.default_rng(6).integers(0, 256, (2, 64, 64, 3), np.uint8)

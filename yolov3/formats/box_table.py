@@ -1,4 +1,4 @@
-"""The pictures and boxes of a data set as columns, on their way from one format to another."""
+"""The images and boxes of a data set as columns, on their way from one format to another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Picture(NamedTuple):
-    """One picture of a `BoxTable` with its boxes."""
+class AnnotatedImage(NamedTuple):
+    """One image of a `BoxTable` with its boxes."""
 
     path: str  # absolute
     size_wh: tuple[int, int]  # pixels
@@ -18,7 +18,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class BoxTable:
-    """R pictures and their M boxes; `owner` ties them together and is in ascending order."""
+    """R images and their M boxes; `owner` ties them together and is in ascending order."""
 
     image_paths: list[str]  # (R), absolute
     sizes_wh: np.ndarray  # (R, 2) int, pixels; 0 where the format does not tell
@@ -30,7 +30,7 @@ class BoxTable:
     relative: bool = False
 
     def keep_boxes(self, keep: np.ndarray) -> "BoxTable":
-        """Return the table with the boxes of a mask (M,) only; all pictures stay."""
+        """Return the table with the boxes of a mask (M,) only; all images stay."""
         return replace(
             self,
             owner=self.owner[keep],
@@ -38,8 +38,8 @@ class BoxTable:
             classes=self.classes[keep],
         )
 
-    def keep_pictures(self, keep: np.ndarray) -> "BoxTable":
-        """Return the table with the pictures of a mask (R,) only, and their boxes."""
+    def keep_images(self, keep: np.ndarray) -> "BoxTable":
+        """Return the table with the images of a mask (R,) only, and their boxes."""
         table = self.keep_boxes(keep[self.owner])
         return replace(
             table,
@@ -48,14 +48,14 @@ class BoxTable:
             owner=(np.cumsum(keep) - 1)[table.owner],
         )
 
-    def pictures(self) -> Iterator[Picture]:
-        """Yield the pictures in order."""
+    def images(self) -> Iterator[AnnotatedImage]:
+        """Yield the images in order."""
         ends = np.searchsorted(self.owner, np.arange(len(self.image_paths) + 1))
         for index, (path, size_wh) in enumerate(
             zip(self.image_paths, self.sizes_wh.tolist(), strict=True)
         ):
             own = slice(ends[index], ends[index + 1])
-            yield Picture(path, tuple(size_wh), self.boxes_xyxy[own], self.classes[own])
+            yield AnnotatedImage(path, tuple(size_wh), self.boxes_xyxy[own], self.classes[own])
 
 
 def make_table(
@@ -64,7 +64,7 @@ def make_table(
     sources: list[str],
     relative: bool = False,
 ) -> BoxTable:
-    """Build a table from one (path, size_wh, boxes_xyxy, classes) for each picture."""
+    """Build a table from one (path, size_wh, boxes_xyxy, classes) for each image."""
     return BoxTable(
         image_paths=[path for path, *_ in rows],
         sizes_wh=np.array([size_wh for _, size_wh, *_ in rows], int).reshape(-1, 2),

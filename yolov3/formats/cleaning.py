@@ -1,12 +1,12 @@
-"""Make a data set fit to train on: pictures that can be read, boxes that show part of them."""
+"""Make a data set fit to train on: images that can be read, boxes that show part of them."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from yolov3.checks.collisions import box_text
-from yolov3.checks.picture_size import Fault, Size, read_sizes
-from yolov3.checks.progress import show_progress
+from yolov3.data.collisions import box_text
+from yolov3.data.image_sizes import Fault, Size, read_sizes
+from yolov3.data.progress import show_progress
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.notes import Notes
 
@@ -17,14 +17,14 @@ EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding
 
 
 def clean(table: BoxTable, notes: Notes, trust_sizes: bool = False) -> BoxTable:
-    """Drop pictures that cannot be used and boxes that show nothing; clip boxes to their pictures.
+    """Drop images that cannot be used and boxes that show nothing; clip boxes to their images.
 
-    Sizes come from the headers of the pictures, or with `trust_sizes` from the table. The boxes
-    returned are in pixels, in steps of a millionth. Raises ValueError if no picture is left.
+    Sizes come from the headers of the images, or with `trust_sizes` from the table. The boxes
+    returned are in pixels, in steps of a millionth. Raises ValueError if no image is left.
     """
     if not table.image_paths:
-        raise ValueError(f"{table.sources[0]}: expected pictures; received none")
-    table = _keep_given_sizes(table, notes) if trust_sizes else _measure_pictures(table, notes)
+        raise ValueError(f"{table.sources[0]}: expected images; received none")
+    table = _keep_given_sizes(table, notes) if trust_sizes else _measure_images(table, notes)
     if table.relative:
         scale = np.tile(table.sizes_wh, 2)[table.owner]  # (M, 4)
         table = replace(table, boxes_xyxy=table.boxes_xyxy * scale, relative=False)
@@ -34,15 +34,15 @@ def clean(table: BoxTable, notes: Notes, trust_sizes: bool = False) -> BoxTable:
 def _keep_given_sizes(table: BoxTable, notes: Notes) -> BoxTable:
     unknown = (table.sizes_wh <= 0).any(axis=1)
     details = ["no size given"] * len(unknown)
-    return _drop_pictures(table, unknown, "whose size is not known", details, notes)
+    return _drop_images(table, unknown, "whose size is not known", details, notes)
 
 
-def _measure_pictures(table: BoxTable, notes: Notes) -> BoxTable:
-    """Read the pictures' sizes; drop those that are unreadable or not as large as annotated."""
+def _measure_images(table: BoxTable, notes: Notes) -> BoxTable:
+    """Read the images' sizes; drop those that are unreadable or not as large as annotated."""
     sizes = _read_sizes(table.image_paths)
     bad = np.array([isinstance(size[0], str) for size in sizes], bool)
     details = [size[1] for size in sizes]
-    table = _drop_pictures(table, bad, NOT_READ, details, notes)
+    table = _drop_images(table, bad, NOT_READ, details, notes)
     sizes_wh = [size for size, dropped in zip(sizes, bad, strict=True) if not dropped]
     sizes_wh = np.array(sizes_wh, int).reshape(-1, 2)
     given_wh, table = table.sizes_wh, replace(table, sizes_wh=sizes_wh)
@@ -51,29 +51,29 @@ def _measure_pictures(table: BoxTable, notes: Notes) -> BoxTable:
         f"is {width}x{height}, annotated as {given_width}x{given_height}"
         for (width, height), (given_width, given_height) in zip(sizes_wh, given_wh, strict=True)
     ]
-    return _drop_pictures(table, differs, "whose annotation gives another size", details, notes)
+    return _drop_images(table, differs, "whose annotation gives another size", details, notes)
 
 
 def _read_sizes(paths: list[str]) -> list[Size | Fault]:
     sizes: list = [None] * len(paths)
-    for batch in show_progress(read_sizes(paths), len(paths), "reading picture sizes"):
+    for batch in show_progress(read_sizes(paths), len(paths), "reading image sizes"):
         for index, size in batch:
             sizes[index] = size
     return sizes
 
 
-def _drop_pictures(table: BoxTable, bad, reason: str, details: list, notes: Notes) -> BoxTable:
-    """Drop the pictures of a mask (R,) with their boxes; `details` has a text for each picture."""
+def _drop_images(table: BoxTable, bad, reason: str, details: list, notes: Notes) -> BoxTable:
+    """Drop the images of a mask (R,) with their boxes; `details` has a text for each image."""
     shown = [f"{table.image_paths[index]!r} ({details[index]})" for index in np.flatnonzero(bad)]
     if len(shown) == len(bad):
-        hint = " (--pictures says where those of voc, coco and yolo are)"
+        hint = " (--images says where those of voc, coco and yolo are)"
         raise ValueError(
-            f"{table.sources[0]}: expected pictures; received {len(bad):,} {reason}, "
+            f"{table.sources[0]}: expected images; received {len(bad):,} {reason}, "
             f"first {shown[0]}{hint if reason == NOT_READ else ''}"
         )
-    notes.add("dropped", "picture", reason, shown)
-    notes.add("dropped", "box", "as their pictures were dropped", [], int(bad[table.owner].sum()))
-    return table.keep_pictures(~bad)
+    notes.add("dropped", "image", reason, shown)
+    notes.add("dropped", "box", "as their images were dropped", [], int(bad[table.owner].sum()))
+    return table.keep_images(~bad)
 
 
 def _clean_boxes(table: BoxTable, notes: Notes) -> BoxTable:
@@ -84,9 +84,9 @@ def _clean_boxes(table: BoxTable, notes: Notes) -> BoxTable:
     limits = np.tile(table.sizes_wh, 2)[table.owner]  # (M, 4)
     clipped = np.clip(table.boxes_xyxy, 0, limits)
     outside = _is_empty(clipped)
-    _note_boxes(table, outside, "dropped", "outside their picture", notes)
+    _note_boxes(table, outside, "dropped", "outside their image", notes)
     cut = (np.abs(clipped - table.boxes_xyxy) > EDGE_TOLERANCE).any(axis=1) & ~outside
-    _note_boxes(table, cut, "cut", "at the edge of their picture", notes)
+    _note_boxes(table, cut, "cut", "at the edge of their image", notes)
     return replace(table, boxes_xyxy=clipped).keep_boxes(~outside)
 
 

@@ -21,8 +21,8 @@ from yolov3.formats.text_files import read_text
 BOX = "[x, y, width, height] as numbers"
 
 
-def read_coco(path: Path, pictures: Path, notes: Notes) -> BoxTable:
-    """Read a COCO file whose file names are relative to the folder `pictures`.
+def read_coco(path: Path, image_folder: Path, notes: Notes) -> BoxTable:
+    """Read a COCO file whose file names are relative to the folder `image_folder`.
 
     Raises ValueError naming file, element and value for what cannot be read.
     """
@@ -33,7 +33,7 @@ def read_coco(path: Path, pictures: Path, notes: Notes) -> BoxTable:
     row = _index_by_id(images, f"{path}: images")
     category_names = _read_categories(categories, path)  # by id, in order
     place = {category: index for index, category in enumerate(category_names)}
-    image_paths, sizes_wh = _read_images(images, pictures, path)
+    image_paths, sizes_wh = _read_images(images, image_folder, path)
     crowds = [f"annotations[{i}]" for i, one in enumerate(annotations) if one.get("iscrowd")]
     notes.add("dropped", "box", "of a crowd", crowds)
     owner, classes, boxes_xywh = _read_boxes(annotations, row, place, path)
@@ -53,15 +53,15 @@ def read_coco(path: Path, pictures: Path, notes: Notes) -> BoxTable:
 def format_coco(table: BoxTable, folder: Path, decimals: int) -> str:
     """Write a table as JSON. File names are relative to `folder` if they are in it."""
     images, annotations = [], []
-    for image_id, picture in enumerate(table.pictures(), start=1):
-        name = os.path.relpath(picture.path, folder)
+    for image_id, image in enumerate(table.images(), start=1):
+        name = os.path.relpath(image.path, folder)
         if name.startswith(os.pardir):
-            name = picture.path
-        width, height = picture.size_wh
+            name = image.path
+        width, height = image.size_wh
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        low, high = picture.boxes_xyxy[:, :2], picture.boxes_xyxy[:, 2:]
+        low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
         boxes_xywh = np.hstack([low, high - low]).round(decimals).tolist()
-        for box, label in zip(boxes_xywh, picture.classes.tolist(), strict=True):
+        for box, label in zip(boxes_xywh, image.classes.tolist(), strict=True):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -138,9 +138,11 @@ def _read_categories(categories: list[dict], path: Path) -> dict:
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _read_images(images: list[dict], pictures: Path, path: Path) -> tuple[list[str], np.ndarray]:
+def _read_images(
+    images: list[dict], image_folder: Path, path: Path
+) -> tuple[list[str], np.ndarray]:
     """Return absolute paths and sizes (R, 2), 0 where they are not given."""
-    folder = str(pictures.absolute())
+    folder = str(image_folder.absolute())
     paths, sizes_wh = [], np.zeros((len(images), 2), int)
     for index, image in enumerate(images):
         where = f"{path}: images[{index}]"

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3.annotations import read_class_names
+from yolov3.files import check_outputs, write_files
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.class_names import select_classes
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.lines import format_lines, read_lines
 from yolov3.formats.notes import Notes, counted
-from yolov3.formats.output import check_outputs, write_files
 from yolov3.formats.voc import Corners, format_voc, read_voc
 from yolov3.formats.yolo import format_yolo, read_yolo
 
@@ -26,10 +26,10 @@ class Task(NamedTuple):
     source_format: str  # annotations, voc, coco or yolo
     target: Path
     target_format: str
-    pictures: Path | None = None  # folder that picture names start at, None for a fitting one
+    images: Path | None = None  # folder that image names start at, None for a fitting one
     classes: Path | None = None  # class names file
     corners: Corners = Corners.PIXELS  # what those of VOC mean
-    trust_sizes: bool = False  # take the pictures' sizes from the annotations
+    trust_sizes: bool = False  # take the images' sizes from the annotations
     overwrite: bool = False
 
 
@@ -41,19 +41,19 @@ def convert(task: Task) -> str:
     """
     notes = Notes()
     table = _read(task, notes)
-    read = f"read {counted(len(table.image_paths), 'picture')}"
+    read = f"read {counted(len(table.image_paths), 'image')}"
     read += f" and {counted(len(table.classes), 'box')} from {task.source}"
     if not table.class_names:
         raise ValueError(f"{task.source}: expected boxes with class names; received none")
     table = clean(table, notes, task.trust_sizes)
     background = len(table.image_paths) - len(np.unique(table.owner))
-    notes.add("kept", "picture", "as background: they have no box", [], background)
+    notes.add("kept", "image", "as background: they have no box", [], background)
     folder, texts = _format(task, table)
     inputs = [*table.sources, *table.image_paths, *([task.classes] if task.classes else [])]
     check_outputs([folder / name for name in texts], inputs, task.overwrite)
     write_files(folder, texts)
     lines = [read, *str(notes).splitlines(), _class_line(table)]
-    written = f"{counted(len(table.image_paths), 'picture')}, {counted(len(table.classes), 'box')}"
+    written = f"{counted(len(table.image_paths), 'image')}, {counted(len(table.classes), 'box')}"
     lines += [f"wrote {task.target}: {written}"]
     if task.target_format == "annotations" and len(texts) > 1:
         lines += [f"wrote {_names_path(task)}: {counted(len(table.class_names), 'class')}"]
@@ -63,17 +63,17 @@ def convert(task: Task) -> str:
 def _read(task: Task, notes: Notes) -> BoxTable:
     wanted = read_class_names(task.classes) if task.classes else None
     source = task.source
-    pictures = task.pictures or (source if source.is_dir() else source.parent)
+    images = task.images or (source if source.is_dir() else source.parent)
     if task.source_format == "annotations":
         if wanted is None:
             raise ValueError(f"{source}: expected class names for its labels; give --classes FILE")
         return read_lines(source, wanted)
     if task.source_format == "yolo":
-        return read_yolo(source, pictures, wanted, notes)
+        return read_yolo(source, images, wanted, notes)
     if task.source_format == "voc":
-        table = read_voc(source, pictures, task.corners, notes)
+        table = read_voc(source, images, task.corners, notes)
     else:
-        table = read_coco(source, pictures, notes)
+        table = read_coco(source, images, notes)
     return table if wanted is None else select_classes(table, wanted, notes)
 
 

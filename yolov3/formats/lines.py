@@ -22,5 +22,5 @@ def format_lines(table: BoxTable) -> str:
 
     Raises ValueError for a path that no annotation line can hold.
     """
-    lines = [format_line(p.path, p.boxes_xyxy, p.classes) for p in table.pictures()]
+    lines = [format_line(p.path, p.boxes_xyxy, p.classes) for p in table.images()]
     return "\n".join(lines) + "\n"

@@ -35,6 +35,6 @@ class Notes:
 
 
 def counted(number: int, thing: str) -> str:
-    """Write a number with its noun: 1 box, 2 boxes, 1,000 pictures."""
+    """Write a number with its noun: 1 box, 2 boxes, 1,000 images."""
     ending = "" if number == 1 else "es" if thing[-1] in "sx" else "s"
     return f"{number:,} {thing}{ending}"

@@ -1,4 +1,4 @@
-"""Text files of annotations: how they are read, and how those of single pictures are named."""
+"""Text files of annotations: how they are read, and how those of single images are named."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +15,8 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: expected UTF-8 text; received {bad!r}") from None
 
 
-def picture_stems(image_paths: Iterable[str], reserved: str = "") -> list[str]:
-    """Return the pictures' names without ending, which name their annotation files.
+def image_stems(image_paths: Iterable[str], reserved: str = "") -> list[str]:
+    """Return the images' names without ending, which name their annotation files.
 
     Raises ValueError if two are alike or one is `reserved`: their files would be the same.
     """

@@ -1,7 +1,7 @@
-"""Pascal VOC: an XML file per picture.
+"""Pascal VOC: an XML file per image.
 
 The corners of VOC are pixels, counted from 1, and both belong to the box: xmin = 1, xmax = 500 is
-all of a picture 500 wide (VOC development kit, section on annotations). Here a box is bounded by
+all of an image 500 wide (VOC development kit, section on annotations). Here a box is bounded by
 edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. Some tools write plain
 edges into the same tags; `Corners.EDGES` takes these as they are.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.formats.box_table import BoxTable, Picture, make_table
+from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
 from yolov3.formats.class_names import check_class_name
 from yolov3.formats.notes import Notes
 from yolov3.formats.numbers import number_text, parse_number
-from yolov3.formats.text_files import picture_stems, read_text
+from yolov3.formats.text_files import image_stems, read_text
 
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -28,11 +28,11 @@ class Corners(Enum):
     EDGES = (0, 0, 0, 0)
 
 
-def read_voc(path: Path, pictures: Path, corners: Corners, notes: Notes) -> BoxTable:
+def read_voc(path: Path, image_folder: Path, corners: Corners, notes: Notes) -> BoxTable:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    `pictures` is the folder of the pictures; those of XML files in a folder within `path` are in a
-    folder of the same name. Raises ValueError naming file, element and value.
+    Images are in `image_folder`, those of XML files in a subfolder of `path` in a subfolder of the
+    same name. Raises ValueError naming file, element and value.
     """
     files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
     if not files:
@@ -40,11 +40,11 @@ def read_voc(path: Path, pictures: Path, corners: Corners, notes: Notes) -> BoxT
     top = path if path.is_dir() else path.parent
     rows, from_zero = [], []
     for file in files:
-        name, size_wh, boxes_xyxy, names = _read_picture(file)
+        name, size_wh, boxes_xyxy, names = _read_image(file)
         if any(min(box[:2]) < 1 for box in boxes_xyxy):
             from_zero.append(repr(str(file)))
         boxes_xyxy = [[v - o for v, o in zip(b, corners.value, strict=True)] for b in boxes_xyxy]
-        image_path = (pictures / file.parent.relative_to(top) / name).absolute()
+        image_path = (image_folder / file.parent.relative_to(top) / name).absolute()
         rows.append((str(image_path), size_wh, boxes_xyxy, names))
     if corners is Corners.PIXELS:
         reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
@@ -57,15 +57,15 @@ def read_voc(path: Path, pictures: Path, corners: Corners, notes: Notes) -> BoxT
 
 def format_voc(table: BoxTable, corners: Corners) -> dict[str, str]:
     """Write the XML files of a table: text by file name."""
-    stems = picture_stems(table.image_paths)
+    stems = image_stems(table.image_paths)
     return {
-        f"{stem}.xml": _format_picture(picture, table.class_names, corners)
-        for stem, picture in zip(stems, table.pictures(), strict=True)
+        f"{stem}.xml": _format_image(image, table.class_names, corners)
+        for stem, image in zip(stems, table.images(), strict=True)
     }
 
 
-def _read_picture(path: Path) -> tuple[str, tuple[int, int], list, list[str]]:
-    """Return file name, size (0, 0 if unknown), boxes as written, and class names of a picture."""
+def _read_image(path: Path) -> tuple[str, tuple[int, int], list, list[str]]:
+    """Return file name, size (0, 0 if unknown), boxes as written, and class names of an image."""
     root = _parse(path)
     name = _text(root, "filename", path)
     size_wh = (0, 0)
@@ -110,16 +110,14 @@ def _number(parent: ElementTree.Element, tag: str, where: str) -> float:
     return parse_number(_text(parent, tag, where), f"{where} <{tag}>")
 
 
-def _format_picture(picture: Picture, class_names: list[str], corners: Corners) -> str:
+def _format_image(image: AnnotatedImage, class_names: list[str], corners: Corners) -> str:
     root = ElementTree.Element("annotation")
-    path = Path(picture.path)
-    _add(root, folder=path.parent.name, filename=path.name, path=picture.path)
+    path = Path(image.path)
+    _add(root, folder=path.parent.name, filename=path.name, path=image.path)
     size = ElementTree.SubElement(root, "size")
-    _add(size, width=picture.size_wh[0], height=picture.size_wh[1], depth=3)
+    _add(size, width=image.size_wh[0], height=image.size_wh[1], depth=3)
     _add(root, segmented=0)
-    for box, label in zip(
-        picture.boxes_xyxy + np.array(corners.value), picture.classes, strict=True
-    ):
+    for box, label in zip(image.boxes_xyxy + np.array(corners.value), image.classes, strict=True):
         element = ElementTree.SubElement(root, "object")
         _add(element, name=class_names[label], pose="Unspecified", truncated=0, difficult=0)
         values = dict(zip(TAGS, map(number_text, box), strict=True))

@@ -1,8 +1,8 @@
-"""YOLO txt: a label file per picture with lines `class x_centre y_centre width height`.
+"""YOLO txt: a label file per image with lines `class x_centre y_centre width height`.
 
-The four numbers are shares of the picture's width and height, so the pictures must be at hand. A
-picture and its label file have the same name but for the ending, in the same or in two like
-folders. A picture without a label file is background. `classes.txt` has the class names.
+The four numbers are shares of the image's width and height, so the images must be at hand. A
+image and its label file have the same name but for the ending, in the same or in two like
+folders. An image without a label file is background. `classes.txt` has the class names.
 """
 
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_class_names
-from yolov3.checks.picture_file import PICTURE_SUFFIXES
-from yolov3.formats.box_table import BoxTable, Picture, make_table
+from yolov3.data.image_file import IMAGE_SUFFIXES
+from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
 from yolov3.formats.notes import Notes
 from yolov3.formats.numbers import parse_number
-from yolov3.formats.text_files import picture_stems, read_text
+from yolov3.formats.text_files import image_stems, read_text
 
 CLASS_STEM = "classes"  # names no label file
 LABEL_SUFFIX = ".txt"
@@ -25,27 +25,27 @@ SHARE_TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 
 
-def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes: Notes):
+def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, notes: Notes):
     """Read the label files below a folder as a `BoxTable` of relative boxes.
 
     Raises ValueError naming file, line and value for what cannot be read, and where label files are
-    named like pictures, but all in other folders.
+    named like images, but all in other folders.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder of YOLO label files; received no folder")
     if class_names is None:
         class_names = _read_own_class_names(folder)
-    images = _find_pictures(pictures)
-    labels = _find_files(folder, {LABEL_SUFFIX}, "label file for each picture")
+    images = _find_images(image_folder)
+    labels = _find_files(folder, {LABEL_SUFFIX}, "label file for each image")
     labels.pop(Path(CLASS_STEM), None)
     without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
     is_elsewhere = {stem.name for stem in labels} & {stem.name for stem in images}
     if is_elsewhere and len(without) == len(labels):
         raise ValueError(
-            f"{folder}: expected label files named like the pictures in {pictures}; received none, "
-            f"but {without[0]}; give --pictures DIR, as images/train for labels/train"
+            f"{folder}: expected label files named like the images in {image_folder}; received "
+            f"none, but {without[0]}; give --images DIR, as images/train for labels/train"
         )
-    notes.add("dropped", "label file", "without a picture", without)
+    notes.add("dropped", "label file", "without an image", without)
     rows = []
     for stem, image in images.items():
         boxes, classes = (
@@ -58,10 +58,10 @@ def read_yolo(folder: Path, pictures: Path, class_names: list[str] | None, notes
 
 def format_yolo(table: BoxTable) -> dict[str, str]:
     """Write the label files of a table and `classes.txt`: text by file name."""
-    stems = picture_stems(table.image_paths, reserved=CLASS_STEM)
+    stems = image_stems(table.image_paths, reserved=CLASS_STEM)
     files = {
-        f"{stem}.txt": "".join(format_labels(picture))
-        for stem, picture in zip(stems, table.pictures(), strict=True)
+        f"{stem}.txt": "".join(format_labels(image))
+        for stem, image in zip(stems, table.images(), strict=True)
     }
     return {CLASS_FILE: "\n".join(table.class_names) + "\n", **files}
 
@@ -74,11 +74,11 @@ def _read_own_class_names(folder: Path) -> list[str]:
     return read_class_names(folder / CLASS_FILE)
 
 
-def _find_pictures(folder: Path) -> dict[Path, Path]:
-    """Return all pictures below a folder by their relative path without ending."""
+def _find_images(folder: Path) -> dict[Path, Path]:
+    """Return all images below a folder by their relative path without ending."""
     if not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder of pictures; received no folder")
-    return _find_files(folder, PICTURE_SUFFIXES, "picture for each label file")
+        raise ValueError(f"{folder}: expected a folder of images; received no folder")
+    return _find_files(folder, IMAGE_SUFFIXES, "image for each label file")
 
 
 def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[Path, Path]:
@@ -121,16 +121,16 @@ def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], i
         )
     if not all(-SHARE_TOLERANCE <= v <= 1 + SHARE_TOLERANCE for v in (x, y, width, height)):
         raise ValueError(
-            f"{where}: expected shares of the picture from 0 to 1; received {line[:80]!r}"
+            f"{where}: expected shares of the image from 0 to 1; received {line[:80]!r}"
         )
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
-def format_labels(picture: Picture) -> list[str]:
-    """Return the lines of a picture's label file."""
-    low, high = picture.boxes_xyxy[:, :2], picture.boxes_xyxy[:, 2:]
-    shares_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(picture.size_wh, 2)  # (N, 4)
+def format_labels(image: AnnotatedImage) -> list[str]:
+    """Return the lines of an image's label file."""
+    low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
+    shares_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(image.size_wh, 2)  # (N, 4)
     return [
         " ".join([str(label), *(format(share, f".{DIGITS}g") for share in box)]) + "\n"
-        for label, box in zip(picture.classes, shares_xywh, strict=True)
+        for label, box in zip(image.classes, shares_xywh, strict=True)
     ]

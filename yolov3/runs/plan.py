@@ -21,13 +21,13 @@ class Plan:
         config = self._config
         return input_size_of(epoch, self.epochs, config.train_input_size, config.train_input_scales)
 
-    def end_of(self, epoch: int) -> int:
+    def last_step(self, epoch: int) -> int:
         """Return how many steps of the run are done when an epoch is."""
         return (epoch + 1) * self.steps_per_epoch
 
     def pixels_left(self, epoch: int, step: int) -> int:
         """Return the pixels of the steps to come in an epoch and after it, after `step` steps."""
-        this = (self.end_of(epoch) - step) * self.input_size(epoch) ** 2
+        this = (self.last_step(epoch) - step) * self.input_size(epoch) ** 2
         sizes = [self.input_size(later) for later in range(epoch + 1, self.epochs)]
         later = self.steps_per_epoch * sum(size**2 for size in sizes)
         return (this + later) * self.batch_size

@@ -4,9 +4,9 @@ import argparse
 import dataclasses
 
 from yolov3.checkpoints import RESUME, Checkpoint
+from yolov3.cli.flags import config_from_flags
 from yolov3.configs import Config, changed_settings
-from yolov3.runs.keeper import HOW_VALIDATED
-from yolov3.scripts.flags import config_from_flags
+from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 # Settings that may change without making the run another one. All others change what is learned.
@@ -49,6 +49,6 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
 
 
 def _effect(name) -> str:
-    if name in HOW_VALIDATED:
+    if name in VALIDATION_SETTINGS:
         return "no effect on the weights; the best are sought anew"
     return "no effect on the weights" if name in HARMLESS else "the run will differ"

@@ -6,7 +6,7 @@ MOST_SECONDS_LOST = 300.0
 FIRST_VALIDATION = 60.0  # seconds: a guess until one was measured
 
 
-class SaveClock:
+class SaveTimer:
     """Tell when the next save is due; the run says what it has just done.
 
     What a power cut destroys reaches back to the start of the newest whole save. So the next one

@@ -1,15 +1,15 @@
 """What is said about training steps that were not finite."""
 
 MOST_IN_A_ROW = 10  # a single one is bad luck
-MOST_NAMES = 8  # of pictures in a message
-MOST_LOGGED = 20  # skipped steps of a run whose pictures are logged: they take space
+MOST_NAMES = 8  # of images in a message
+MOST_LOGGED = 20  # skipped steps of a run whose images are logged: they take space
 
 
 def describe_skip(step: int, paths: list[str]) -> str:
-    """Name a skipped step (from 1) and its pictures."""
+    """Name a skipped step (from 1) and its images."""
     return (
         f"step {step}: loss or gradient is not finite; the step is skipped and changes no weight. "
-        f"Its pictures: {name_some(paths)}"
+        f"Its images: {name_some(paths)}"
     )
 
 
@@ -22,8 +22,8 @@ def divergence_report(step: int, metrics: dict, paths: list[str]) -> str:
         f"  loss           {metrics['total']:.4g} ({losses})\n"
         f"  gradient norm  {metrics['gradient_norm']:.4g}\n"
         f"  learning rate  {metrics['lr']:.3g}\n"
-        f"  pictures       {name_some(paths)}\n"
-        "Try a lower --train-lr-init, or look at these pictures in the log, under Images."
+        f"  images       {name_some(paths)}\n"
+        "Try a lower --train-lr-init, or look at these images in the log, under Images."
     )
 
 

@@ -12,7 +12,7 @@ LOSSES = ("total", "giou", "conf", "prob")
 
 
 class Summaries:
-    """Write the scalars of a run, and pictures, to its own log folder.
+    """Write the scalars of a run, and images, to its own log folder.
 
     TensorFlow hands each step to the system at once, so that a kill loses none. All methods raise
     OSError where the disk is full or fails.
@@ -41,7 +41,7 @@ class Summaries:
         with self._at(step):
             self._scalars({"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]})
 
-    def skipped_pictures(self, step: int, images, boxes_xyxy, classes, class_names):
+    def skipped_images(self, step: int, images, boxes_xyxy, classes, class_names):
         """Show the batch of a skipped step with its boxes: (B, H, W, 3), (B, N, 4), (B, N)."""
         is_box = (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(axis=-1)  # (B, N)
         drawn = [
@@ -49,12 +49,12 @@ class Summaries:
             for image, boxes, labels, used in zip(images, boxes_xyxy, classes, is_box, strict=True)
         ]
         with self._at(step):
-            tf.summary.image("train/skipped_pictures", np.stack(drawn), max_outputs=len(drawn))
+            tf.summary.image("train/skipped_images", np.stack(drawn), max_outputs=len(drawn))
 
-    def unreadable_pictures(self, part: str, step: int, count: int):
-        """Write how many pictures to "train" on or "validate" with could not be read."""
+    def unreadable_images(self, part: str, step: int, count: int):
+        """Write how many images to "train" on or "validate" with could not be read."""
         with self._at(step):
-            tf.summary.scalar(f"{part}/unreadable_pictures", count)
+            tf.summary.scalar(f"{part}/unreadable_images", count)
 
     def validation(self, step: int, metrics: dict, examples):
         """Write validate_loss/* and mAP/* of an epoch, and show its examples (B, H, W, 3)."""

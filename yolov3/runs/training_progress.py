@@ -11,7 +11,7 @@ BAR_WIDTH = 20
 class TrainingProgress:
     """Show how far a run is.
 
-    The time left is judged by pixels, because steps with larger pictures take longer.
+    The time left is judged by pixels, because steps with larger images take longer.
     """
 
     def __init__(self, stream=None, clock=time.monotonic):
@@ -47,7 +47,7 @@ class TrainingProgress:
         self._write(
             f"{self._title} [{'=' * filled}{' ' * (BAR_WIDTH - filled)}] {done}/{self._steps}"
             f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}"
-            f"  {self._batch_size / max(step_seconds, 1e-9):.1f} pictures/s"
+            f"  {self._batch_size / max(step_seconds, 1e-9):.1f} images/s"
             f"  {self._time_left(pixels_left)}"
         )
 

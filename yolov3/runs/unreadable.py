@@ -1,4 +1,4 @@
-"""Pictures that could be read before a run and cannot be any more: named once each, and counted."""
+"""Images that could be read before a run and cannot be any more: named once each, and counted."""
 
 MOST_NAMED = 10  # the disk of all others may be gone too
 
@@ -12,28 +12,28 @@ class Unreadable:
         self._times = 0
 
     def add(self, paths, consequence: str) -> None:
-        """Count pictures that could not be read; `consequence` says what happened instead."""
+        """Count images that could not be read; `consequence` says what happened instead."""
         for path in paths:
             self._times += 1
             if path in self._paths:
                 continue
             self._paths.add(path)
             if len(self._paths) <= MOST_NAMED:
-                self._say(f"{path}: can no longer be read as a picture; {consequence}")
+                self._say(f"{path}: can no longer be read as an image; {consequence}")
             if len(self._paths) == MOST_NAMED:
-                self._say("further pictures that cannot be read are only counted")
+                self._say("further images that cannot be read are only counted")
 
     def summary(self) -> str:
         """Say how many there were, "" for none."""
         if not self._paths:
             return ""
         files, times = len(self._paths), self._times
-        return f"{files} picture{'s' * (files > 1)} could not be read, {times} times in all"
+        return f"{files} image{'s' * (files > 1)} could not be read, {times} times in all"
 
 
 def nothing_readable(records) -> OSError:
-    """Return the error that ends a run all of whose pictures are gone."""
+    """Return the error that ends a run all of whose images are gone."""
     return OSError(
-        f"{records[0].image_path}: can no longer be read as a picture, and none of the "
-        f"{len(records):,} pictures to train on can"
+        f"{records[0].image_path}: can no longer be read as an image, and none of the "
+        f"{len(records):,} images to train on can"
     )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from yolov3.weights.darknet_file import describe, recognise
+from yolov3.weights.darknet_file import describe, identify_network
 from yolov3.weights.parts import network_name
 from yolov3.yolov3 import build_yolov3
 
@@ -13,7 +13,7 @@ def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
     return {variable.path: variable for variable in model.variables}
 
 
-def to_arrays(variables: dict) -> dict[str, np.ndarray]:
+def state_dict(variables: dict) -> dict[str, np.ndarray]:
     """Copy the values of variables."""
     return {name: np.array(variable.numpy(), order="C") for name, variable in variables.items()}
 
@@ -25,7 +25,7 @@ def network_with(weights: dict[str, np.ndarray], num_classes: int, tiny: bool) -
     stranger's checkpoint may claim more classes than memory holds.
     """
     numbers = sum(value.size for value in weights.values())
-    if recognise(numbers) != (tiny, num_classes):
+    if identify_network(numbers) != (tiny, num_classes):
         raise ValueError(
             f"expected weights of {network_name(tiny)} for {num_classes} classes; received "
             f"{numbers:,} numbers{', ' * bool(describe(numbers))}{describe(numbers)}"

@@ -25,10 +25,10 @@ class _Task(NamedTuple):
 
     def is_like(self, other) -> bool:
         """Tell whether two APs can be compared."""
-        same_pictures = self.annotations == other.annotations
+        same_images = self.annotations == other.annotations
         if self.fingerprint and other.fingerprint:  # the file may have moved, or have been replaced
-            same_pictures = self.fingerprint == other.fingerprint
-        return self.class_names == other.class_names and same_pictures
+            same_images = self.fingerprint == other.fingerprint
+        return self.class_names == other.class_names and same_images
 
 
 def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
@@ -36,7 +36,7 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
 
     The best of a run has the highest validation AP at the largest input size that was validated;
     the best of several runs is that with the highest AP among those with the class names and test
-    pictures of the newest, since an AP on other pictures says nothing about these. The last of a
+    images of the newest, since an AP on other images says nothing about these. The last of a
     run has the most steps; the last of several runs is that written last. A damaged one is named
     through `warn` and passed over. Raises ValueError if there is none.
     """
@@ -107,10 +107,10 @@ def _best_first(folders, warn):
 def _rank_in_run(folder, state):
     # The AP of a last-* may be that of another size, and is then no better than the best of its
     # run. Of equals best-* goes first: last-* may be some steps past the validation that it names.
-    ap, is_best = min(_ap(state), state["best_AP"]), folder.name.startswith("best")
+    ap, is_best = min(_ap(state), state["best_mAP"]), folder.name.startswith("best")
     return state["best_size"], ap, is_best, state["step"]
 
 
 def _ap(state):
     value = state["metrics"].get("AP", -1.0)
-    return value if value == value else -1.0  # NaN: validated on pictures without boxes
+    return value if value == value else -1.0  # NaN: validated on images without boxes

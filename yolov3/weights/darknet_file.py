@@ -7,11 +7,11 @@ names: only their count tells networks apart. Source: darknet's src/parser.c, lo
 import struct
 from typing import NamedTuple
 
-from yolov3.checks.regular_file import regular_size
+from yolov3.files import regular_size
 from yolov3.weights.parts import network_name
 
 VERSION = struct.Struct("<3i")  # major, minor, revision
-WRITTEN_HEADER = struct.pack("<3iq", 0, 2, 0, 0)  # as the official files, with `seen` = 0 pictures
+WRITTEN_HEADER = struct.pack("<3iq", 0, 2, 0, 0)  # as the official files, with `seen` = 0 images
 FLOAT_BYTES = 4
 MAX_VERSION = 1000  # from here on, darknet means transposed matrices, which no YOLOv3 file has
 MAX_CLASSES = 10_000  # more than any published detector has
@@ -47,7 +47,7 @@ def measure(path) -> DarknetFile:
     if other:
         raise ValueError(f"{path}: expected Darknet weights; received {size:,} bytes: {other}")
     major, minor, _ = VERSION.unpack_from(head)
-    seen_bytes = 8 if major * 10 + minor >= 2 else 4  # pictures seen: a size_t, formerly an int
+    seen_bytes = 8 if major * 10 + minor >= 2 else 4  # images seen: a size_t, formerly an int
     header_bytes = VERSION.size + seen_bytes
     floats, rest = divmod(size - header_bytes, FLOAT_BYTES)
     if rest or floats < 1:
@@ -58,7 +58,7 @@ def measure(path) -> DarknetFile:
     return DarknetFile(header_bytes, floats)
 
 
-def recognise(floats: int) -> tuple[bool, int] | None:
+def identify_network(floats: int) -> tuple[bool, int] | None:
     """Return (tiny, number of classes) of the whole network with this many numbers, or None."""
     for tiny, (fixed, per_class) in FLOATS.items():
         classes, rest = divmod(floats - fixed, per_class)
@@ -69,7 +69,7 @@ def recognise(floats: int) -> tuple[bool, int] | None:
 
 def describe(floats: int) -> str:
     """Say what a file with this many numbers seems to be; "" if nothing known fits."""
-    if network := recognise(floats):
+    if network := identify_network(floats):
         tiny, classes = network
         return f"these look like {network_name(tiny)} weights for {classes} classes"
     if floats == BACKBONE_FLOATS:
@@ -88,7 +88,7 @@ def detect_network(path) -> tuple[bool, int]:
     Raises ValueError for any other file, also for a backbone alone, saying what it seems to be.
     """
     file = measure(path)
-    network = recognise(file.floats)
+    network = identify_network(file.floats)
     if network is None:
         sizes = {tiny: _size(file.header_bytes, tiny, classes=80) for tiny in FLOATS}
         raise ValueError(

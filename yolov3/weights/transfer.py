@@ -10,7 +10,7 @@ from yolov3.configs import TRANSFER_SCOPES as SCOPES
 from yolov3.darknet import read_darknet_weights
 from yolov3.weights.by_name import assign_by_name
 from yolov3.weights.checkpoint_search import find_checkpoint
-from yolov3.weights.darknet_file import measure, recognise
+from yolov3.weights.darknet_file import identify_network, measure
 from yolov3.weights.parts import (
     backbone_layers,
     class_count,
@@ -21,7 +21,7 @@ from yolov3.weights.parts import (
 )
 
 
-class LayerFate(NamedTuple):
+class LayerTransfer(NamedTuple):
     """What became of a convolution and its batch normalisation."""
 
     layer: str  # conv_0 ...
@@ -33,7 +33,7 @@ class TransferReport(NamedTuple):
 
     source: str
     scope: str
-    rows: tuple[LayerFate, ...]
+    rows: tuple[LayerTransfer, ...]
 
     @property
     def copied(self) -> list[str]:
@@ -67,7 +67,7 @@ def transfer_weights(model: keras.Model, source, scope: str) -> TransferReport:
             f"received {other}; choose all-but-heads or backbone"
         )
     rows = tuple(
-        LayerFate(conv.name, _fate(model, conv, weights, scope)) for conv in conv_layers(model)
+        LayerTransfer(conv.name, _fate(model, conv, weights, scope)) for conv in conv_layers(model)
     )
     report = TransferReport(str(source), scope, rows)
     variables = _variables(model, report.copied)
@@ -79,7 +79,7 @@ def _read_source(source, model):
     """Return a source's weights by name and its number of classes, None for a backbone alone."""
     source = Path(source)
     if source.is_file():
-        tiny, classes = recognise(measure(source).floats) or (is_tiny(model), None)
+        tiny, classes = identify_network(measure(source).floats) or (is_tiny(model), None)
     else:
         checkpoint = find_checkpoint(source)
         tiny, classes = checkpoint.config.tiny, len(checkpoint.class_names)

@@ -1,0 +1,120 @@
+"""Tests of what all scripts do alike: exit codes, one-line errors, a reader that has gone."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from yolov3.cli.run import run_script
+from yolov3.configs import REPO
+
+
+def end_of(main, capsys):
+    """Return the exit code and what went to standard error."""
+    with pytest.raises(SystemExit) as end:
+        run_script(main)
+    return end.value.code, capsys.readouterr().err
+
+
+def failing(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_code_of_main_is_that_of_the_script(capsys, code):
+    assert end_of(lambda: code, capsys) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("a.txt:3: expected a box"), 2, "error: a.txt:3: expected a box\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (OSError("No space left on device"), 1, "failed: No space left on device\n"),
+    ],
+)
+def test_errors_are_one_line_and_a_code(capsys, error, code, line):
+    assert end_of(failing(error), capsys) == (code, line)
+
+
+def test_too_little_memory_is_one_line_and_a_code(capsys):
+    line = "failed: out of memory (MemoryError); smaller batches or images take less\n"
+    assert end_of(failing(MemoryError()), capsys) == (1, line)
+    text = "OOM when allocating tensor with shape[64,416,416,64]\nhint: more lines"
+    code, error = end_of(failing(tf.errors.ResourceExhaustedError(None, None, text)), capsys)
+    assert code == 1
+    assert "out of memory (OOM when allocating tensor with shape[64,416,416,64]);" in error
+    assert error.count("\n") == 1
+
+
+def test_mistakes_of_the_program_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_script(failing(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
+    name = os.fsdecode(b"a\xff.png")
+    body = f"print({name!r}); print({name!r}, file=sys.stderr); return 0"
+    code = "import sys\nfrom yolov3.cli.run import run_script\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}def main():\n    {body}\nrun_script(main)"],
+        cwd=REPO,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, *["a\\udcff.png\n"] * 2)
+
+
+def test_output_that_cannot_be_reconfigured_or_is_none_stays(monkeypatch):
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit):
+        run_script(lambda: print("found"))
+    assert stdout.getvalue() == "found\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
+def test_output_to_a_full_disk_is_one_line_and_a_code():
+    code = "from yolov3.cli.run import run_script\nrun_script(lambda: print('found') or 0)"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=REPO,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    message = "failed: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('found'); return 0",
+        "[print('found' * 100) for _ in range(10_000)]; return 0",
+        "print('found', flush=True); return 0",
+        "print('found'); raise SystemExit(0)",
+    ],
+    ids=["buffered", "much", "flushed", "exit"],
+)
+def test_closed_output_is_no_error_message(body):
+    code = f"from yolov3.cli.run import run_script\ndef main():\n    {body}\nrun_script(main)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,43 @@
+"""The boxes of a data set in numbers and plots, with and without augmentation."""
+
+import numpy as np
+
+from yolov3.annotations import Record
+from yolov3.augment import Augmentation, augment
+from yolov3.data.data_plots import statistics_figure
+from yolov3.data.data_statistics import augment_sizes, augmentation_rng, statistics_of
+
+
+def record(*boxes_xyxy):
+    boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
+    return Record("x.png", boxes_xyxy, np.zeros(len(boxes_xyxy), np.int32), 1)
+
+
+def test_statistics_are_of_the_letterboxed_input():
+    sizes_wh = np.array([[100, 50], [30, 30]])
+    statistics = statistics_of([record((0, 0, 100, 50), (10, 10, 20, 30)), record()], sizes_wh, 200)
+    assert statistics.boxes_per_image.tolist() == [2, 0]
+    assert statistics.boxes_xyxy.tolist() == [[0, 50, 200, 150], [20, 70, 40, 110]]
+    assert statistics.classes.tolist() == [0, 0]
+
+
+def test_augmented_statistics_are_those_of_the_real_images():
+    """The blank stand-ins must give the boxes and sizes that an image would, colours included."""
+    settings = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
+    original = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    records = [record((10, 5, 20, 25)), record((3, 3, 50, 30), (1, 1, 9, 9)), record()]
+    changed, changed_wh = augment_sizes(records, np.array([[60, 40]] * 3), settings, seed=7)
+    for index, one in enumerate(records):
+        rng = augmentation_rng(7, index)
+        image, boxes_xyxy = augment(original, one.boxes_xyxy, settings, rng)
+        np.testing.assert_array_equal(changed[index].boxes_xyxy, boxes_xyxy)
+        assert changed_wh[index].tolist() == [image.shape[1], image.shape[0]]
+
+
+def test_figures_stand_a_data_set_without_boxes_and_one_of_many_classes():
+    statistics = statistics_of([record()], np.array([[30, 30]]), 32)
+    names = [f"a rather long class name {number}" for number in range(100)]
+    figure = statistics_figure(statistics, names, statistics)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "boxes per class, 30 most frequent" and len(titles) == 8
+    figure.draw_without_rendering()

@@ -1,0 +1,198 @@
+"""Reading sources frame by frame: videos, damaged ones, streams, large images."""
+
+import threading
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+from white_square_detector import (
+    FPS,
+    VIDEO_HW,
+    damage_frame,
+    dark_image,
+    frame_start,
+    white_in_frame,
+    write_video,
+)
+
+from yolov3.images import write_image
+from yolov3.inference import captures, frames
+from yolov3.inference.captures import quiet_opencv
+from yolov3.inference.frame import Frame
+from yolov3.inference.frames import count_frames, load, read_frames, turn
+from yolov3.inference.sources import Kind, Source, find_sources
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    quiet_opencv()
+
+
+def read(*words):
+    return list(read_frames(find_sources(map(str, words)), threading.Event()))
+
+
+def test_a_video_gives_its_frames_in_rgb(tmp_path):
+    path = write_video(tmp_path / "a b.avi", frames=5)
+    got = read(path)
+    assert [frame.index for frame in got] == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose([frame.seconds for frame in got], np.arange(5) / FPS, atol=0.002)
+    for frame in got:
+        left, top, right, bottom = white_in_frame(frame.index)
+        assert frame.size_hw == VIDEO_HW and frame.fps == FPS and not frame.error
+        assert frame.image_rgb[top + 2 : bottom - 2, left + 2 : right - 2].min() > 200
+        assert frame.image_rgb[top + 2 : bottom - 2, right + 8 :].max() < 60
+
+
+def test_colours_of_a_video_are_not_swapped(tmp_path):
+    writer = cv2.VideoWriter(
+        str(tmp_path / "red.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 32)
+    )
+    writer.write(np.full((32, 32, 3), (0, 0, 255), np.uint8))  # BGR
+    writer.release()
+    [frame] = read(tmp_path / "red.avi")
+    red, green, blue = frame.image_rgb[16, 16]
+    assert red > 200 and green < 50 and blue < 50
+
+
+def test_damaged_frames_are_told_and_the_others_keep_their_numbers(tmp_path):
+    path = damage_frame(damage_frame(write_video(tmp_path / "x.avi"), 3), 4)
+    got = read(path)
+    assert [(frame.index, frame.lost) for frame in got] == [
+        *((index, 0) for index in range(3)),
+        (3, 2),
+        *((index, 0) for index in range(5, 10)),
+    ]
+    assert got[3].error == f"{path}: 2 frames lost, from number 3 on"
+
+
+@pytest.mark.parametrize("index", [0, 9])
+def test_the_first_or_last_frame_may_be_damaged(tmp_path, index):
+    got = read(damage_frame(write_video(tmp_path / "x.avi"), index))
+    assert sum(frame.lost for frame in got) == 1
+    assert len(got) == 10 and got[index].error.endswith(f"1 frame lost, from number {index} on")
+
+
+@pytest.mark.parametrize("name", ["x.avi", "x #2?.avi"])
+def test_a_video_that_was_cut_off_tells_how_much_is_missing(tmp_path, name):
+    path = write_video(tmp_path / name)
+    data = path.read_bytes()
+    path.write_bytes(data[: frame_start(data, 6) + 20])
+    *got, last = read(path)
+    assert [frame.index for frame in got] == [0, 1, 2, 3, 4, 5]
+    assert last.error == f"{path}: 4 frames lost, from number 6 on" and last.lost == 4
+
+
+def test_a_length_that_is_not_stated_is_no_loss(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "x.avi", frames=4)
+    for stated in (0, 9):  # not told; guessed, in a container that does not count
+        monkeypatch.setattr(captures, "stated_frames", lambda _, stated=stated: stated)
+        monkeypatch.setattr(captures, "COUNTED_SUFFIXES", frozenset())
+        got = read(path)
+        assert [frame.index for frame in got] == [0, 1, 2, 3] and not any(f.lost for f in got)
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.avi"])
+def test_what_is_no_video_is_one_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no video" * 200)
+    [frame] = read(tmp_path / name)
+    assert frame.error == f"{tmp_path / name}: this video does not open" and frame.lost == 1
+
+
+def test_a_camera_that_is_not_there_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [frame] = read(97)
+    assert frame.error == "camera 97: this camera does not open" and frame.lost == 1
+
+
+def test_a_video_over_http_is_read_whole(tmp_path, serve):
+    site = serve(write_video(tmp_path / "x.avi", frames=6).read_bytes())
+    got = read(site.url)
+    assert [frame.index for frame in got] == [0, 1, 2, 3, 4, 5]
+    assert got[0].source.kind is Kind.STREAM and not any(frame.is_live for frame in got)
+
+
+class FakeCamera:
+    """Stand in for a camera: frames of rising brightness, None where it loses one."""
+
+    def __init__(self, frames):
+        self.frames = iter(frames)
+
+    def isOpened(self):
+        return True
+
+    def get(self, _what):
+        return float("nan") if _what == cv2.CAP_PROP_FPS else -1.0
+
+    def read(self):
+        value = next(self.frames, None)
+        return value is not None, value and np.full((4, 4, 3), value, np.uint8)
+
+
+def test_a_live_source_tells_of_gaps_and_ends_after_many(monkeypatch):
+    camera = FakeCamera([1, 2, None, None, 3] + [None] * 50)
+    source = Source(Kind.CAMERA, "0", "camera-0")
+    got = list(captures.read_live(source, camera))
+    assert [(frame.index, frame.lost) for frame in got] == [(0, 0), (1, 0), (2, 2), (4, 0)]
+    assert "2 frames lost" in got[2].error
+    assert all(
+        frame.is_live and frame.fps == captures.DEFAULT_FPS for frame in got if not frame.lost
+    )
+    assert (np.diff([frame.seconds for frame in got if not frame.lost]) >= 0).all()
+
+
+def test_a_camera_that_gives_nothing_is_an_error():
+    [frame] = captures.read_live(Source(Kind.CAMERA, "0", "camera-0"), FakeCamera([]))
+    assert frame.error == "camera 0: no frame can be read" and frame.lost == 1
+
+
+def test_an_endless_camera_can_be_left(monkeypatch):
+    monkeypatch.setattr(frames, "open_capture", lambda _: FakeCamera(iter(lambda: 5, None)))
+    stop = threading.Event()
+    stream = read_frames(find_sources(["0"]), stop)
+    assert [frame.is_live for frame in islice(stream, 3)] == [True] * 3
+    stop.set()
+    assert list(stream) == []
+
+
+def test_images_come_without_image_until_they_are_loaded(tmp_path):
+    write_image(tmp_path / "a.png", dark_image(30, 20, (1, 2, 3, 4)))
+    [frame] = read(tmp_path / "a.png")
+    assert frame.image_rgb is None
+    loaded = load(frame)
+    assert loaded.size_hw == (20, 30) and loaded.image_rgb[3, 2].tolist() == [255] * 3
+    assert load(loaded) is loaded
+
+
+def test_a_broken_image_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    [frame] = read(tmp_path / "bad.png")
+    failed = load(frame)
+    assert str(tmp_path / "bad.png") in failed.error and failed.lost == 1
+    assert load(failed) is failed
+
+
+def test_frames_are_counted_where_there_is_an_end(tmp_path):
+    write_image(tmp_path / "a.png", dark_image(3, 2))
+    write_video(tmp_path / "x.avi", frames=7)
+    (tmp_path / "broken.mp4").touch()
+    assert count_frames(find_sources([str(tmp_path)])) == 1 + 7 + 1
+    assert count_frames(find_sources([str(tmp_path), "http://127.0.0.1:9/live"])) is None
+
+
+def test_only_one_large_image_is_held_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "LARGE_PIXELS", 20 * 20)
+    write_image(tmp_path / "large.png", dark_image(30, 20))
+    write_image(tmp_path / "small.png", dark_image(10, 10))
+    (tmp_path / "broken.png").touch()
+    broken, large, small = read(tmp_path)
+    with turn(large) as is_large:
+        assert is_large and frames._large_turn.locked()
+        with turn(small) as is_large:  # does not wait
+            assert not is_large
+        with turn(broken) as is_large:
+            assert not is_large
+    assert not frames._large_turn.locked()
+    with turn(Frame(large.source, size_hw=(3, 4))) as is_large:  # known: the file is not opened
+        assert not is_large

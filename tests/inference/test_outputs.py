@@ -1,0 +1,207 @@
+"""The files of a detection: what they hold, and that none overwrites another."""
+
+import json
+
+import numpy as np
+import pytest
+from white_square_detector import NAMES, dark_image, read_video
+
+from yolov3.annotations import read_annotations, read_class_names
+from yolov3.formats.conversion import Task, convert
+from yolov3.formats.voc import Corners
+from yolov3.formats.yolo import CLASS_STEM
+from yolov3.images import read_image, write_image
+from yolov3.inference.frame import Frame
+from yolov3.inference.outputs import OutputOptions, Outputs, crop
+from yolov3.inference.pipeline import Detections
+from yolov3.inference.sources import find_sources
+from yolov3.inference.video_file import VideoFile
+
+BOXES = np.float32([[10, 5, 30, 15], [0.4, 0.6, 3.2, 2.5]])
+HEAD = {"network": "white"}
+ALL = OutputOptions(save=True, txt=True, crops=True, json=True)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Return a folder of three images, two of which have the same name but for the ending."""
+    folder = tmp_path / "in"
+    for name in ("a.png", "a.jpg", "sub/b.bmp"):
+        write_image(folder / name, dark_image(40, 20, (10, 5, 30, 15)))
+    return folder
+
+
+def found_in(frame):
+    return Detections(frame, BOXES, np.float32([0.9, 0.8]), np.int32([1, 0]))
+
+
+def write_all(folder, sources, wanted, frames=None):
+    """Write what is `found_in` each source's frames."""
+    folder.mkdir()
+    frames = [Frame(source) for source in sources] if frames is None else frames
+    loaded = [
+        frame.with_image(read_image(frame.source.address)) if not frame.is_live else frame
+        for frame in frames
+    ]
+    with Outputs(folder, sources, NAMES, wanted, HEAD) as outputs:
+        for frame in loaded:
+            outputs.add(*outputs.render(found_in(frame)))
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_image_has_files_of_its_own(images, tmp_path):
+    written = write_all(tmp_path / "out", find_sources([str(images)]), ALL)
+    assert written == [
+        "a-2.png",
+        "a.jpg",
+        "crops/dark/a-2-2.png",
+        "crops/dark/a-2.jpg",
+        "crops/dark/sub/b-2.png",
+        "crops/white_bright/a-1.jpg",
+        "crops/white_bright/a-2-1.png",
+        "crops/white_bright/sub/b-1.png",
+        "detections.json",
+        "labels/a-2.txt",
+        "labels/a.txt",
+        "labels/classes.txt",
+        "labels/sub/b.txt",
+        "sub/b.png",
+    ]
+
+
+def test_only_what_is_wanted_is_written(images, tmp_path):
+    sources = find_sources([str(images / "a.png")])
+    for name, expected in [
+        ("save", ["a.png"]),
+        ("txt", ["labels/a.txt", "labels/classes.txt"]),
+        ("crops", ["crops/dark/a-2.png", "crops/white_bright/a-1.png"]),
+        ("json", ["detections.json"]),
+        ("show", []),
+    ]:
+        assert write_all(tmp_path / name, sources, OutputOptions(**{name: True})) == expected
+
+
+def test_folders_of_a_source_are_not_mixed_with_ours(images, tmp_path):
+    write_image(images / "crops" / "dark" / "a-2.png", dark_image(40, 20))
+    write_image(images / "Labels" / "x.png", dark_image(40, 20))
+    written = write_all(tmp_path / "out", find_sources([str(images)]), ALL)
+    assert {"crops/dark/a-2.png", "crops-2/dark/crops/dark/a-2-2.png"} <= set(written)
+    assert {"Labels/x.png", "labels-2/Labels/x.txt", "labels-2/classes.txt"} <= set(written)
+
+
+def test_the_drawn_image_is_the_image_with_boxes(images, tmp_path):
+    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(save=True))
+    drawn = read_image(tmp_path / "out" / "a.png")
+    assert drawn.shape == (20, 40, 3)
+    assert len(np.unique(drawn[5, 10:30], axis=0)) == 1 and drawn[5, 20].tolist() != [255] * 3
+
+
+def test_crops_are_the_pixels_that_a_box_touches(images, tmp_path):
+    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(crops=True))
+    white = read_image(tmp_path / "out" / "crops" / "white_bright" / "a-1.png")
+    assert white.shape == (10, 20, 3) and (white == 255).all()
+    assert read_image(tmp_path / "out" / "crops" / "dark" / "a-2.png").shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize("box", [[0, 0, 0, 0], [40, 20, 40, 20], [7, 7, 7, 7], [39.9, 0, 40, 0.1]])
+def test_a_crop_has_a_pixel_at_least(box):
+    assert crop(dark_image(40, 20), np.float32(box)).shape[:2] == (1, 1)
+
+
+def test_labels_are_read_back_by_the_converter(images, tmp_path):
+    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(txt=True))
+    labels = tmp_path / "out" / "labels"
+    assert read_class_names(labels / "classes.txt") == NAMES
+    first, second = (labels / "a.txt").read_text().splitlines()
+    assert first == "1 0.5 0.5 0.5 0.5"  # centre 20, 10 and size 20, 10 of 40, 20
+    assert np.allclose([float(x) for x in second.split()], [0, 0.045, 0.0775, 0.07, 0.095])
+    target = tmp_path / "again.txt"
+    (images / "a.jpg").unlink()  # of the same name: the converter wants one of each
+    convert(Task(labels, "yolo", target, "annotations", images, None, Corners.PIXELS, False, False))
+    record = next(r for r in read_annotations(target) if r.image_path.endswith("a.png"))
+    np.testing.assert_allclose(record.boxes_xyxy, BOXES, atol=1e-3)
+    assert record.classes.tolist() == [1, 0]
+
+
+def test_json_has_everything(images, tmp_path):
+    sources = find_sources([str(images / "a.png")])
+    write_all(tmp_path / "out", sources, OutputOptions(json=True))
+    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == {
+        "network": "white",
+        "frames": [
+            {
+                "source": str(images / "a.png"),
+                "width": 40,
+                "height": 20,
+                "objects": [
+                    {
+                        "class": "white/bright",
+                        "class_index": 1,
+                        "score": 0.9,
+                        "box_xyxy": [10.0, 5.0, 30.0, 15.0],
+                    },
+                    {
+                        "class": "dark",
+                        "class_index": 0,
+                        "score": 0.8,
+                        "box_xyxy": [0.4, 0.6, 3.2, 2.5],
+                    },
+                ],
+            }
+        ],
+    }
+
+
+def test_json_is_whole_without_frames_and_after_an_error(images, tmp_path):
+    sources = find_sources([str(images / "a.png")])
+    for name, frames in (("none", []), ("one", [Frame(sources[0])])):
+        (tmp_path / name).mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            with Outputs(
+                tmp_path / name, sources, NAMES, OutputOptions(json=True), HEAD
+            ) as outputs:
+                for frame in frames:
+                    failed = Detections(frame._replace(error="gone", lost=1), BOXES[:0], [], [])
+                    outputs.add(*outputs.render(failed))
+                raise KeyboardInterrupt
+        content = json.loads((tmp_path / name / "detections.json").read_text())
+        expected = [{"source": str(images / "a.png"), "error": "gone"}] if frames else []
+        assert content == {**HEAD, "frames": expected}
+
+
+def test_a_video_that_is_cut_off_fails_and_leaves_the_json_whole(tmp_path, monkeypatch):
+    def fail(video):
+        video._writer.release()
+        raise OSError("full")
+
+    monkeypatch.setattr(VideoFile, "close", fail)
+    [source] = find_sources(["rtsp://host/door"])
+    frame = Frame(source, 0, 0.0, 10, is_live=True).with_image(dark_image(64, 48))
+    with pytest.raises(OSError, match="full"):
+        write_all(tmp_path / "out", [source], OutputOptions(save=True, json=True), [frame])
+    assert len(json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]) == 1
+
+
+def test_an_image_called_like_the_class_file_has_labels_of_its_own(images, tmp_path):
+    write_image(images / "Classes.png", dark_image(40, 20))
+    sources = find_sources([str(images)], reserved=[CLASS_STEM])
+    written = write_all(tmp_path / "out", sources, OutputOptions(save=True, txt=True))
+    assert {"Classes-2.png", "labels/Classes-2.txt"} <= set(written)
+    assert read_class_names(tmp_path / "out" / "labels" / "classes.txt") == NAMES
+
+
+def test_something_live_is_saved_at_its_own_pace(tmp_path):
+    [source] = find_sources(["rtsp://host/door"])
+    image = dark_image(64, 48)
+    frames = [
+        Frame(source, index, seconds, 10, is_live=True).with_image(image)
+        for index, seconds in enumerate((0.0, 0.5, 0.9))
+    ]
+    wanted = OutputOptions(save=True, txt=True, json=True)
+    written = write_all(tmp_path / "out", [source], wanted, frames)
+    assert written[:3] == ["detections.json", "door.mp4", "labels/classes.txt"]
+    assert written[3:] == [f"labels/door/00000{index}.txt" for index in range(3)]
+    fps, saved = read_video(tmp_path / "out" / "door.mp4")
+    assert fps == 10 and len(saved) == 10  # 0.9 seconds and a frame
+    content = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [(f["frame"], f["seconds"]) for f in content["frames"]] == [(0, 0), (1, 0.5), (2, 0.9)]

@@ -1,0 +1,137 @@
+"""What words name: images, videos, folders, patterns, cameras, streams; and names of outputs."""
+
+from pathlib import Path
+
+import pytest
+
+from yolov3.inference.sources import Kind, find_sources
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder of empty files, which is also the working directory."""
+    names = ["b.jpg", "a.PNG", "clip.mp4", "notes.txt", ".hidden.png", "sub/a.png", ".git/x.png"]
+    for name in [*names, "sub/deeper/c.webp", "empty/notes.txt", "7/x.png"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def addresses(*words):
+    return [source.address for source in find_sources(words)]
+
+
+def names(*words):
+    return [str(source.name) for source in find_sources(words)]
+
+
+def test_a_folder_is_all_in_it_sorted_without_what_is_hidden(folder):
+    expected = ["7/x.png", "a.PNG", "b.jpg", "clip.mp4", "sub/a.png", "sub/deeper/c.webp"]
+    assert addresses(".") == expected
+    assert names(".") == ["7/x", "a", "b", "clip", "sub/a", "sub/deeper/c"]
+    kinds = [source.kind for source in find_sources(["."])]
+    assert kinds == [Kind.VIDEO if name == "clip.mp4" else Kind.IMAGE for name in expected]
+
+
+def test_a_folder_may_come_as_a_full_path(folder):
+    assert addresses(str(folder / "sub")) == [
+        str(folder / "sub" / "a.png"),
+        str(folder / "sub" / "deeper" / "c.webp"),
+    ]
+    assert names(str(folder / "sub")) == ["a", "deeper/c"]
+
+
+def test_a_long_number_is_no_camera(folder):
+    assert names("0") == ["camera-0"]
+    with pytest.raises(ValueError, match="20250613142233: expected an image.*no such file"):
+        find_sources(["20250613142233"])
+
+
+def test_a_url_that_is_none_is_named_without_its_password():
+    with pytest.raises(ValueError, match="^rtsp://...: expected a URL") as error:
+        find_sources(["rtsp://me:secret[w@1.2.3.4/x"])
+    assert "secret" not in str(error.value)
+
+
+def test_patterns(folder):
+    assert addresses("*.jpg", "[a-b].*") == ["b.jpg", "a.PNG"]
+    assert addresses("**/*.png") == ["7/x.png", "sub/a.png"]
+    assert addresses("*") == ["a.PNG", "b.jpg", "clip.mp4"]  # no text, and no folder
+    (folder / "c[1].png").touch()
+    assert addresses("c[1].png") == ["c[1].png"]  # a file of this name is that file
+
+
+def test_a_named_file_needs_no_known_ending(folder):
+    [source] = find_sources(["notes.txt"])
+    assert (source.kind, source.address, source.name) == (
+        Kind.IMAGE,
+        "notes.txt",
+        Path("notes"),
+    )
+
+
+def test_each_file_comes_once(folder):
+    assert addresses("b.jpg", str(folder / "b.jpg"), "*.jpg", "./b.jpg") == ["b.jpg"]
+
+
+def test_cameras_and_streams(folder):
+    camera, stream = find_sources(["0", "rtsp://me:secret@10.0.0.5:554/live/door.sdp?x=1"])
+    assert (camera.kind, camera.address, camera.title) == (Kind.CAMERA, "0", "camera 0")
+    assert camera.name == Path("camera-0")
+    assert stream.kind is Kind.STREAM and stream.name == Path("door")
+    assert stream.address == "rtsp://me:secret@10.0.0.5:554/live/door.sdp?x=1"
+    assert stream.title == "rtsp://10.0.0.5:554/live/door.sdp?x=1"  # the password is not printed
+    assert addresses("7") == ["7/x.png"]  # a folder of this name is that folder
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://host/", "host"),
+        ("http://host/a b/../%2e%2e/x:y*.mjpg", "x_y"),
+        ("http://host/..", "stream"),
+        ("rtsp://[::1]/", "1"),
+        ("udp://@:1234", "stream"),
+    ],
+)
+def test_names_of_streams_are_names_of_files(url, name):
+    assert names(url) == [name]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("gone.jpg", "gone.jpg: expected an image, a video, a folder, a pattern"),
+        ("*.bmp", "[*].bmp: expected a pattern of images or videos; it matches none"),
+        ("empty", "empty: expected a folder with images or videos; it has none"),
+        ("-1", "-1: expected an image"),
+        ("", ": expected an image"),
+    ],
+)
+def test_a_word_that_names_nothing_is_an_error(folder, word, expected):
+    with pytest.raises(ValueError, match=expected):
+        find_sources(["b.jpg", word])
+
+
+def test_sources_of_the_same_name_get_numbers(folder):
+    for name in ("one/x.jpg", "one/x.png", "two/X.jpg", "two/x-2.jpg", "two/y.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert names("one", "two") == ["x", "x-2", "X-3", "x-2-2", "y"]
+    assert names("one/x.jpg", "two/X.jpg") == ["x", "X-2"]  # one file where case does not count
+
+
+def test_reserved_names_get_numbers_too(folder):
+    for name in ("B.png", "one/b.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    found = find_sources(["b.jpg", "B.png", "one", "clip.mp4"], reserved=["b", "clip"])
+    assert [str(source.name) for source in found] == ["b-2", "B-3", "b-4", "clip-2"]
+
+
+def test_a_video_is_not_named_like_a_folder_of_images(folder):
+    (folder / "clip").mkdir()
+    (folder / "clip" / "000001.png").touch()
+    assert names("clip.mp4", ".")[:2] == ["clip-2", "7/x"]
+    assert "clip/000001" in names(".")

@@ -1,0 +1,80 @@
+"""Convolution: its outputs and gradients against those of Keras and TensorFlow."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from yolov3.kernels import convolution
+from yolov3.kernels.convolution import MANY_CHANNELS, Convolution, kernel_gradient
+from yolov3.yolov3 import build_yolov3
+
+# In the largest gradient; bfloat16 keeps 8 bits, and both sides round their sums.
+TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 1e-2}
+
+
+def outputs_and_gradients(kind, strides, padding, dtype, height, width):
+    rng = np.random.default_rng(0)
+    layer = kind(8, 3, strides, padding, use_bias=False, dtype=dtype)
+    layer.build((None, None, None, MANY_CHANNELS))
+    layer.kernel.assign(rng.normal(size=layer.kernel.shape) / 70)
+    inputs = tf.constant(rng.normal(size=(2, height, width, MANY_CHANNELS)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = tf.cast(layer(inputs), tf.float32)
+        loss = tf.reduce_sum(outputs * rng.normal(size=outputs.shape).astype(np.float32))
+    return [outputs, *tape.gradient(loss, [inputs, layer.kernel.value])]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(
+    ("strides", "padding", "height", "width"),
+    [(1, "same", 5, 7), (1, "same", 1, 1), (2, "valid", 15, 9), (2, "valid", 3, 5)],
+)
+def test_outputs_and_gradients_are_those_of_keras(strides, padding, height, width, dtype):
+    wanted, found = (
+        outputs_and_gradients(kind, strides, padding, dtype, height, width)
+        for kind in (layers.Conv2D, Convolution)
+    )
+    np.testing.assert_array_equal(found[0], wanted[0])
+    for ours, keras_s in zip(found[1:], wanted[1:], strict=True):
+        assert ours.dtype == keras_s.dtype and ours.shape == keras_s.shape
+        limit = TOLERANCES[dtype] * np.abs(keras_s).max()
+        np.testing.assert_allclose(ours, keras_s, rtol=0, atol=limit)
+
+
+def test_a_kernel_gradient_by_hand():
+    inputs = tf.reshape(tf.range(1.0, 10.0), [1, 3, 3, 1])  # 1 2 3 / 4 5 6 / 7 8 9
+    upstream = tf.reshape([0.0, 0, 0, 0, 1, 0, 0, 0, 0], [1, 3, 3, 1])  # the middle alone
+    found = kernel_gradient(inputs, upstream, 1, "SAME")
+    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), inputs[0, ..., 0])
+    corner = tf.reshape([1.0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 3, 3, 1])
+    found = kernel_gradient(inputs, corner, 1, "SAME")
+    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), [[0, 0, 0], [0, 1, 2], [0, 4, 5]])
+
+
+@pytest.mark.parametrize(("tiny", "wide"), [(False, 8), (True, 1)])
+def test_the_widest_layers_of_the_networks_use_it(tiny, wide, monkeypatch):
+    used = []
+    monkeypatch.setattr(
+        convolution,
+        "kernel_gradient",
+        lambda inputs, upstream, *rest: used.append(1) or kernel_gradient(inputs, upstream, *rest),
+    )
+    model = build_yolov3(1, tiny, blank=True)
+    with tf.GradientTape() as tape:
+        raw_maps = model(np.zeros((1, 32, 32, 3), np.float32), training=True)
+        loss = tf.add_n([tf.reduce_sum(raw) for raw in raw_maps])
+    tape.gradient(loss, model.trainable_variables)
+    assert len(used) == wide
+
+
+def test_a_gpu_keeps_the_gradient_of_its_own_library(monkeypatch):
+    monkeypatch.setattr(convolution.tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(convolution, "kernel_gradient", None)
+    outputs_and_gradients(Convolution, 1, "same", "float32", 2, 2)
+
+
+def test_a_folded_network_is_left_to_the_graph_optimizer():
+    model = build_yolov3(1, tiny=True, folded=True)
+    assert not any(isinstance(layer, Convolution) for layer in model.layers)

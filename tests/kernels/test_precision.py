@@ -1,0 +1,90 @@
+"""Tests of the choice of precision, with the hardware faked."""
+
+import pytest
+
+from yolov3.kernels import precision
+from yolov3.kernels.precision import choose_precision, cpu_has_bf16, hardware_name
+
+CPUINFO = """processor	: 0
+model name	: Some CPU @ 2.00GHz
+flags		: fpu sse2 {flags}
+
+processor	: 1
+model name	: Some CPU @ 2.00GHz
+"""
+
+
+@pytest.fixture
+def cpu(tmp_path, monkeypatch):
+    """Return a function that gives this machine a CPU with these flags, and no GPU."""
+
+    def have(flags):
+        path = tmp_path / "cpuinfo"
+        path.write_text(CPUINFO.format(flags=flags))
+        monkeypatch.setattr(precision, "CPUINFO", path)
+        monkeypatch.setattr(precision.cpu_has_bf16, "__defaults__", (path,))
+        have_gpus(monkeypatch)
+        return path
+
+    return have
+
+
+def have_gpus(monkeypatch, *details):
+    devices = range(len(details))
+    monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind: list(devices))
+    monkeypatch.setattr(
+        precision.tf.config.experimental, "get_device_details", lambda device: details[device]
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("avx2 avx512f", False),
+        ("avx512f avx512_bf16 amx_tile", True),
+        ("amx_bf16", True),
+        ("avx512_bf16x my_amx_bf16", False),
+        ("", False),
+    ],
+)
+def test_flags_of_the_cpu(cpu, flags, expected):
+    assert cpu_has_bf16(cpu(flags)) is expected
+    assert choose_precision("auto") == ("bfloat16" if expected else "float32")
+
+
+def test_no_or_unreadable_text_means_no(tmp_path):
+    assert not cpu_has_bf16(tmp_path / "missing")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\0flags: avx\n")
+    assert not cpu_has_bf16(tmp_path / "binary")
+
+
+@pytest.mark.parametrize("setting", ["float32", "bfloat16", "float16"])
+def test_setting_other_than_auto_holds(cpu, setting):
+    cpu("")
+    assert choose_precision(setting) == setting
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(9, 0)], "bfloat16"),
+        ([(8, 0)], "bfloat16"),
+        ([(7, 5)], "float16"),
+        ([(7, 0)], "float16"),
+        ([(6, 1)], "float32"),
+        ([(9, 0), (7, 0)], "float16"),
+        ([None], "float32"),
+    ],
+)
+def test_weakest_gpu_decides(cpu, monkeypatch, capabilities, expected):
+    cpu("avx512_bf16")
+    details = [{"compute_capability": pair} if pair else {} for pair in capabilities]
+    have_gpus(monkeypatch, *details)
+    assert choose_precision("auto") == expected
+
+
+def test_hardware_has_a_name(cpu, monkeypatch):
+    cpu("")
+    assert hardware_name() == "Some CPU @ 2.00GHz"
+    have_gpus(monkeypatch, {"device_name": "Big GPU"}, {"device_name": "Big GPU"})
+    assert hardware_name() == "2 x Big GPU"

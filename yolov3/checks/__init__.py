@@ -1,1 +1,0 @@
-"""Judge what others made, annotations and pictures, before it is used."""

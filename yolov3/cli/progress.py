@@ -1,0 +1,121 @@
+"""How far a long job is: one line kept up to date on a terminal, a line now and then in a log.
+
+Also numbers and durations as people write them.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+
+SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
+SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
+RECENT_SECONDS = 120.0  # the speed is that of these: after a pause it is right again soon
+BAR_WIDTH = 20
+
+
+class Progress:
+    """Count work and show how far it is, its recent speed and the time left, on stderr.
+
+    `total` is the amount of work, None where it has no end. Work may be counted in another unit
+    than people read: a training counts pixels, since larger images take longer. Use it in a `with`
+    statement; `message` prints lines that keep clear of the progress line.
+    """
+
+    def __init__(self, total: float | None, stream=None, clock=time.monotonic):
+        self._stream, self._clock = stream or sys.stderr, clock
+        self.is_terminal = self._stream.isatty()
+        console = Console(file=self._stream, highlight=False, force_terminal=self.is_terminal)
+        self._rich = RichProgress(
+            BarColumn(BAR_WIDTH),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            get_time=clock,
+            speed_estimate_period=RECENT_SECONDS,
+            disable=not self.is_terminal,
+        )
+        self._task = self._rich.add_task("", total=total)
+        self._shown = clock()
+
+    def __enter__(self):
+        self._rich.start()
+        return self
+
+    def __exit__(self, *_):
+        self._rich.stop()
+
+    @property
+    def done(self) -> float:
+        """The work that was counted so far."""
+        return self._rich.tasks[self._task].completed
+
+    @property
+    def speed(self) -> float | None:
+        """The recent work per second, None while it is not known."""
+        return self._rich.tasks[self._task].speed
+
+    @property
+    def time_left(self) -> str:
+        """The time left at the recent speed, in words, or "" without an end."""
+        total = self._rich.tasks[self._task].total
+        if total is None:
+            return ""
+        if not self.speed:
+            return "time left not known yet"
+        return f"{format_seconds(max(0, total - self.done) / self.speed)} left"
+
+    def skip(self, amount: float) -> None:
+        """Count work that was done before, as in a resumed run: it says nothing of the speed."""
+        self._rich.tasks[self._task].completed += amount
+
+    def advance(self, amount: float, text: str, now: bool = False) -> None:
+        """Count work, and show `text` with the time left if it is time to, or `now`."""
+        self._rich.advance(self._task, amount)
+        pause = SECONDS_BETWEEN_UPDATES if self.is_terminal else SECONDS_BETWEEN_LINES
+        if not now and self._clock() - self._shown < pause:
+            return
+        self._shown = self._clock()
+        line = "  ".join(filter(None, [text, self.time_left]))
+        if self.is_terminal:
+            self._rich.update(self._task, description=line, refresh=True)
+        else:
+            print(line, file=self._stream, flush=True)
+
+    def message(self, text: str, stream=None) -> None:
+        """Print a line of its own, on this progress's stream unless told."""
+        stream = stream or self._stream
+        if self.is_terminal and stream.isatty():
+            self._rich.console.print(text, markup=False, soft_wrap=True)
+        else:
+            print(text, file=stream, flush=True)
+
+
+def track(batches: Iterable[list], total: int, label: str) -> Iterator[list]:
+    """Pass batches through and show how many of `total` items are done, on a terminal only."""
+    with Progress(total) as progress:
+        for batch in batches:
+            yield batch
+            if progress.is_terminal:
+                done = int(progress.done) + len(batch)
+                progress.advance(len(batch), f"{label}: {done:,} of {total:,}")
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as people do: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number with its noun: 1 box, 2 boxes, 1,000 images."""
+    ending = "" if number == 1 else "es" if thing[-1] in "sx" else "s"
+    return f"{number:,} {thing}{ending}"

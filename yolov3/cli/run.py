@@ -1,0 +1,110 @@
+"""What all scripts do alike: exit codes, one-line errors, a quiet TensorFlow."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
+
+
+def run_script(main) -> None:
+    """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
+
+    A ValueError is bad input; an OSError is work that failed, such as a full disk, and so is too
+    little memory, that of a GPU included: 1 and one line.
+    If nobody reads the output any more, as after `| head`, it is 1 without a word. What the
+    output's encoding lacks, such as a file name that is not UTF-8, is printed as an escape.
+    """
+    _escape_what_cannot_be_encoded()
+    try:
+        try:
+            sys.exit(_exit_code(main))
+        finally:
+            sys.stdout.flush()  # here, so that a reader that has gone is noticed
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(FAILED)
+    except OSError as error:  # from the flush: the disk that the output goes to is full
+        print(f"failed: {error}", file=sys.stderr)
+        _discard_output()
+        sys.exit(FAILED)
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not None, and nothing that stands in for a file
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _exit_code(main) -> int:
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return FAILED
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        what = str(error).partition("\n")[0] or type(error).__name__
+        advice = "smaller batches or images take less"
+        print(f"failed: out of memory ({what}); {advice}", file=sys.stderr)
+        return FAILED
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # By its name, since many scripts never import TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def import_tensorflow(frozen_weights: bool = False) -> None:
+    """Import TensorFlow without its start-up messages, which no log level turns off.
+
+    They go to the process's standard error before TensorFlow reads its settings, so that is held
+    back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows
+    everything.
+
+    `frozen_weights` promises that no convolution of this process ever gets other weights: on a CPU
+    they are then laid out for its kernels once, not before every image. A process that trains
+    would go on with its first weights, so the setting of an outer shell does not reach it.
+    """
+    if frozen_weights:
+        os.environ.setdefault(ASSUME_FROZEN_WEIGHTS, "1")
+    else:
+        os.environ[ASSUME_FROZEN_WEIGHTS] = "0"
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        import tensorflow  # noqa: F401
+
+        return
+    with _held_back_stderr():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _held_back_stderr():
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,1 @@
+"""Judge what others made, annotations and images, before it is used."""

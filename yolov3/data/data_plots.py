@@ -1,0 +1,127 @@
+"""Figures that show a data set: a sheet of annotated images, and statistics of its boxes."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from yolov3.data.data_statistics import Statistics
+from yolov3.draw import draw_boxes
+from yolov3.images import boxes_to_letterbox, letterbox, letterbox_params
+
+TILE = 320  # pixels of an image on the sheet
+DPI = 100
+SHEET_COLUMNS = 4
+CLASSES_SHOWN = 30
+BINS = 31  # odd, so that a bin has its middle at the aspect ratio 1
+SIZE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # pixels
+ASPECT_TICKS = {1 / 8: "1:8", 1 / 4: "1:4", 1 / 2: "1:2", 1: "1:1", 2: "2:1", 4: "4:1", 8: "8:1"}
+POINTS_SHOWN = 5000
+NAME_LENGTH = 40  # characters of a file name that fit over its image
+
+
+def contact_sheet(tiles: Sequence[tuple], class_names: Sequence[str]) -> Figure:
+    """Draw tiles (title, image_rgb, boxes_xyxy, classes) in rows of four, all of one size."""
+    rows = math.ceil(len(tiles) / SHEET_COLUMNS)
+    size = (SHEET_COLUMNS * TILE / DPI, rows * (TILE + 24) / DPI)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    all_axes = list(figure.subplots(rows, SHEET_COLUMNS, squeeze=False).flat)
+    for axes in all_axes:
+        axes.axis("off")
+    for axes, (title, image_rgb, boxes_xyxy, classes) in zip(all_axes, tiles, strict=False):
+        fit = letterbox_params(image_rgb.shape[:2], (TILE, TILE))
+        boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
+        tile = draw_boxes(letterbox(image_rgb, (TILE, TILE)), boxes_xyxy, classes, class_names)
+        axes.imshow(tile)
+        axes.set_title(title[-NAME_LENGTH:], fontsize=8, parse_math=False)
+    return figure
+
+
+def statistics_figure(
+    before: Statistics, class_names: Sequence[str], after: Statistics | None = None
+) -> Figure:
+    """Draw how many boxes there are of what class, size and place; `after` is augmented."""
+    columns = 3 if after is None else 4
+    figure = Figure(figsize=(4.5 * columns, 8), dpi=DPI, layout="constrained")
+    axes = figure.subplots(2, columns)
+    _class_counts(axes[0, 0], before.classes, class_names)
+    _boxes_per_image(axes[1, 0], before.boxes_per_image)
+    _sizes(axes[0, 1], before, after)
+    _aspects(axes[1, 1], before, after)
+    both = [(before, "" if after is None else ", annotated")]
+    if after is not None:
+        both.append((after, ", augmented"))
+    for column, (statistics, label) in enumerate(both, start=2):
+        _widths_and_heights(axes[0, column], statistics, label)
+        _positions(axes[1, column], statistics, label)
+    return figure
+
+
+def _class_counts(axes: Axes, classes: np.ndarray, class_names: Sequence[str]) -> None:
+    counts = np.bincount(classes, minlength=len(class_names))
+    order = np.argsort(-counts, kind="stable")[:CLASSES_SHOWN]
+    places = np.arange(len(order))
+    axes.barh(places, counts[order])
+    names = [class_names[index][:20] for index in order]
+    axes.set_yticks(places, names, fontsize=min(10, 200 / len(order)), parse_math=False)
+    axes.invert_yaxis()
+    shown = f", {len(order)} most frequent" if len(order) < len(class_names) else ""
+    axes.set(title=f"boxes per class{shown}", xlabel="boxes")
+
+
+def _boxes_per_image(axes: Axes, counts: np.ndarray) -> None:
+    most = int(counts.max())
+    axes.hist(counts, bins=np.linspace(-0.5, most + 0.5, min(most + 1, BINS) + 1))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(title="boxes per image", xlabel="boxes", ylabel="images")
+
+
+def _sizes(axes: Axes, before: Statistics, after: Statistics | None) -> None:
+    sides = [np.sqrt(_sizes_wh(one).prod(axis=1)) for one in (before, after) if one]
+    ticks = [tick for tick in SIZE_TICKS if tick <= before.input_size]
+    _histograms(axes, sides, (1, before.input_size), ticks, ticks)
+    axes.set(title="size", xlabel="square root of the area, pixels of the input")
+
+
+def _aspects(axes: Axes, before: Statistics, after: Statistics | None) -> None:
+    sizes_wh = [_sizes_wh(one) for one in (before, after) if one]
+    ratios = [wh[:, 0] / wh[:, 1] for wh in sizes_wh]
+    ticks, labels = list(ASPECT_TICKS), list(ASPECT_TICKS.values())
+    _histograms(axes, ratios, (ticks[0], ticks[-1]), ticks, labels)
+    axes.set(title="aspect ratio", xlabel="width : height")
+
+
+def _histograms(axes: Axes, samples: list, limits: tuple, ticks: list, labels: list) -> None:
+    """Draw shares of one or two samples on a logarithmic axis; the end bins hold what is beyond."""
+    bins = np.geomspace(*limits, BINS + 1)
+    for sample, label in zip(samples, ("annotated", "augmented"), strict=False):
+        weights = np.full(len(sample), 100 / max(len(sample), 1))
+        style = {"alpha": 0.5} if label == "annotated" else {"histtype": "step", "linewidth": 2}
+        axes.hist(np.clip(sample, *limits), bins=bins, weights=weights, label=label, **style)
+    axes.set(xscale="log", ylabel="% of boxes")
+    axes.set_xticks(ticks, labels)
+    axes.set_xticks([], minor=True)
+    if len(samples) > 1:
+        axes.legend()
+
+
+def _widths_and_heights(axes: Axes, statistics: Statistics, label: str) -> None:
+    sizes_wh = np.random.default_rng(0).permutation(_sizes_wh(statistics))[:POINTS_SHOWN]
+    axes.scatter(*sizes_wh.T, s=4, alpha=0.4)
+    axes.set(title=f"sizes{label}", xlabel="width, pixels of the input", ylabel="height")
+    axes.set(xlim=(0, statistics.input_size), ylim=(0, statistics.input_size), aspect="equal")
+
+
+def _positions(axes: Axes, statistics: Statistics, label: str) -> None:
+    centres = (statistics.boxes_xyxy[:, :2] + statistics.boxes_xyxy[:, 2:]) / 2
+    size = statistics.input_size
+    limits = [[0, size], [0, size]]
+    axes.hist2d(*centres.T, bins=BINS, range=limits, cmap="viridis")
+    axes.set(title=f"centres{label}", xlabel="x, pixels of the input", ylabel="y", aspect="equal")
+    axes.invert_yaxis()
+
+
+def _sizes_wh(statistics: Statistics) -> np.ndarray:
+    return statistics.boxes_xyxy[:, 2:] - statistics.boxes_xyxy[:, :2]

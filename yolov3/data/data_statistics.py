@@ -1,0 +1,56 @@
+"""What a network sees of a data set's boxes, in numbers, with or without augmentation."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from yolov3.annotations import Record
+from yolov3.augment import Augmentation, augment
+from yolov3.data.box_sizes import letterboxed_boxes
+
+MAX_AUGMENTED = 2000  # images; their statistics hardly change with more
+
+
+class Statistics(NamedTuple):
+    """The boxes of R images in the letterboxed input."""
+
+    boxes_per_image: np.ndarray  # (R,)
+    classes: np.ndarray  # (M,)
+    boxes_xyxy: np.ndarray  # (M, 4), pixels of the input
+    input_size: int
+
+
+def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
+    """Collect the boxes of records, whose images have the sizes (R, 2) in pixels."""
+    return Statistics(
+        boxes_per_image=np.array([len(record.classes) for record in records], int),
+        classes=np.concatenate([np.zeros(0, int), *(record.classes for record in records)]),
+        boxes_xyxy=letterboxed_boxes(records, sizes_wh, input_size),
+        input_size=input_size,
+    )
+
+
+def augment_sizes(
+    records: list[Record], sizes_wh: np.ndarray, settings: Augmentation, seed: int
+) -> tuple[list[Record], np.ndarray]:
+    """Augment the geometry of records and sizes (R, 2); of many records, a part spread evenly.
+
+    Boxes move with the size of an image and not with what is on it, so blank ones take the place
+    of images that would have to be decoded.
+    """
+    chosen = np.linspace(0, len(records) - 1, min(len(records), MAX_AUGMENTED)).round().astype(int)
+    geometry = settings._replace(color=0.0)
+    changed, changed_wh = [], []
+    for index in chosen:
+        width, height = sizes_wh[index]
+        blank = np.zeros((height, width, 3), np.uint8)
+        record, rng = records[index], augmentation_rng(seed, index)
+        image, boxes_xyxy = augment(blank, record.boxes_xyxy, geometry, rng)
+        changed.append(Record(record.image_path, boxes_xyxy, record.classes, record.line))
+        changed_wh.append(image.shape[1::-1])
+    return changed, np.array(changed_wh, int)
+
+
+def augmentation_rng(seed: int, index: int) -> np.random.Generator:
+    """Return the random numbers that augment a record, the same each time."""
+    return np.random.default_rng([seed, int(index)])

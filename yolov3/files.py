@@ -1,0 +1,177 @@
+"""Files: read with a bound, written whole or not at all, never over what was read.
+
+Reading. To open a pipe may wait for ever, a device such as /dev/zero never ends, and a sparse file
+of a few bytes on the disk may claim terabytes. So only regular files are opened, up to a bound.
+
+Writing. What is written appears under its name when it is complete, at whatever moment the process
+is killed or the power fails:
+
+    last-000750            complete
+    .last-000750.partial   being written, or half deleted; the next `atomic_folder` sweeps it away
+    last-000750.replaced   complete too: the earlier last-000750, until the new one is in its place
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+REPLACED = ".replaced"
+SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
+
+
+def regular_size(path) -> int:
+    """Return the size in bytes of a regular file; the file is not opened.
+
+    Raises OSError, whose `strerror` tells why, for anything else: nothing there, a folder, a pipe,
+    a device, a loop of links, a name that no file can have.
+    """
+    try:
+        status = os.stat(path)
+    except ValueError as error:  # a zero byte, or letters that the file system cannot store
+        raise OSError(errno.EINVAL, f"no file has such a name ({error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return status.st_size
+
+
+def read_bounded(path, max_bytes: int) -> bytes:
+    """Read a regular file. Raises OSError as `regular_size`, and for a file that is larger."""
+    size = regular_size(path)
+    if size > max_bytes:
+        raise OSError(errno.EFBIG, f"{size} bytes, more than {max_bytes}")
+    with open(path, "rb") as stream:
+        return stream.read(size)
+
+
+def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite: bool) -> None:
+    """Raise ValueError if an output is one of the inputs, or exists and must not be replaced."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    if not existing:
+        return
+    if not overwrite:
+        raise ValueError(f"{existing[0]}: expected a new file; it exists (see --overwrite)")
+    read = {_identity(path) for path in inputs if os.path.exists(path)}
+    for path in existing:
+        if path.is_dir():
+            raise ValueError(f"{path}: expected a file to write; received a folder")
+        if path.exists() and _identity(path) in read:
+            raise ValueError(f"{path}: refusing to overwrite an input file")
+
+
+@contextlib.contextmanager
+def atomic_write(path) -> Iterator[Path]:
+    """Give the name of a file to write, which takes the place of `path` when the block ends.
+
+    The folder is made. If the block fails, nothing is left and what stood at `path` stays. Raises
+    OSError.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        yield partial
+        sync(partial)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_files(folder: Path, texts: dict[str, str]) -> None:
+    """Write UTF-8 files by name to a folder, which is made: all are written before one appears.
+
+    Raises OSError if that fails, and ValueError for text with the name of an image that is not
+    UTF-8; files of the same names are then as they were.
+    """
+    contents = {name: _encode(text, folder / name) for name, text in texts.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as hidden:
+        for name, content in contents.items():
+            Path(hidden, name).write_bytes(content)
+        for name in contents:
+            os.replace(Path(hidden, name), folder / name)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the place of `target` when the block ends.
+
+    If the block or the disk fails, the folder is removed and what stood at `target` stays. Raises
+    OSError. One process at a time may write beside `target`.
+    """
+    _sweep(target.parent)
+    partial = _partial(target)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for path in (*partial.iterdir(), partial):
+            sync(path)
+        replaced = target.with_name(target.name + REPLACED)
+        if os.path.lexists(target):
+            target.rename(replaced)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync(target.parent)  # before anything older is removed
+    remove_folder(replaced)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, if it is there, so that no half of it is left under its name."""
+    if os.path.lexists(folder):
+        doomed = _partial(folder)
+        folder.rename(doomed)
+        _delete(doomed)
+
+
+def sync(path) -> None:
+    """Have the disk hold a file or folder. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what a killed process left, and put back what it had moved out of the way."""
+    for leftover in parent.glob(".*.partial"):
+        _delete(leftover)
+    for replaced in parent.glob("*" + REPLACED):
+        target = replaced.with_name(replaced.name.removesuffix(REPLACED))
+        if os.path.lexists(target):
+            remove_folder(replaced)
+        else:
+            replaced.rename(target)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():  # what a link points to is not ours
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _encode(text: str, path: Path) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - SHOWN_CHARACTERS) : error.end + SHOWN_CHARACTERS]
+        raise ValueError(f"{path}: expected names in UTF-8; received {near!r}") from None
+
+
+def _identity(path: str | Path) -> tuple[int, int]:
+    status = os.stat(path)  # of what a link leads to
+    return status.st_dev, status.st_ino

@@ -1,0 +1,174 @@
+"""The files of a detection: annotated images and videos, labels, crops, JSON."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from yolov3.draw import draw_boxes
+from yolov3.formats.box_table import AnnotatedImage
+from yolov3.formats.yolo import CLASS_FILE, format_labels
+from yolov3.images import write_image
+from yolov3.inference.frames import load, turn
+from yolov3.inference.json_file import JsonFile, frame_entry
+from yolov3.inference.pipeline import Detections
+from yolov3.inference.sources import Kind, Source
+from yolov3.inference.video_file import VideoFile
+
+JSON_NAME = "detections.json"
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
+UNSAFE = re.compile(r"[^\w .-]+")  # in the name of a folder
+
+
+class OutputOptions(NamedTuple):
+    """What to make of detections: files, and drawings to be shown."""
+
+    save: bool = False  # images and videos with their boxes
+    txt: bool = False  # labels in the YOLO format
+    crops: bool = False
+    json: bool = False
+    show: bool = False
+
+    @property
+    def files(self) -> bool:
+        return self.save or self.txt or self.crops or self.json
+
+
+class Outputs:
+    """Write what is found in sources to a folder; use it in a `with` statement.
+
+        folder/<name>.png or .jpg, .mp4    with boxes
+        folder/labels/<name>.txt           YOLO format, with classes.txt beside them
+        folder/crops/<class>/<name>-1.png  one for each object
+        folder/detections.json
+
+    For a frame of a video <name> is <name of the video>/<number of the frame>, six digits. The
+    names of sources differ and `folder` is empty at the start, so nothing is overwritten. Leaving
+    the `with` makes video and JSON whole, whatever happened.
+    """
+
+    def __init__(
+        self, folder, sources: list[Source], class_names, wanted: OutputOptions, head: dict
+    ):
+        self.folder, self.class_names, self.wanted = Path(folder or ""), class_names, wanted
+        first_parts = {source.name.parts[0].casefold() for source in sources}
+        self._labels = self.folder / _free_name("labels", first_parts)
+        self._crops = self.folder / _free_name("crops", first_parts)
+        self._video: VideoFile | None = None
+        self._video_source: Source | None = None
+        self._json = JsonFile(self.folder / JSON_NAME, head) if wanted.json else None
+        if wanted.txt:
+            names = "".join(f"{name}\n" for name in class_names)
+            _write_new(self._labels / CLASS_FILE, names)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self._close_video()
+        finally:
+            if self._json:
+                self._json.close()
+
+    def render(self, found: Detections) -> tuple[Detections, np.ndarray | None]:
+        """Write the files that are a frame's own; return the drawn image if it is needed yet.
+
+        Frames may be rendered at the same time and in any order.
+        """
+        wanted = self.wanted
+        if wanted.txt and not found.frame.error:
+            self._write_labels(found)
+        if not (wanted.save or wanted.crops or wanted.show):
+            return found, None
+        with turn(found.frame):
+            found = found._replace(frame=load(found.frame))
+            drawn = None if found.frame.error else self._render_image(found)
+        return found._replace(frame=found.frame._replace(image_rgb=None)), drawn
+
+    def _render_image(self, found) -> np.ndarray | None:
+        frame, wanted = found.frame, self.wanted
+        if wanted.crops:
+            self._write_crops(found)
+        if not (wanted.save or wanted.show):
+            return None
+        drawn = draw_boxes(
+            frame.image_rgb, found.boxes_xyxy, found.classes, self.class_names, found.scores
+        )
+        is_image = frame.source.kind is Kind.IMAGE
+        if wanted.save and is_image:
+            write_image(self.folder / f"{frame.source.name}{_suffix(frame.source)}", drawn)
+        return None if is_image and not wanted.show else drawn
+
+    def add(self, found: Detections, drawn: np.ndarray | None) -> None:
+        """Append a rendered frame to the files that hold several; to be called in order."""
+        frame = found.frame
+        if self._json:
+            self._json.add(frame_entry(*found, self.class_names))
+        if frame.source is not self._video_source:
+            self._close_video()
+        if drawn is not None and self.wanted.save and frame.source.kind is not Kind.IMAGE:
+            self._add_to_video(frame, drawn)
+
+    def _add_to_video(self, frame, drawn):
+        if not self._video:
+            path = self.folder / frame.source.name
+            self._video = VideoFile(path, frame.size_hw, frame.fps)
+            self._video_source = frame.source
+        if frame.is_live:
+            self._video.write_at(frame.seconds, drawn)
+        else:
+            self._video.write(drawn)
+
+    def _write_labels(self, found):
+        size_wh = found.frame.size_hw[::-1]
+        image = AnnotatedImage(found.frame.source.address, size_wh, found.boxes_xyxy, found.classes)
+        path = self._labels / f"{_frame_name(found.frame)}.txt"
+        _write_new(path, "".join(format_labels(image)))
+
+    def _write_crops(self, found):
+        objects = zip(found.boxes_xyxy, found.classes, strict=True)
+        for number, (box_xyxy, label) in enumerate(objects, start=1):
+            folder = UNSAFE.sub("_", self.class_names[label]).strip(" .") or f"class {label}"
+            name = f"{_frame_name(found.frame)}-{number}{_suffix(found.frame.source)}"
+            write_image(self._crops / folder / name, crop(found.frame.image_rgb, box_xyxy))
+
+    def _close_video(self):
+        video, self._video, self._video_source = self._video, None, None
+        if video:
+            video.close()
+
+
+def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
+    """Return all pixels of an image (H, W, 3) that a box in it touches, at least one."""
+    height, width = image_rgb.shape[:2]
+    left, top = np.minimum(np.floor(box_xyxy[:2]).astype(int), [width - 1, height - 1])
+    right, bottom = np.maximum(np.ceil(box_xyxy[2:]).astype(int), [left + 1, top + 1])
+    return image_rgb[top:bottom, left:right]
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return a name for a folder of ours, numbered where a source has a folder of that name."""
+    number, own = 1, name
+    while own in taken:
+        number += 1
+        own = f"{name}-{number}"
+    return own
+
+
+def _frame_name(frame) -> Path:
+    is_image = frame.source.kind is Kind.IMAGE
+    return frame.source.name if is_image else frame.source.name / f"{frame.index:06d}"
+
+
+def _suffix(source: Source) -> str:
+    """JPEG stays JPEG, which would be large as PNG; all else becomes PNG."""
+    suffix = Path(source.address).suffix
+    return suffix if suffix.lower() in JPEG_SUFFIXES else ".png"
+
+
+def _write_new(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "x", encoding="utf-8") as stream:
+        stream.write(text)

@@ -1,0 +1,69 @@
+"""Detect in images, tell what was found, and save them with their boxes."""
+
+import itertools
+import random
+import time
+from pathlib import Path
+
+from yolov3.annotations import read_annotations
+from yolov3.data.image_file import IMAGE_SUFFIXES, read_size
+from yolov3.data.records import existing_file
+from yolov3.detection import Detector
+from yolov3.draw import draw_boxes
+from yolov3.files import check_outputs
+from yolov3.images import read_image, write_image
+from yolov3.inference.sources import Kind, own_names
+
+
+def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
+    """Choose images of the annotations that the detector was validated on.
+
+    The choice is random unless seeded. Raises ValueError if the file is missing or bad; a run that
+    went on without the bad lines does so here too.
+    """
+    config = detector.config
+    path = existing_file(config.test_annot_path or config.train_annot_path)
+    skip_bad = config.bad_lines == "skip"
+    records = read_annotations(path, len(detector.class_names), skip_bad)
+    shuffled = random.Random(seed).sample(records, len(records))
+    paths = (record.image_path for record in shuffled)
+    if skip_bad:
+        paths = (path for path in paths if not isinstance(read_size(path)[0], str))  # a fault
+    return list(itertools.islice(paths, count))
+
+
+def output_paths(output: str, image_paths) -> list[Path]:
+    """Return where to save each image.
+
+    That is `output` itself if it names one image, else in that folder, each under a name of its
+    own. Raises ValueError where several images would go to one file.
+    """
+    target = Path(output)
+    if target.suffix.lower() not in IMAGE_SUFFIXES:
+        names = own_names([(Kind.IMAGE, Path(Path(path).stem)) for path in image_paths])
+        return [target / f"{name}.png" for name in names]
+    if len(image_paths) > 1:
+        raise ValueError(f"--output: expected a folder for several images; received {output!r}")
+    return [target]
+
+
+def detect_and_draw(detector: Detector, image_path, output: Path):
+    """Detect in one image, print each object and the time, save the drawn image.
+
+    Returns how many objects were found and the drawn image, RGB uint8. Raises ValueError for an
+    unreadable image, and where `output` is that image.
+    """
+    check_outputs([output], [image_path], overwrite=True)
+    image_rgb = read_image(image_path)
+    detector(image_rgb)  # builds the graph and warms the caches, so that the time below is the rule
+    started = time.perf_counter()
+    boxes_xyxy, scores, classes = detector(image_rgb)
+    milliseconds = (time.perf_counter() - started) * 1000
+    print(f"{image_path}: {len(scores)} found in {milliseconds:.0f} ms")
+    for box, score, label in zip(boxes_xyxy, scores, classes, strict=True):
+        corners = ", ".join(f"{value:.0f}" for value in box)
+        print(f"  {detector.class_names[label]:12} {score:.2f}  at ({corners})")
+    drawn = draw_boxes(image_rgb, boxes_xyxy, classes, detector.class_names, scores)
+    write_image(output, drawn)
+    print(f"  saved {output}")
+    return len(scores), drawn

@@ -1,0 +1,66 @@
+"""Show images in a window, where there is a screen."""
+
+import os
+import subprocess
+import sys
+
+POLL_MS = 50  # between looks at the keyboard and at whether the window was closed
+FRAME_MS = 1  # the shortest look, which also draws the window
+NO_KEY = -1
+QUIT_KEYS = (ord("q"), 27)  # and Esc
+OPEN_ONE = "import cv2; cv2.namedWindow('test'); cv2.destroyAllWindows()"
+
+
+def has_screen() -> bool:
+    """Tell whether there may be a screen: always assumed where there is no X11 or Wayland."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def can_open_window() -> bool:
+    """Tell whether a window opens, by opening one in another process.
+
+    OpenCV ends the process that asks for a window on a screen that does not answer.
+    """
+    command = [sys.executable, "-c", OPEN_ONE]
+    return has_screen() and subprocess.run(command, capture_output=True).returncode == 0
+
+
+def open_window(image_rgb, title: str) -> bool:
+    """Show RGB uint8 (H, W, 3) until a key is pressed or the window is closed.
+
+    Returns False if it was closed or the key was q or Esc: whoever looks has seen enough.
+    """
+    import cv2
+
+    title = f"{title}: any key goes on, q ends"
+    try:
+        key = _show(image_rgb, title, POLL_MS)
+        while key == NO_KEY:
+            key = _wait(title, POLL_MS)
+    except cv2.error:  # opencv-python-headless has no windows
+        print("no window: this OpenCV was built without them")
+        return True
+    return key not in QUIT_KEYS
+
+
+def show_frame(image_rgb, title: str) -> bool:
+    """Show a frame of a video and go on at once; return False as `open_window` does."""
+    return _show(image_rgb, f"{title}: q ends", FRAME_MS) not in QUIT_KEYS
+
+
+def _show(image_rgb, title: str, milliseconds: int) -> int:
+    import cv2
+
+    cv2.imshow(title, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+    return _wait(title, milliseconds)
+
+
+def _wait(title: str, milliseconds: int) -> int:
+    """Wait for a key and return it, or NO_KEY; a closed window counts as one to quit."""
+    import cv2
+
+    key = cv2.waitKey(milliseconds)
+    is_open = cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) > 0
+    return key if is_open else QUIT_KEYS[0]
