@@ -15,13 +15,10 @@ import sys
 import tempfile
 import time
 from importlib.util import find_spec
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.detection_tables import print_engines, print_parts  # noqa: E402
-from benchmarks.timing import Engine, machine, serve, take_turns  # noqa: E402
-from yolov3.cli.run import FAILED, import_tensorflow, run_script  # noqa: E402
+from benchmarks.detection_tables import print_engines, print_parts
+from benchmarks.timing import Engine, machine, serve, take_turns
+from yolov3.cli.run import FAILED, import_tensorflow, run_script
 
 ENGINES = {  # name for people, modules
     "repository": ("this repository", ["tensorflow"]),

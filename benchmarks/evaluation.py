@@ -10,15 +10,11 @@ Without --weights the network is an untrained Darknet-53, whose scores are sprea
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from benchmarks.timing import machine, print_table, versions
+from yolov3.cli.run import import_tensorflow, run_script
 
 BATCH = 8
 

@@ -10,14 +10,10 @@ One core is compared with all cores that this process may use.
 import argparse
 import itertools
 import os
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import (  # noqa: E402
+from benchmarks.timing import (
     Engine,
     cores,
     machine,
@@ -26,7 +22,7 @@ from benchmarks.timing import (  # noqa: E402
     take_turns,
     versions,
 )
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
 
 SIZE, BATCH, SCENES = 416, 4, 200
 ALL_ON = {"flip": 0.5, "crop": 1.0, "scale": 0.5, "translate": 0.2, "color": 0.3}

@@ -10,14 +10,10 @@ The second line measures as on a CPU without AVX-512. Both kinds take turns. Our
 import argparse
 import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from benchmarks.timing import machine, print_table, versions
+from yolov3.cli.run import import_tensorflow, run_script
 
 KERNEL = (3, 3, 512, 1024)  # that of most weights in Darknet-53: height, width, inputs, filters
 INPUT_SIZES, STRIDE = (224, 416), 32  # pixels

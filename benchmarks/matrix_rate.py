@@ -10,14 +10,10 @@ does: forward, and one gradient each for inputs and weights.
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from benchmarks.timing import machine, print_table, versions
+from yolov3.cli.run import import_tensorflow, run_script
 
 GRID, CHANNELS = 128, 1024  # (GRID * GRID, CHANNELS) times (CHANNELS, CHANNELS)
 MULTIPLICATIONS_PER_STEP = 3  # of the network's own

@@ -15,12 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.timing import machine, print_table, versions
+from yolov3.cli.run import import_tensorflow, run_script
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-
 IMPORT = (
     "from yolov3.cli.run import import_tensorflow; import_tensorflow(); import yolov3.runs.start"
 )

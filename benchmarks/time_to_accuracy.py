@@ -11,16 +11,12 @@ have a row with their medians.
 
 import argparse
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from plot_training import read_runs  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from benchmarks.timing import machine, print_table, versions
+from tools.plot_training import read_runs
+from yolov3.cli.run import import_tensorflow, run_script
 
 NEVER = float("inf")
 

@@ -8,14 +8,10 @@ benchmarks/requirements.txt.
 """
 
 import argparse
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import Engine, machine, print_table, ratio, serve, take_turns  # noqa: E402
-from yolov3.cli.run import run_script  # noqa: E402
+from benchmarks.timing import Engine, machine, print_table, ratio, serve, take_turns
+from yolov3.cli.run import run_script
 
 ENGINES = {
     "repository": "this repository",

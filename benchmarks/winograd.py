@@ -11,15 +11,11 @@ weights of their own each, so that the kernels come from memory as they do in a 
 import argparse
 import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU has its own
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.timing import machine, print_table, versions  # noqa: E402
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from benchmarks.timing import machine, print_table, versions
+from yolov3.cli.run import import_tensorflow, run_script
 
 # Channels, filters, cells of the grid at 416 px, layers in YOLOv3 and in YOLOv3-tiny.
 SHAPES = [

@@ -9,14 +9,11 @@ there only if that gains much: weights that were trained with others lose their 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from yolov3 import configs  # noqa: E402
-from yolov3.cli.flags import input_size  # noqa: E402
-from yolov3.cli.run import run_script  # noqa: E402
+from yolov3 import configs
+from yolov3.cli.flags import input_size
+from yolov3.cli.run import run_script
 
 NETWORKS = (
     ("YOLOv3", "ANCHORS", configs.ANCHORS),

@@ -7,14 +7,10 @@ Prints one report: bad lines, then warnings, counted and with the first ten of e
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from yolov3 import configs  # noqa: E402
-from yolov3.cli.flags import input_size  # noqa: E402
-from yolov3.cli.run import BAD_INPUT, run_script  # noqa: E402
+from yolov3 import configs
+from yolov3.cli.flags import input_size
+from yolov3.cli.run import BAD_INPUT, run_script
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

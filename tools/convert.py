@@ -19,12 +19,9 @@ read, and nothing is written then. The inputs are never changed.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from yolov3.cli.run import run_script  # noqa: E402
+from yolov3.cli.run import run_script
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
 

@@ -16,14 +16,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from demo_runs import Earlier, find_earlier, newest_run
+from yolov3.cli.run import INTERRUPTED, run_script
+from yolov3.configs import Config
+from yolov3.data.annotation_line import parse_line
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from demo_runs import Earlier, find_earlier, newest_run  # noqa: E402
-from yolov3.cli.run import INTERRUPTED, run_script  # noqa: E402
-from yolov3.configs import Config  # noqa: E402
-from yolov3.data.annotation_line import parse_line  # noqa: E402
-
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
 # Minutes of training times number of cores: a server CPU with bfloat16, an older laptop.

@@ -8,13 +8,10 @@ verified. Exit codes: 0, 1 (a download failed), 2 (bad input), 130 (Ctrl-C; the 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from resumable import KnownFile, download  # noqa: E402
-from yolov3.cli.run import run_script  # noqa: E402
+from resumable import KnownFile, download
+from yolov3.cli.run import run_script
 
 MODEL_DATA = Path(__file__).resolve().parents[1] / "model_data"
 URL = "https://data.pjreddie.com/files/"

@@ -9,9 +9,7 @@ import math
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
 
 TAGS = {"mAP/AP50": "mAP50", "mAP/AP75": "mAP75", "mAP/AP": "mAP"}
 PANELS_PER_ROW = 3

@@ -10,14 +10,11 @@ train.py, both also show what training would see. Sizes are in pixels of the net
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from yolov3.cli.flags import config_from_flags, input_size, positive_int  # noqa: E402
-from yolov3.cli.run import run_script  # noqa: E402
-from yolov3.configs import Config  # noqa: E402
+from yolov3.cli.flags import config_from_flags, input_size, positive_int
+from yolov3.cli.run import run_script
+from yolov3.configs import Config
 
 COUNT = 12  # images on the sheet
 FIGURES = ("images.png", "statistics.png")

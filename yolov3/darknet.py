@@ -37,7 +37,7 @@ __all__ = [
     "save_darknet_weights",
 ]
 
-COCO_NAMES = Path(__file__).resolve().parents[1] / "model_data" / "coco.names"
+COCO_NAMES = Path(__file__).with_name("coco.names")
 COCO_CLASSES = 80
 FLOAT32 = np.dtype("<f4")
 TO_KERAS = (2, 3, 1, 0)  # kernels: (out, in, height, width) -> (height, width, in, out)

@@ -3,13 +3,8 @@
 python docs/figures/annotation_line.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import run_script  # noqa: E402
-from yolov3.plots import BLUE, GREEN, INK, ORANGE, run_figure_script  # noqa: E402
+from yolov3.cli.run import run_script
+from yolov3.plots import BLUE, GREEN, INK, ORANGE, run_figure_script
 
 SIZE = 416  # pixels
 SEED = 162  # a scene with three digits

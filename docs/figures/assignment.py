@@ -3,14 +3,9 @@
 python docs/figures/assignment.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.configs import Config  # noqa: E402
-from yolov3.plots import GREY, INK, SKY, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.configs import Config
+from yolov3.plots import GREY, INK, SKY, run_figure_script
 
 CONFIG = Config()
 SIZE = CONFIG.train_input_size

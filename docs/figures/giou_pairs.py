@@ -3,13 +3,8 @@
 python docs/figures/giou_pairs.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.plots import BLUE, INK, ORANGE, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.plots import BLUE, INK, ORANGE, run_figure_script
 
 HALF_DIAGONAL = 100 * (1 - 0.5**0.5)  # shifted by it both ways, a 100 px square keeps IoU 1/3
 # Title of a row -> pairs (what it is, true box, predicted box), xyxy in pixels

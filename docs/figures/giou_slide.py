@@ -3,13 +3,8 @@
 python docs/figures/giou_slide.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script
 
 WIDTH, HEIGHT = 100, 30  # pixels, of both boxes
 RAISED = 10  # pixels by which the sliding box is higher

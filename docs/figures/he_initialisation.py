@@ -3,13 +3,8 @@
 python docs/figures/he_initialisation.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
 
 BACKBONE = [f"conv_{index}" for index in range(52)]  # Darknet-53 without its classifier
 SMALL_STD = 0.01

@@ -3,14 +3,9 @@
 python docs/figures/loss_curves.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.configs import ANCHORS_PER_SCALE, Config  # noqa: E402
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.configs import ANCHORS_PER_SCALE, Config
+from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
 
 SIDES = (14, 28, 112, 416)  # pixels: small and large digits of the tutorial, and the whole image
 CLASSES = 10

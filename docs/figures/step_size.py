@@ -3,13 +3,8 @@
 python docs/figures/step_size.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import run_script  # noqa: E402
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script  # noqa: E402
+from yolov3.cli.run import run_script
+from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
 
 START = -0.9
 STEPS = 8

@@ -3,13 +3,8 @@
 python docs/figures/transfer.py
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from yolov3.cli.run import import_tensorflow, run_script  # noqa: E402
-from yolov3.plots import BLUE, GREY, INK, ORANGE, SKY, run_figure_script  # noqa: E402
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.plots import BLUE, GREY, INK, ORANGE, SKY, run_figure_script
 
 CLASSES = 80  # of COCO, as in the official weights
 COLOURS = (BLUE, SKY, ORANGE)
