@@ -8,4 +8,5 @@ from yolov3.cli.run import import_tensorflow
 import_tensorflow()
 
 import train  # noqa: E402, F401
-from yolov3.runs import resume, start, training  # noqa: E402, F401
+from yolov3 import training  # noqa: E402, F401
+from yolov3.runs import resume, start  # noqa: E402, F401
