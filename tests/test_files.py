@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yolov3.files import read_bounded, regular_size
+from yolov3.files import read_bounded, read_json, regular_size
 
 
 def test_a_regular_file_is_read_whole_up_to_the_bound(tmp_path):
@@ -55,3 +55,31 @@ def test_anything_else_is_an_os_error_that_says_what_it_is(tmp_path, kind, reaso
     with pytest.raises(OSError) as error:
         read_bounded(odd_file(tmp_path, kind), 10)
     assert reason in error.value.strerror
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"a": 1, "a": 2}', "x.json: 'a' given twice"),
+        ('{"a": 1234567890123456789}', "x.json: a number of 19 digits"),
+        ("[1, 2]", r"x.json: not a JSON object but \[1, 2\]"),
+        ("{", "x.json: Expecting"),
+        ("[" * 100_000, "x.json: nested too deeply"),
+        (b"\xff", "x.json: 'utf-8' codec"),
+        (" " * (8 * 2**20 + 1), "x.json: 8388609 bytes, more than"),
+        (None, "x.json: No such file"),
+    ],
+)
+def test_bad_json_is_one_line_that_names_the_file(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "x.json").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
+    with pytest.raises(ValueError, match=message) as error:
+        read_json(tmp_path / "x.json")
+    assert "\n" not in str(error.value)
+
+
+def test_a_json_object_is_read(tmp_path):
+    (tmp_path / "x.json").write_text('{"a": [1, 0.5], "b": null}')
+    assert read_json(tmp_path / "x.json") == {"a": [1, 0.5], "b": None}

@@ -22,8 +22,8 @@ from safetensors.numpy import load_file, save_file
 
 from yolov3.config_file import config_from_json, config_to_json
 from yolov3.configs import INPUT_SIZES, Config
-from yolov3.data.typed_json import is_a, read_object
-from yolov3.files import REPLACED, atomic_folder, regular_size, remove_folder
+from yolov3.data.typed_json import is_a
+from yolov3.files import REPLACED, atomic_folder, read_json, regular_size, remove_folder
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
@@ -115,7 +115,7 @@ def open_checkpoint(folder) -> Checkpoint:
     """
     folder = Path(folder)
     try:
-        sums = read_object(_file(folder, CHECKSUMS))
+        sums = read_json(_file(folder, CHECKSUMS))
         if not {WEIGHTS, CONFIG, STATE} <= set(sums) <= {WEIGHTS, CONFIG, STATE, RESUME}:
             raise ValueError(f"{CHECKSUMS} of {sorted(sums)}")
         for name, checksum in sums.items():
@@ -136,7 +136,7 @@ def read_state(folder) -> dict:
 
     Raises ValueError for anything else.
     """
-    state = read_object(_file(folder, STATE))
+    state = read_json(_file(folder, STATE))
     state = {name: state.get(name, getattr(Checkpoint, name, None)) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
         if not is_a(state[name], kind) or not _is_possible(name, state[name]):

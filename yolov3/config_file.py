@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from yolov3.configs import Config
-from yolov3.data.typed_json import read_object
+from yolov3.files import read_json
 
 
 def config_to_json(config: Config) -> str:
@@ -15,7 +15,7 @@ def config_to_json(config: Config) -> str:
 def config_from_json(path) -> Config:
     """Read what `config_to_json` wrote. Raises ValueError that names the file for anything else."""
     try:
-        values = read_object(path)
+        values = read_json(path)
         if unknown := set(values) - {field.name for field in dataclasses.fields(Config)}:
             raise ValueError(f"unknown settings {sorted(unknown)}")
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -13,6 +13,7 @@ is killed or the power fails:
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import stat
@@ -22,6 +23,8 @@ from pathlib import Path
 
 REPLACED = ".replaced"
 SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
+MAX_JSON_BYTES = 8 << 20  # ten thousand class names of 800 letters; parsed, it is 20 times as large
+MAX_DIGITS = 18  # of a whole number that fits into 64 bits
 
 
 def regular_size(path) -> int:
@@ -48,6 +51,26 @@ def read_bounded(path, max_bytes: int) -> bytes:
         raise OSError(errno.EFBIG, f"{size} bytes, more than {max_bytes}")
     with open(path, "rb") as stream:
         return stream.read(size)
+
+
+def read_json(path) -> dict:
+    """Read a JSON object of at most 8 MiB. Raises ValueError, in one line, for anything else.
+
+    A key given twice is an error: other readers may take the other value.
+    """
+    name = Path(path).name
+    try:
+        content = read_bounded(path, MAX_JSON_BYTES).decode()
+        value = json.loads(content, object_pairs_hook=_unique_keys, parse_int=_parse_int)
+    except OSError as error:
+        raise ValueError(f"{name}: {error.strerror}") from None
+    except RecursionError:
+        raise ValueError(f"{name}: nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: not a JSON object but {value!r:.80}")
+    return value
 
 
 def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite: bool) -> None:
@@ -139,6 +162,21 @@ def sync(path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unique_keys(pairs) -> dict:
+    content = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"{key!r:.80} given twice")
+        content[key] = value
+    return content
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _sweep(parent: Path) -> None:
