@@ -4,46 +4,42 @@
     python detect.py images/ clip.mp4 'more/*.png' --json --txt --crops
     python detect.py 0 --show                             the first camera; q ends
     python detect.py rtsp://192.168.1.5/live --no-save --json
-    python detect.py street.jpg --weights model_data/yolov3.weights --size 320x608 --only car,bus
+    python detect.py x.jpg --weights model_data/yolov3.weights --classes car,bus --input-size 608
 
-Each run writes to a new folder in detections/. What cannot be read is named and passed over. Exit
-codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 130 (Ctrl-C).
+Each run writes to a new folder in detections/. What cannot be read is named and skipped.
+Exit codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
 import signal
 
-from yolov3.cli.flags import add_detector_flags, canvas_size, detector_settings, positive_int
+from yolov3.cli.flags import (
+    Parser,
+    add_detector_flags,
+    detector_settings,
+    input_hw,
+    names_list,
+    positive_int,
+)
 from yolov3.cli.run import import_tensorflow, run_script
 
 MAX_DETECTIONS = 300  # of an image; the default of a `Detector`, 100, is that of the COCO metrics
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument(
         "sources",
         nargs="+",
         metavar="SOURCE",
         help="image, video, folder (with all in it), 'pattern', number of a camera, or URL",
     )
-    add_detector_flags(parser)
+    add_detector_flags(parser, size=input_hw)
     parser.add_argument(
-        "--classes", metavar="FILE", help="class names of Darknet weights (default for 80: COCO)"
-    )
-    parser.add_argument(
-        "--size",
-        type=canvas_size,
-        metavar="PX",
-        help="input size, or HEIGHTxWIDTH, in multiples of 32 (default: the checkpoint's)",
-    )
-    parser.add_argument(
-        "--only",
-        type=lambda text: text.split(","),
+        "--classes",
+        type=names_list,
         metavar="CLASS,...",
-        help="find these classes alone, by name or number",
+        help="find these classes only, by name or number",
     )
     parser.add_argument(
         "--max-detections",
@@ -53,7 +49,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="objects per frame, the best first (default: %(default)s)",
     )
     parser.add_argument(
-        "--batch",
+        "--batch-size",
         type=positive_int,
         metavar="N",
         help="frames at once (default: 4; 1 for cameras and streams)",
@@ -96,15 +92,13 @@ def main(argv=None) -> int:
 
     detector = Detector(
         **detector_settings(args),
-        input_size=args.size,
-        names_file=args.classes,
-        only=args.only,
+        only=args.classes,
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)
     wanted = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # videos are finished for it, too
-    return run_detection(detector, sources, wanted, args.output, args.batch)
+    return run_detection(detector, sources, wanted, args.output, args.batch_size)
 
 
 if __name__ == "__main__":

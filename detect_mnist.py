@@ -10,14 +10,12 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.cli.flags import add_detector_flags, detector_settings, positive_int
+from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
     parser.add_argument(

@@ -10,38 +10,25 @@ over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad i
 import argparse
 from pathlib import Path
 
-from yolov3.cli.flags import add_detector_flags, detector_settings, input_size, positive_int
+from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import BAD_LINES, EVAL_SCORE_THRESHOLD
 
-DEFAULT_JSON = "evaluation.json"
-
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     add_detector_flags(parser, EVAL_SCORE_THRESHOLD)
     parser.add_argument(
         "--annotations",
         metavar="FILE",
-        help="annotated images (default: those that the run was validated on)",
+        help="annotated images (default: the ones that the run was validated on)",
     )
     parser.add_argument(
         "--bad-lines",
         choices=BAD_LINES,
-        help="bad lines of annotations: end with a report of them, or go on without them "
-        "(default: as the run did)",
+        help="bad lines of annotations: end with a report, or skip them (default: as the run did)",
     )
-    parser.add_argument(
-        "--json",
-        default=DEFAULT_JSON,
-        metavar="FILE",
-        help="where figures go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--size", type=input_size, metavar="PX", help="input size (default: the checkpoint's)"
-    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
     parser.add_argument(
         "--batch-size", type=positive_int, default=8, metavar="N", help="default: %(default)s"
     )
@@ -56,19 +43,21 @@ def main(argv=None) -> int:
     from yolov3.evaluation import evaluate, format_table, write_json
     from yolov3.files import check_outputs
 
-    detector = Detector(**detector_settings(args), input_size=args.size)
+    detector = Detector(**detector_settings(args))
     is_darknet = Path(args.weights).is_file()  # which does not say what it was trained for
     annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
     if not annotations:
         raise ValueError("these weights name no images to evaluate on; give --annotations FILE")
-    check_outputs([Path(args.json)], [annotations], overwrite=True)
+    if args.json:
+        check_outputs([Path(args.json)], [annotations], overwrite=True)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
     result = evaluate(detector, records, args.batch_size)
     print(format_table(result))
-    write_json(args.json, result)
-    print(f"saved {args.json}")
+    if args.json:
+        write_json(args.json, result)
+        print(f"saved {args.json}")
     return 0
 
 

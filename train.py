@@ -3,7 +3,7 @@
     python train.py                      the MNIST tutorial, as yolov3/configs.py has it
     python train.py --tiny               the same with YOLOv3-tiny
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
-    python train.py --resume             go on with the newest run where it stopped
+    python train.py --resume             continue the newest run where it stopped
 
 Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log
 to folders of its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit
@@ -12,20 +12,18 @@ codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.cli.flags import add_config_flags, config_from_flags
+from yolov3.cli.flags import Parser, add_config_flags, config_from_flags
 from yolov3.cli.run import import_tensorflow, run_script
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="CHECKPOINT",
-        help="go on with this run (a checkpoint or its folder; default: the newest one in "
+        help="continue this run (a checkpoint or its folder; default: the newest one in "
         "--train-checkpoints-folder); its settings hold unless a flag changes one",
     )
     add_config_flags(parser)
@@ -34,7 +32,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    # Those of a resumed run only count together with its own.
+    # The flags of a resumed run are checked together with its own settings.
     config = config_from_flags(args) if args.resume is None else None
     checkpoint = None
     import_tensorflow()  # not before the flags are known to be good: it takes seconds

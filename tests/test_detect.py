@@ -54,7 +54,12 @@ def test_detect_takes_the_best_checkpoint_with_its_names_and_size(
 
 def test_detect_finds_only_the_classes_of_a_filter_on_any_size(trained, here):
     flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--no-save"]
-    assert detect.main(["a.png", *flags, "--json", "--only=3,7", "--size=64x96", "--output=o"]) == 0
+    assert (
+        detect.main(
+            ["a.png", *flags, "--json", "--classes=3,7", "--input-size=64x96", "--output=o"]
+        )
+        == 0
+    )
     assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler  # ends it as Ctrl-C does
     content, found = objects(here / "o")
     assert content["input_size_hw"] == [64, 96]
@@ -64,7 +69,11 @@ def test_detect_finds_only_the_classes_of_a_filter_on_any_size(trained, here):
 
 def test_detect_limits_what_is_found_and_names_no_label_file_like_the_class_file(trained, here):
     (here / "a.png").rename(here / "classes.png")
-    flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--size=64"]
+    flags = [
+        f"--weights={trained.folder / 'checkpoints'}",
+        "--score-threshold=0",
+        "--input-size=64",
+    ]
     for limit, count in ((["--max-detections=7"], 7), ([], 300)):
         output = here / f"{count}"
         words = ["classes.png", *flags, *limit, "--txt", "--no-save", f"--output={output}"]
@@ -76,8 +85,8 @@ def test_detect_limits_what_is_found_and_names_no_label_file_like_the_class_file
 def test_detect_takes_darknet_weights_with_class_names(here, capsys):
     save_darknet_weights(build_yolov3(2, tiny=True), here / "x.weights")
     write(here / "two.names", "cat\ndog\n")
-    flags = ["--weights=x.weights", "--size=64", "--score-threshold=0", "--json", "--no-save"]
-    assert detect.main(["a.png", *flags, "--classes=two.names", "--only=dog", "--output=o"]) == 0
+    flags = ["--weights=x.weights", "--input-size=64", "--score-threshold=0", "--json", "--no-save"]
+    assert detect.main(["a.png", *flags, "--names=two.names", "--classes=dog", "--output=o"]) == 0
     content, found = objects(here / "o")
     assert content["classes"] == ["cat", "dog"] and {item["class"] for item in found} == {"dog"}
     assert "x.weights" in capsys.readouterr().out
@@ -90,11 +99,14 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
         (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
         (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),
-        (["a.png", "--size=100"], "--size: expected a multiple of 32 up to 4096; received 100"),
-        (["a.png", "--size=64x"], "--size: "),
-        (["a.png", "--size=64x96x32"], "--size: "),
+        (
+            ["a.png", "--input-size=100"],
+            "--input-size: expected a multiple of 32 up to 4096; received 100",
+        ),
+        (["a.png", "--input-size=64x"], "--input-size: "),
+        (["a.png", "--input-size=64x96x32"], "--input-size: "),
         (["a.png", "--max-detections=0"], "--max-detections: expected at least 1; received 0"),
-        (["a.png", "--batch=0"], "--batch: expected at least 1; received 0"),
+        (["a.png", "--batch-size=0"], "--batch-size: expected at least 1; received 0"),
         (["a.png", "--weights=nowhere"], "nowhere: expected a checkpoint"),
         ([], "the following arguments are required: SOURCE"),
     ],
@@ -106,20 +118,25 @@ def test_detect_refuses_bad_input(here, capfd, flags, expected):
 
 def test_detect_refuses_unknown_classes_and_names_that_do_not_belong(trained, here, capfd):
     weights = f"--weights={trained.folder / 'checkpoints'}"
-    line = refusal(capfd, detect.main, ["a.png", weights, "--only=3,cat"])
+    line = refusal(capfd, detect.main, ["a.png", weights, "--classes=3,cat"])
     assert "only: expected classes of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; received 'cat'" in line
     names = write(here / "two.names", "cat\ndog\n")
-    line = refusal(capfd, detect.main, ["a.png", weights, f"--classes={names}"])
+    line = refusal(capfd, detect.main, ["a.png", weights, f"--names={names}"])
     assert "two.names: expected Darknet weights for these names" in line
     save_darknet_weights(build_yolov3(3, tiny=True), here / "x.weights")
-    line = refusal(capfd, detect.main, ["a.png", "--weights=x.weights", f"--classes={names}"])
+    line = refusal(capfd, detect.main, ["a.png", "--weights=x.weights", f"--names={names}"])
     assert "expected 3 class names" in line and "received 2" in line
     assert not (here / "detections").exists()
 
 
 def test_an_interrupted_video_is_readable(trained, here):
     write_video(here / "long.avi", frames=20_000)
-    flags = ["--output=out", "--json", "--size=32", f"--weights={trained.folder / 'checkpoints'}"]
+    flags = [
+        "--output=out",
+        "--json",
+        "--input-size=32",
+        f"--weights={trained.folder / 'checkpoints'}",
+    ]
     process = subprocess.Popen(
         command("detect.py", "long.avi", *flags),
         cwd=here,

@@ -71,7 +71,7 @@ def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
     good = write(tmp_path / "good.txt", "")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", good, "--json", good])
     assert "good.txt: refusing to overwrite an input file" in line
-    line = refusal(capfd, evaluate_mAP.main, ["--size=100"])
-    assert "--size: expected a multiple of 32 up to 4096; received 100" in line
+    line = refusal(capfd, evaluate_mAP.main, ["--input-size=100"])
+    assert "--input-size: expected a multiple of 32 up to 4096; received 100" in line
     line = refusal(capfd, evaluate_mAP.main, ["--iou-threshold=2"])
     assert "--iou-threshold: expected 0 to 1; received 2" in line

@@ -1,11 +1,140 @@
-"""Command-line flags of the scripts: one per field of `Config`, and kinds of values they share."""
+"""One vocabulary of command-line flags, and a parser that answers a mistake in one line."""
 
 import argparse
 import dataclasses
+import difflib
+import sys
 
 from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config, default_lr_end
 
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
+# Flags that users of other tools bring along, with ours of the same meaning: of several the first
+# that the script has. A word without dashes is an argument that takes no flag.
+OTHER_TOOLS = {
+    "--epochs": "--train-epochs",
+    "--batch": "--batch-size --train-batch-size",
+    "--batch-size": "--train-batch-size",
+    "--imgsz": "--input-size --train-input-size",
+    "--img": "--input-size --train-input-size",
+    "--input-size": "--train-input-size",
+    "--lr": "--train-lr-init",
+    "--lr0": "--train-lr-init",
+    "--conf": "--score-threshold --test-score-threshold",
+    "--iou": "--iou-threshold --test-iou-threshold",
+    "--data": "--train-annot-path --annotations SOURCE FILE",
+    "--source": "SOURCE --image --annotations --train-annot-path FILE",
+    "--model": "--weights",
+    "--cfg": "--tiny --weights",
+    "--names": "--train-classes",
+    "--classes": "--train-classes --names",
+    "--project": "--train-checkpoints-folder --output",
+    "--name": "--train-checkpoints-folder --output",
+    "--save-txt": "--txt",
+    "--save-crop": "--crops",
+    "--max-det": "--max-detections",
+}
+ADVICE = {
+    "--data": "a data.yaml or COCO file is converted by tools/convert.py",
+    "--cfg": "the networks are YOLOv3 and, with --tiny, YOLOv3-tiny",
+    "--device": "CUDA_VISIBLE_DEVICES=1 chooses a GPU, CUDA_VISIBLE_DEVICES=-1 the CPU",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Parse the arguments of a script, whose docstring is the help.
+
+    A mistake is one line on stderr and exit code 2. Flags are not abbreviated, and an unknown one
+    is answered with ours.
+    """
+
+    def __init__(self, doc: str):
+        super().__init__(
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Look for unknown flags first: without them other arguments may seem to be missing."""
+        words = sys.argv[1:] if args is None else list(args)
+        for word in words[: words.index("--")] if "--" in words else words:
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and flag not in self._option_string_actions:
+                self.error(f"{flag}: {self._answer(flag)}")
+        return super().parse_known_args(words, namespace)
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: error: {message.removeprefix('argument ')}\n")
+
+    def _answer(self, flag: str) -> str:
+        """Say which flag or argument of this script is meant by an unknown flag."""
+        flags = list(self._option_string_actions)
+        arguments = [
+            str(action.metavar or action.dest).upper() for action in self._get_positional_actions()
+        ]
+        ours = [name for name in OTHER_TOOLS.get(flag, "").split() if name in flags + arguments]
+        ours = ours or difflib.get_close_matches(flag, flags, n=1)
+        advice = ADVICE.get(flag, "")
+        if not ours:
+            return advice or "there is no such flag; --help lists them"
+        answer = (
+            f"did you mean {ours[0]}?" if ours[0] in flags else f"give {ours[0]} without a flag"
+        )
+        return f"{answer} ({advice})" if advice else answer
+
+
+def integer(text: str) -> int:
+    """Parse a whole number, for argparse."""
+    return _parse(int, text, "a whole number")
+
+
+def number(text: str) -> float:
+    """Parse a number, for argparse."""
+    return _parse(float, text, "a number")
+
+
+def fraction(text: str) -> float:
+    """Parse a number from 0 to 1, for argparse."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1; received {text}")
+    return value
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1, for argparse."""
+    value = integer(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1; received {text}")
+    return value
+
+
+def input_size(text: str) -> int:
+    """Parse an input size, a multiple of 32 pixels up to 4096, for argparse."""
+    value = integer(text)
+    if value not in INPUT_SIZES:
+        raise argparse.ArgumentTypeError(
+            f"expected a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}; received {text}"
+        )
+    return value
+
+
+def input_hw(text: str) -> tuple[int, int]:
+    """Parse an input size as (height, width) from HEIGHTxWIDTH or from one number, for argparse."""
+    height, x, width = text.lower().partition("x")
+    return input_size(height), input_size(width if x else height)
+
+
+def names_list(text: str) -> list[str]:
+    """Parse names with commas between them, for argparse."""
+    return text.split(",")
+
+
+def _parse(kind, text, expected):
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}") from None
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +151,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
-    """Return `base` with the flags that were given, and with what defaults to a share of them.
+    """Return `base` with the flags that were given, and the defaults that follow from them.
 
     Raises ValueError for a value out of range.
     """
@@ -46,11 +175,12 @@ def _kind(field) -> dict:
     if isinstance(default, bool):
         return {"action": argparse.BooleanOptionalAction}
     if isinstance(default, tuple):
-        return {"type": float, "nargs": "+", "metavar": "SHARE"}
+        return {"type": number, "nargs": "+", "metavar": "X"}
     if "choices" in field.metadata:
         return {"choices": field.metadata["choices"]}
     kind = field.metadata.get("type", type(default))
-    return {"type": kind, "metavar": {int: "N", float: "X", str: "PATH"}[kind]}
+    parse, metavar = {int: (integer, "N"), float: (number, "X"), str: (str, "PATH")}[kind]
+    return {"type": parse, "metavar": metavar}
 
 
 def _default_text(default):
@@ -64,73 +194,58 @@ def _default_text(default):
 
 
 def add_detector_flags(
-    parser: argparse.ArgumentParser, least_score: float | None = None, agnostic_nms: bool = False
+    parser: argparse.ArgumentParser,
+    score_threshold: float | None = None,
+    agnostic_nms: bool = False,
+    size=input_size,
 ) -> None:
-    """Add the flags of a `Detector`: weights, thresholds and suppression, with these defaults."""
+    """Add the flags of a `Detector`, with these defaults; `size` parses that of --input-size."""
     parser.add_argument(
         "--weights",
         default=Config.train_checkpoints_folder,
         metavar="PATH",
-        help="checkpoint, a folder of checkpoints or of runs, of which the best is taken, or a "
-        "file of Darknet weights (default: %(default)s)",
+        help="checkpoint, run or folder of runs, whose best checkpoint is taken, or a file of "
+        "Darknet weights (default: %(default)s)",
     )
-    default = "the checkpoint's" if least_score is None else least_score
+    parser.add_argument(
+        "--names",
+        metavar="FILE",
+        help="class names, one per line (default: the checkpoint's; COCO's for Darknet weights "
+        "of 80 classes)",
+    )
+    parser.add_argument(
+        "--input-size",
+        type=size,
+        metavar="PX",
+        help="input width and height, a multiple of 32"
+        + (", or HEIGHTxWIDTH" if size is input_hw else "")
+        + " (default: the checkpoint's)",
+    )
+    default = "the checkpoint's" if score_threshold is None else score_threshold
     parser.add_argument(
         "--score-threshold",
-        type=share,
-        default=least_score,
+        type=fraction,
+        default=score_threshold,
         metavar="X",
-        help=f"least score of a detection (default: {default})",
+        help=f"lowest score of a detection (default: {default})",
     )
     parser.add_argument(
         "--iou-threshold",
-        type=share,
+        type=fraction,
         metavar="X",
-        help="IoU above which suppression drops the weaker of two boxes "
-        "(default: the checkpoint's)",
+        help="IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)",
     )
     parser.add_argument(
         "--agnostic-nms",
         action=argparse.BooleanOptionalAction,
         default=agnostic_nms,
-        help="let a box be dropped for one of another class, too: one box per object "
+        help="class-agnostic NMS: one box per object, whatever its class "
         f"(default: {'yes' if agnostic_nms else 'no'})",
     )
 
 
 def detector_settings(args: argparse.Namespace) -> dict:
     """Return what the flags of `add_detector_flags` say, as keywords of a `Detector`."""
-    names = ("score_threshold", "iou_threshold", "agnostic_nms")
-    return {"source": args.weights, **{name: getattr(args, name) for name in names}}
-
-
-def share(text: str) -> float:
-    """Parse a number from 0 to 1, for argparse."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1; received {text}")
-    return value
-
-
-def positive_int(text: str) -> int:
-    """Parse a whole number of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1; received {text}")
-    return value
-
-
-def input_size(text: str) -> int:
-    """Parse an input size, a multiple of 32 pixels up to 4096, for argparse."""
-    value = int(text)
-    if value not in INPUT_SIZES:
-        raise argparse.ArgumentTypeError(
-            f"expected a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}; received {text}"
-        )
-    return value
-
-
-def canvas_size(text: str) -> tuple[int, int]:
-    """Parse an input size as (height, width) from HEIGHTxWIDTH or from one number, for argparse."""
-    height, x, width = text.lower().partition("x")
-    return input_size(height), input_size(width if x else height)
+    names = ("input_size", "score_threshold", "iou_threshold", "agnostic_nms")
+    settings = {name: getattr(args, name) for name in names}
+    return {"source": args.weights, "names_file": args.names, **settings}
