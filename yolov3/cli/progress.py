@@ -28,13 +28,16 @@ class Progress:
     def __init__(self, total: float | None, stream=None, clock=time.monotonic):
         self._stream, self._clock = stream or sys.stderr, clock
         self.is_terminal = self._stream.isatty()
-        console = Console(file=self._stream, highlight=False, force_terminal=self.is_terminal)
+        console = Console(
+            file=self._stream, highlight=False, emoji=False, force_terminal=self.is_terminal
+        )
         self._rich = RichProgress(
             BarColumn(BAR_WIDTH),
             TextColumn("{task.description}", markup=False),
             console=console,
             auto_refresh=False,
             transient=True,
+            redirect_stdout=False,  # it may be a file where this stream is a terminal
             get_time=clock,
             speed_estimate_period=RECENT_SECONDS,
             disable=not self.is_terminal,
