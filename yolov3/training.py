@@ -5,6 +5,7 @@ from enum import Enum
 
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
+from yolov3.cli.run import StopRequest
 from yolov3.config_file import config_to_json
 from yolov3.configs import Config
 from yolov3.data.records import fingerprint
@@ -12,7 +13,6 @@ from yolov3.dataset import NONE, training_batches
 from yolov3.kernels.precision import choose_precision
 from yolov3.runs.checkpoint_manager import CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather
-from yolov3.runs.interrupts import StopRequest
 from yolov3.runs.plan import Plan
 from yolov3.runs.run_folders import Run
 from yolov3.runs.run_logger import RunLogger

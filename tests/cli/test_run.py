@@ -2,13 +2,14 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 import tensorflow as tf
 
-from yolov3.cli.run import run_script
+from yolov3.cli.run import StopRequest, run_script
 from yolov3.configs import REPO
 
 
@@ -118,3 +119,34 @@ def test_closed_output_is_no_error_message(body):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("number", StopRequest.SIGNALS)
+def test_the_first_signal_asks(number):
+    with StopRequest() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), number)
+        assert stop.requested
+
+
+def test_a_second_signal_acts_at_once():
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signals_are_as_before_afterwards():
+    before = [signal.getsignal(number) for number in StopRequest.SIGNALS]
+    with StopRequest():
+        assert [signal.getsignal(number) for number in StopRequest.SIGNALS] != before
+    assert [signal.getsignal(number) for number in StopRequest.SIGNALS] == before
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signals_are_as_before_after_an_error():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError), StopRequest():
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,7 +1,8 @@
-"""What all scripts do alike: exit codes, one-line errors, a quiet TensorFlow."""
+"""What all scripts have in common: exit codes, one-line errors, Ctrl-C, a quiet TensorFlow."""
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 
@@ -14,8 +15,8 @@ def run_script(main) -> None:
 
     A ValueError is bad input; an OSError is work that failed, such as a full disk, and so is too
     little memory, that of a GPU included: 1 and one line.
-    If nobody reads the output any more, as after `| head`, it is 1 without a word. What the
-    output's encoding lacks, such as a file name that is not UTF-8, is printed as an escape.
+    If nobody reads the output any more, as after `| head`, it is 1 without a message. Characters
+    that the output's encoding lacks, as in a file name that is not UTF-8, are printed as escapes.
     """
     _escape_what_cannot_be_encoded()
     try:
@@ -70,16 +71,43 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
+class StopRequest:
+    """Within `with StopRequest() as stop:`, `stop.requested` tells that Ctrl-C or SIGTERM came.
+
+    The first signal only asks, so that the step in hand is finished and saved; a second one acts at
+    once.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_):
+        self._restore()
+
+    def _ask(self, *_):
+        self.requested = True
+        self._restore()
+
+    def _restore(self):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
 def import_tensorflow(frozen_weights: bool = False) -> None:
     """Import TensorFlow without its start-up messages, which no log level turns off.
 
     They go to the process's standard error before TensorFlow reads its settings, so that is held
-    back meanwhile, and shown after all if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows
-    everything.
+    back, and shown if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
 
     `frozen_weights` promises that no convolution of this process ever gets other weights: on a CPU
     they are then laid out for its kernels once, not before every image. A process that trains
-    would go on with its first weights, so the setting of an outer shell does not reach it.
+    would keep its first weights, so the setting of an outer shell does not reach it.
     """
     if frozen_weights:
         os.environ.setdefault(ASSUME_FROZEN_WEIGHTS, "1")
