@@ -16,8 +16,8 @@ import numpy as np
 
 from mnist.archives import MAX_MEMBERS, open_archive, read_member
 from mnist.digit_set import MIN_INK, SIDE
-from yolov3.data.image_file import ImageFileError, read_image_header
 from yolov3.files import read_bounded
+from yolov3.images import ImageFileError, read_header
 
 TEST_EVERY = 6
 MAX_IMAGE_BYTES = 2**20  # 1 MiB as a file; a digit has less than 1 kB
@@ -68,9 +68,9 @@ def decode_digit(content: bytes) -> np.ndarray:
     bytes that are no image, an image of absurd size, and one without ink.
     """
     try:
-        read_image_header(io.BytesIO(content), MAX_IMAGE_PIXELS)
-    except ImageFileError as fault:
-        raise ValueError(f"not an image of a digit: {fault}") from None
+        read_header(io.BytesIO(content), "", MAX_IMAGE_PIXELS)
+    except ImageFileError as error:
+        raise ValueError(f"not an image of a digit: {error.reason}") from None
     try:
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:

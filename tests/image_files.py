@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from yolov3.data.image_file import FORMATS, MISSING, UNREADABLE, read_size
-from yolov3.images import read_image
+from yolov3.images import FORMATS, ImageFileError, read_image, read_image_size
 
 SIZE_WH = (48, 32)  # pixels of the samples
 
@@ -77,12 +76,11 @@ def check_image_file(path: Path) -> bool:
 
     The pixels may be refused although the header is good, never the other way round.
     """
-    size = read_size(str(path))
     try:
         image_rgb = read_image(path)
-    except ValueError as error:
+    except ImageFileError as error:
         assert str(error).startswith(f"{path}: expected an image; ") and "\n" not in str(error)
         return False
-    assert size[0] not in (MISSING, UNREADABLE), size
     assert image_rgb.dtype == np.uint8 and image_rgb.shape[2:] == (3,) and image_rgb.size
+    assert image_rgb.shape[1::-1] == read_image_size(path)
     return True

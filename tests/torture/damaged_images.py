@@ -29,22 +29,21 @@ class Images:
         folder.mkdir(exist_ok=True)
 
     def __call__(self, rng) -> str:
-        from yolov3.data.image_file import read_size
-        from yolov3.images import read_image
+        from yolov3.images import ImageFileError, read_image, read_image_size
 
         suffix = FORMATS[rng.integers(len(FORMATS))]
         path = self.folder / f"damaged{suffix}"
         is_bomb = suffix == ".png" and rng.random() < 0.5
         path.write_bytes((_resize_png if is_bomb else mutate)(self.files[suffix], rng))
-        size = read_size(str(path))
         try:
             image = read_image(path)
-        except ValueError as error:
+        except ImageFileError as error:
             return unless_named(path, error)
+        size = read_image_size(path)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             return f"{suffix}: {image.dtype} {image.shape}"
-        if not isinstance(size[0], str) and tuple(size) != image.shape[1::-1]:
-            return f"{suffix}: read_size says {size}, read_image {image.shape[1::-1]}"
+        if size != image.shape[1::-1]:
+            return f"{suffix}: the header says {size}, the pixels {image.shape[1::-1]}"
         return ""
 
 

@@ -14,8 +14,9 @@ from yolov3.data.collisions import (
     find_shared_anchors,
     stack_boxes,
 )
-from yolov3.data.image_sizes import Fault, Size, read_sizes
+from yolov3.data.image_sizes import read_sizes
 from yolov3.data.progress import show_progress
+from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"
 LINE_ENDS = "line ends"
@@ -42,12 +43,12 @@ def check_annotations(
     (S, A, 2) in pixels, `strides` (S,) and `input_size` are given, objects that share an anchor.
     `workers` is the number of processes that open images, None for a fitting one. Raises
     ValueError for a file that is missing, empty, too large or UTF-16. Images are not decoded:
-    see `image_file.read_image_header` for what that leaves unseen.
+    see `images.read_image_size` for what that leaves unseen.
     """
     content = read_bytes(path)
     records, problems = scan(content, path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
-    sizes: dict[str, Size | Fault] = {}
+    sizes: dict[str, tuple[int, int] | ImageFileError] = {}
     batches = read_sizes(paths, workers)
     for batch in show_progress(batches, len(paths), "checking images") if progress else batches:
         sizes.update((paths[index], size) for index, size in batch)
@@ -63,16 +64,15 @@ def check_annotations(
 
 
 def _drop_unreadable(
-    records: list[Record], sizes: dict[str, Size | Fault]
+    records: list[Record], sizes: dict[str, tuple[int, int] | ImageFileError]
 ) -> tuple[list[Record], np.ndarray, list[Problem]]:
     """Return the records with a readable image, the sizes (R, 2) of these, and the problems."""
     readable, sizes_wh, problems = [], [], []
     for record in records:
         size = sizes[record.image_path]
-        if isinstance(size[0], str):
-            kind, reason = size
-            message = f"expected an image; received {record.image_path!r:.300} ({reason})"
-            problems.append(Problem(kind, record.line, message))
+        if isinstance(size, ImageFileError):
+            message = f"expected an image; received {record.image_path!r:.300} ({size.reason})"
+            problems.append(Problem(size.kind, record.line, message))
         else:
             readable.append(record)
             sizes_wh.append(size)

@@ -6,7 +6,7 @@ from yolov3.annotations import Record, read_annotations
 from yolov3.data.collisions import stack_boxes
 from yolov3.data.image_sizes import read_sizes
 from yolov3.data.progress import show_progress
-from yolov3.images import letterbox_params
+from yolov3.images import ImageFileError, letterbox_params
 
 DECIMALS = 3  # of a pixel, to which sizes are told apart
 
@@ -21,10 +21,10 @@ def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[R
     sizes_wh = np.zeros((len(records), 2), int)
     for batch in show_progress(read_sizes(paths), len(paths), "reading image sizes"):
         for index, size in batch:
-            if isinstance(size[0], str):
+            if isinstance(size, ImageFileError):
                 raise ValueError(
                     f"{path}:{records[index].line}: expected an image; "
-                    f"received {paths[index]!r} ({size[1]})"
+                    f"received {paths[index]!r} ({size.reason})"
                 )
             sizes_wh[index] = size
     return records, sizes_wh

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from yolov3.data.collisions import box_text
-from yolov3.data.image_sizes import Fault, Size, read_sizes
+from yolov3.data.image_sizes import read_sizes
 from yolov3.data.progress import show_progress
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.notes import Notes
+from yolov3.images import ImageFileError
 
 # A millionth of a pixel: floating point dust goes, so every format gives the same boxes back.
 PIXEL_DECIMALS = 6
@@ -40,8 +41,8 @@ def _keep_given_sizes(table: BoxTable, notes: Notes) -> BoxTable:
 def _measure_images(table: BoxTable, notes: Notes) -> BoxTable:
     """Read the images' sizes; drop those that are unreadable or not as large as annotated."""
     sizes = _read_sizes(table.image_paths)
-    bad = np.array([isinstance(size[0], str) for size in sizes], bool)
-    details = [size[1] for size in sizes]
+    bad = np.array([isinstance(size, ImageFileError) for size in sizes], bool)
+    details = [getattr(size, "reason", "") for size in sizes]
     table = _drop_images(table, bad, NOT_READ, details, notes)
     sizes_wh = [size for size, dropped in zip(sizes, bad, strict=True) if not dropped]
     sizes_wh = np.array(sizes_wh, int).reshape(-1, 2)
@@ -54,7 +55,7 @@ def _measure_images(table: BoxTable, notes: Notes) -> BoxTable:
     return _drop_images(table, differs, "whose annotation gives another size", details, notes)
 
 
-def _read_sizes(paths: list[str]) -> list[Size | Fault]:
+def _read_sizes(paths: list[str]) -> list[tuple[int, int] | ImageFileError]:
     sizes: list = [None] * len(paths)
     for batch in show_progress(read_sizes(paths), len(paths), "reading image sizes"):
         for index, size in batch:

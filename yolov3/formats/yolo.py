@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_class_names
-from yolov3.data.image_file import IMAGE_SUFFIXES
 from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
 from yolov3.formats.notes import Notes
 from yolov3.formats.numbers import parse_number
 from yolov3.formats.text_files import image_stems, read_text
+from yolov3.images import IMAGE_SUFFIXES
 
 CLASS_STEM = "classes"  # names no label file
 LABEL_SUFFIX = ".txt"

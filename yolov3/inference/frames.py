@@ -4,8 +4,7 @@ import contextlib
 import threading
 from collections.abc import Generator, Iterable
 
-from yolov3.data.image_file import read_size
-from yolov3.images import read_image
+from yolov3.images import ImageFileError, read_image, read_image_size
 from yolov3.inference.captures import open_capture, read_file, read_live, stated_frames
 from yolov3.inference.frame import Frame
 from yolov3.inference.newest import newest
@@ -73,5 +72,10 @@ def count_frames(sources: Iterable[Source]) -> int | None:
 def _is_large(frame) -> bool:
     if frame.source.kind is not Kind.IMAGE or frame.error:
         return False
-    width, height = frame.size_hw if any(frame.size_hw) else read_size(frame.source.address)
-    return isinstance(width, int) and width * height > LARGE_PIXELS  # a fault is two words
+    try:
+        width, height = (
+            frame.size_hw if any(frame.size_hw) else read_image_size(frame.source.address)
+        )
+    except ImageFileError:
+        return False
+    return width * height > LARGE_PIXELS

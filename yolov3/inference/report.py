@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 from yolov3.annotations import read_annotations
-from yolov3.data.image_file import IMAGE_SUFFIXES, read_size
 from yolov3.data.records import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs
-from yolov3.images import read_image, write_image
+from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size, write_image
 from yolov3.inference.sources import Kind, own_names
 
 
@@ -28,8 +27,15 @@ def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
     shuffled = random.Random(seed).sample(records, len(records))
     paths = (record.image_path for record in shuffled)
     if skip_bad:
-        paths = (path for path in paths if not isinstance(read_size(path)[0], str))  # a fault
+        paths = filter(_is_readable, paths)
     return list(itertools.islice(paths, count))
+
+
+def _is_readable(image_path: str) -> bool:
+    try:
+        return bool(read_image_size(image_path))
+    except ImageFileError:
+        return False
 
 
 def output_paths(output: str, image_paths) -> list[Path]:
