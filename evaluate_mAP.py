@@ -38,7 +38,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
-    from yolov3.data.records import load_records
+    from yolov3.data.annotation_check import load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, write_json
     from yolov3.files import check_outputs

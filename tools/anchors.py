@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     configs.Config(seed=args.seed)  # checks it
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
-    from yolov3.data.box_sizes import letterboxed_sizes, read_sized_annotations
-    from yolov3.data.kmeans_anchors import find_anchors
+    from yolov3.data.anchors import kmeans_anchors, letterboxed_sizes
+    from yolov3.data.statistics import read_sized_annotations
     from yolov3.files import check_outputs
     from yolov3.formats.notes import counted
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     for network, name, current in NETWORKS:
         current_wh = [anchor for scale in current for anchor in scale]
         try:
-            new_wh = find_anchors(boxes_wh, len(current_wh), args.seed).tolist()
+            new_wh = kmeans_anchors(boxes_wh, len(current_wh), args.seed).tolist()
         except ValueError as error:
             raise ValueError(f"{args.file}: {error}") from None
         print_fits(network, boxes_wh, current_wh, new_wh)
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def print_fits(network: str, boxes_wh, current_wh, new_wh) -> None:
     """Print a line for the current and one for the new anchors."""
-    from yolov3.data.kmeans_anchors import anchor_fit
+    from yolov3.data.anchors import anchor_fit
 
     for label, anchors_wh in (("current", current_wh), ("new", new_wh)):
         fit = anchor_fit(boxes_wh, anchors_wh)
@@ -95,7 +95,7 @@ def config_text(name: str, anchors_wh: list[list[int]]) -> str:
 
 def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:
     """Draw boxes and anchors to a PNG file."""
-    from yolov3.data.anchor_plot import anchor_figure
+    from yolov3.data.data_plots import anchor_figure
 
     path.parent.mkdir(parents=True, exist_ok=True)
     anchor_figure(boxes_wh, panels).savefig(path)

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         input_size=args.input_size,
     )
     print(report)
-    return 0 if report else BAD_INPUT
+    return 0 if report.ok else BAD_INPUT
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from demo_runs import Earlier, find_earlier, newest_run
+from yolov3.annotations import parse_line
 from yolov3.cli.run import INTERRUPTED, run_script
 from yolov3.configs import Config
-from yolov3.data.annotation_line import parse_line
 
 ROOT = Path(__file__).resolve().parents[1]
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")

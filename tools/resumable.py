@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from yolov3.data.progress import show_progress
+from yolov3.cli.progress import track
 
 CHUNK_BYTES = 2**18
 STALL_S = 30.0  # seconds without a byte
@@ -108,7 +108,7 @@ def _receive(url: str, partial: Path, file: KnownFile) -> None:
         with open(partial, "ab") as stream:
             stream.truncate(start)
             left = file.size - start
-            for chunk in show_progress(_chunks(response, left), left, f"{file.name}, bytes"):
+            for chunk in track(_chunks(response, left), left, f"{file.name}, bytes"):
                 stream.write(chunk)
 
 

@@ -61,9 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     config = config_from_flags(args)
     from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
-    from yolov3.data.box_sizes import read_sized_annotations
     from yolov3.data.data_plots import contact_sheet, statistics_figure
-    from yolov3.data.data_statistics import augment_sizes, statistics_of
+    from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
     from yolov3.formats.notes import counted
 
@@ -99,7 +98,7 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     import numpy as np
 
     from yolov3.augment import augment
-    from yolov3.data.data_statistics import augmentation_rng
+    from yolov3.data.statistics import augmentation_rng
     from yolov3.images import read_image
 
     rng = np.random.default_rng(args.seed)

@@ -8,7 +8,7 @@ from yolov3.checkpoints import Checkpoint
 from yolov3.cli.run import StopRequest
 from yolov3.config_file import config_to_json
 from yolov3.configs import Config
-from yolov3.data.records import fingerprint
+from yolov3.data.annotation_check import fingerprint
 from yolov3.dataset import NONE, training_batches
 from yolov3.kernels.precision import choose_precision
 from yolov3.runs.checkpoint_manager import CheckpointManager

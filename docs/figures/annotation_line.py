@@ -27,7 +27,7 @@ def draw():
     """Draw the image with the corners of its boxes, and below it the line, which is printed."""
     from matplotlib.figure import Figure
 
-    from yolov3.data.annotation_line import format_line
+    from yolov3.annotations import format_line
 
     scene = make_scene()
     line = format_line(NAME, scene.boxes_xyxy, scene.labels)

@@ -1,9 +1,13 @@
+"""Whole annotation files: the report, and loading them for use."""
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from yolov3.configs import ANCHORS, STRIDES
-from yolov3.data.annotation_check import check_annotations
+from yolov3.annotations import Record
+from yolov3.configs import ANCHORS, STRIDES, Config
+from yolov3.data import annotation_check
+from yolov3.data.annotation_check import check_annotations, existing_file, fingerprint, load_records
 
 
 def save(path):
@@ -29,7 +33,7 @@ def kinds(found):
 
 def test_a_clean_file_is_clean(folder):
     records, report = check(folder, "a b.png 1,2,30,40,0 5,6,7,8,9\nc.jpg\n")
-    assert report and report.problems == report.warnings == [] and report.counts == {}
+    assert report.ok and report.problems == report.warnings == []
     assert str(report) == f"{folder}/train.txt: 2 good lines, 2 boxes, 0 bad lines, 0 warnings"
     assert [record.image_path for record in records] == [f"{folder}/a b.png", f"{folder}/c.jpg"]
     np.testing.assert_array_equal(records[0].boxes_xyxy, [[1, 2, 30, 40], [5, 6, 7, 8]])
@@ -53,7 +57,7 @@ a b.png 1,2,3,4,10
 a b.png 1,2,30,42,0
 """
     records, report = check(folder, text + b"\xff.png\n")
-    assert not report and [record.line for record in records] == [7]
+    assert not report.ok and [record.line for record in records] == [7]
     assert kinds(report.problems) == [
         ("not a box", 1),
         ("missing image", 2),
@@ -67,7 +71,6 @@ a b.png 1,2,30,42,0
         ("box outside its image", 11),
         ("not UTF-8", 12),
     ]
-    assert report.counts["unreadable image"] == 4
     assert "(an empty file)" in report.problems[2].message
     assert "(a folder)" in report.problems[5].message
     assert "inside the 60x40 image; received 1,2,30,42" in report.problems[9].message
@@ -103,7 +106,7 @@ def test_boxes_may_reach_one_pixel_over_the_edge_and_are_clipped(folder, box, ex
         assert kinds(report.problems) == [("box outside its image", 1)]
         assert [record.line for record in records] == [2]
     else:
-        assert report
+        assert report.ok
         np.testing.assert_array_equal(records[0].boxes_xyxy, [[5, 5, 9, 9], expected])
         assert records[0].boxes_xyxy.dtype == np.float32
 
@@ -111,16 +114,16 @@ def test_boxes_may_reach_one_pixel_over_the_edge_and_are_clipped(folder, box, ex
 def test_duplicates_are_warnings(folder):
     text = f"a b.png 1,2,3,4,0 5,6,7,8,0 1,2,3,4,0\nc.jpg 1,2,3,4,0 1,2,3,4,1\n{folder}/./a b.png\n"
     records, report = check(folder, text)
-    assert report and len(records) == 3
+    assert report.ok and len(records) == 3
     assert kinds(report.warnings) == [("image listed twice", 3), ("box listed twice", 1)]
-    assert "of line 1" in report.warnings[0].message
-    assert "received 1,2,3,4 again" in report.warnings[1].message
+    assert report.warnings[0].message == f"'{folder}/./a b.png' is in line 1, too"
+    assert report.warnings[1].message == "1,2,3,4"
 
 
 def test_byte_order_mark_and_line_ends_are_warnings(folder):
     text = b"\xef\xbb\xbfa b.png\n\nc.jpg 1,2,3,4,0\r\n\r\r"
     records, report = check(folder, text)
-    assert report and len(records) == 2
+    assert report.ok and len(records) == 2
     assert kinds(report.warnings) == [("byte-order mark", 1), ("line ends", 3)]
     assert "received 1 CRLF and 2 CR" in report.warnings[1].message
     assert (folder / "train.txt").read_bytes() == text
@@ -136,3 +139,119 @@ def test_an_empty_or_missing_file_is_an_error(folder):
 def test_a_file_of_bad_lines_only_gives_no_records(folder):
     records, report = check(folder, "none.png\n", anchors=ANCHORS, strides=STRIDES, input_size=416)
     assert records == [] and kinds(report.problems) == [("missing image", 1)]
+
+
+# Loading
+
+ERROR, SKIP = Config(tiny=True), Config(tiny=True, bad_lines="skip")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes an annotation file beside a.png of 60 x 40 pixels."""
+    save(tmp_path / "a.png")
+
+    def write_file(text):
+        (tmp_path / "x.txt").write_text(text)
+        return str(tmp_path / "x.txt")
+
+    write_file.folder = tmp_path
+    return write_file
+
+
+def test_good_lines_are_loaded_without_a_word(write, capsys):
+    [record] = load_records(write("a.png 1,2,3,4,0\n"), ERROR, 1)
+    assert record.boxes_xyxy.tolist() == [[1, 2, 3, 4]]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_bad_line_is_one_line_of_error(write):
+    path = write("a.png 1,2,3,4,0\na.png 1,2,3,4,7\n")
+    with pytest.raises(ValueError) as error:
+        load_records(path, ERROR, 1)
+    assert str(error.value) == (
+        f"{path}:2: expected a label in [0, 0]; received '1,2,3,4,7' "
+        "(--bad-lines skip uses the good lines alone)"
+    )
+
+
+def test_many_bad_lines_are_a_report_with_the_first_ten_of_each_kind(write):
+    path = write("a.png 1,2,3,4,0\n" + "gone.png\n" * 12 + "a.png 9,9,1,1,0\n" * 2)
+    with pytest.raises(ValueError) as error:
+        load_records(path, ERROR, 1)
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"{path}: 1 good line, 1 box, 14 bad lines, 0 warnings"
+    assert lines[1] == "bad: missing image: 12" and lines[12] == "  and 2 more"
+    assert lines[13] == "bad: inverted or empty box: 2"
+    assert [line.split(":")[0] for line in lines[14:16]] == ["  line 14", "  line 15"]
+    assert lines[16:] == ["--bad-lines skip uses the good lines alone"]
+
+
+def test_skip_tells_the_same_and_uses_the_good_lines(write, capsys):
+    text = "gone.png\na.png 1,2,3,4,0\na.png 9,9,1,1,0\n"
+    path = write(text)
+    with pytest.raises(ValueError) as error:
+        load_records(path, ERROR, 1)
+    assert [record.line for record in load_records(path, SKIP, 1)] == [2]
+    report = str(error.value).rsplit("\n", 1)[0]
+    assert capsys.readouterr().out == f"{report}\nusing the good lines alone\n"
+    with open(path) as stream:
+        assert stream.read() == text
+
+
+def test_the_flag_of_a_script_comes_before_the_configuration(write, capsys):
+    path = write("gone.png\na.png\n")
+    assert len(load_records(path, ERROR, 1, bad_lines="skip")) == 1
+    with pytest.raises(ValueError, match="gone.png"):
+        load_records(path, SKIP, 1, bad_lines="error")
+
+
+def test_skipping_all_lines_is_an_error(write):
+    for text in ("gone.png\n", "gone.png\na.png 9,9,1,1,0\n"):
+        with pytest.raises(ValueError, match="missing image|no such file") as error:
+            load_records(write(text), SKIP, 1)
+        assert "--bad-lines" not in str(error.value)
+
+
+def test_warnings_are_printed_and_stop_nothing(write, capsys):
+    assert len(load_records(write("a.png\r\n"), ERROR, 1)) == 1
+    assert "warning: line ends: 1" in capsys.readouterr().out
+
+
+def test_shared_anchors_are_one_line_where_a_training_starts(write, capsys):
+    Image.new("RGB", (416, 416)).save(write.folder / "a.png")
+    path = write("a.png 20,20,70,65,0 21,20,71,65,0 20,21,70,66,0 300,300,340,340,0\n")
+    assert len(load_records(path, Config(train_input_size=416), 1)) == 1
+    assert capsys.readouterr().out == (
+        f"{path}: 2 of 4 boxes share their anchor with another; "
+        "tools/check_annotations.py lists them\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["mnist/mnist_test.txt", "gone.txt"])
+def test_a_file_that_is_missing_is_named_with_what_makes_the_tutorials(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(annotation_check, "REPO", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"{name}: expected a file; there is none") as error:
+        existing_file(name)
+    assert ("python mnist/make_data.py" in str(error.value)) == ("mnist" in name)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    with pytest.raises(ValueError, match="this is a folder, not a file"):
+        existing_file(str(tmp_path))
+
+
+def test_a_fingerprint_is_that_of_images_and_boxes_and_not_of_folders():
+    box, label = np.float32([[1, 2, 3, 4]]), np.int32([0])
+    record = Record("/a/x.png", box, label, 1)
+    assert fingerprint([record]) == fingerprint([Record("/b/x.png", box.copy(), label, 7)])
+    others = [
+        [],
+        [record, record],
+        [Record("/a/y.png", box, label, 1)],
+        [Record("/a/x.png", box + 1, label, 1)],
+        [Record("/a/x.png", box, label + 1, 1)],
+        [Record("/a/\udce9.png", box, label, 1)],  # a name that is not UTF-8
+    ]
+    assert len({fingerprint(records) for records in [[record], *others]}) == 1 + len(others)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yolov3.annotations import LineError, parse_line
 from yolov3.boxes import bbox_giou, bbox_iou
 from yolov3.configs import ANCHORS, STRIDES, Config
-from yolov3.data.annotation_line import LineError, parse_line
 from yolov3.labels import assign_anchors
 
 ROOT = Path(__file__).resolve().parents[2]

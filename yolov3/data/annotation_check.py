@@ -1,28 +1,105 @@
-"""Check a whole annotation file with its images before it is used."""
+"""Judge an annotation file with its images before it is used."""
 
-from dataclasses import replace
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import UTF8_BOM, Problem, Record, read_bytes, scan
-from yolov3.data.annotation_report import Report
-from yolov3.data.collisions import (
+from yolov3.annotations import (
+    UTF8_BOM,
+    Problem,
+    Record,
     box_text,
-    find_repeated_boxes,
-    find_repeated_images,
-    find_shared_anchors,
+    read_bytes,
+    scan,
     stack_boxes,
 )
+from yolov3.cli.progress import counted, track
+from yolov3.configs import REPO, Config
+from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
 from yolov3.data.image_sizes import read_sizes
-from yolov3.data.progress import show_progress
 from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"
+SAME_IMAGE = "image listed twice"
+SAME_BOX = "box listed twice"
 LINE_ENDS = "line ends"
 BYTE_ORDER_MARK = "byte-order mark"
 
 OUTSIDE_TOLERANCE = 1.0  # pixels a box may reach over the edge, from rounding; it is clipped then
+SHOWN_PER_KIND = 10
+SKIP_HINT = "--bad-lines skip uses the good lines alone"
+TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults name
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of `check_annotations`; `str` writes it as a person wants to read it.
+
+    `problems` are the bad lines, at most one problem each. `warnings` do not keep a line from being
+    used. `images` and `boxes` count the good lines.
+    """
+
+    path: str | Path
+    images: int
+    boxes: int
+    problems: list[Problem]
+    warnings: list[Problem]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no line is bad, whatever the warnings say."""
+        return not self.problems
+
+    @property
+    def error(self) -> str:
+        """One line that names file, line and value if one line is bad, else the whole report."""
+        if len(self.problems) == 1:
+            return f"{self.path}:{self.problems[0].line}: {self.problems[0].message}"
+        return str(self)
+
+    def __str__(self) -> str:
+        counts = (self.images, self.boxes, len(self.problems), len(self.warnings))
+        nouns = ("good line", "box", "bad line", "warning")
+        totals = ", ".join(map(counted, counts, nouns))
+        sections = [("bad", self.problems), ("warning", self.warnings)]
+        lines = [line for title, found in sections for line in _list_by_kind(title, found)]
+        return "\n".join([f"{self.path}: {totals}", *lines])
+
+
+def load_records(
+    annotation_path: str, config: Config, num_classes: int, bad_lines: str | None = None
+) -> list[Record]:
+    """Return the records of an annotation file; print the report of bad lines and warnings.
+
+    Raises ValueError if a line is bad: the one line, or the report of all. With "skip" as
+    `bad_lines` (None takes that of `config`) only if all are; the good lines are used.
+    """
+    records, report = check_annotations(
+        existing_file(annotation_path),
+        num_classes,
+        anchors=config.anchors,
+        strides=config.strides,
+        input_size=config.train_input_size,
+    )
+    shared = [one for one in report.warnings if one.kind == SAME_ANCHOR]
+    report = replace(report, warnings=[one for one in report.warnings if one.kind != SAME_ANCHOR])
+    skip = (bad_lines or config.bad_lines) == "skip"
+    if not report.ok and not (skip and records):
+        hint = f" ({SKIP_HINT})" if len(report.problems) == 1 else f"\n{SKIP_HINT}"
+        raise ValueError(report.error + (hint if records else ""))
+    if report.problems or report.warnings:
+        print(report)
+    if shared:
+        boxes = f"{len(shared):,} of {counted(report.boxes, 'box')}"
+        where = "tools/check_annotations.py lists them"
+        print(f"{report.path}: {boxes} share their anchor with another; {where}")
+    if not report.ok:
+        print("using the good lines alone")
+    return records
 
 
 def check_annotations(
@@ -50,17 +127,44 @@ def check_annotations(
     paths = list(dict.fromkeys(record.image_path for record in records))
     sizes: dict[str, tuple[int, int] | ImageFileError] = {}
     batches = read_sizes(paths, workers)
-    for batch in show_progress(batches, len(paths), "checking images") if progress else batches:
+    for batch in track(batches, len(paths), "checking images") if progress else batches:
         sizes.update((paths[index], size) for index, size in batch)
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
-    warnings = _check_encoding(content) + find_repeated_images(records)
-    warnings += find_repeated_boxes(records)
+    warnings = _check_encoding(content) + _repeated_images(records) + _repeated_boxes(records)
     if anchors is not None:
         warnings += find_shared_anchors(records, sizes_wh, anchors, strides, input_size)
     problems = sorted(problems + unreadable + outside, key=lambda problem: problem.line)
     boxes = sum(len(record.classes) for record in records)
     return records, Report(path, len(records), boxes, problems, warnings)
+
+
+def fingerprint(records: list[Record]) -> str:
+    """Return the SHA-256 of what records say: names of images, boxes and classes, in order.
+
+    Folders do not count: a data set may move.
+    """
+    digest = hashlib.sha256()
+    for record in records:
+        name = os.path.basename(record.image_path).encode(errors="surrogateescape")
+        digest.update(name + b"\n" + record.boxes_xyxy.tobytes() + record.classes.tobytes())
+    return digest.hexdigest()
+
+
+def existing_file(path: str) -> Path:
+    """Find an input file from the current folder or, as the defaults are, from the repo's.
+
+    Raises ValueError that says how to make the tutorial's data if it is those that are missing.
+    """
+    candidates = Path(path), REPO / path
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if any(candidate.is_dir() for candidate in candidates):
+        raise ValueError(f"{path}: this is a folder, not a file")
+    is_default = path in (Config.train_annot_path, Config.test_annot_path)
+    hint = f"; make the tutorial's data with: {TUTORIAL_DATA}" if is_default else ""
+    raise ValueError(f"{path}: expected a file; there is none{hint}")
 
 
 def _drop_unreadable(
@@ -83,12 +187,12 @@ def _clip(
     records: list[Record], sizes_wh: np.ndarray
 ) -> tuple[list[Record], np.ndarray, list[Problem]]:
     """Clip boxes to their images; return the records and sizes (R, 2) left, and the problems."""
-    owner, boxes_xyxy, _ = stack_boxes(records)
+    image_index, boxes_xyxy, _ = stack_boxes(records)
     limits = np.tile(sizes_wh, 2).astype(np.float32)  # (R, 4)
-    over = (boxes_xyxy < 0) | (boxes_xyxy > limits[owner])  # (M, 4)
+    over = (boxes_xyxy < 0) | (boxes_xyxy > limits[image_index])  # (M, 4)
     clipped: list[Record | None] = list(records)
     problems = []
-    for index in np.unique(owner[over.any(axis=1)]):
+    for index in np.unique(image_index[over.any(axis=1)]):
         record = records[index]
         boxes_xyxy = np.clip(record.boxes_xyxy, 0, limits[index])
         outside = (np.abs(boxes_xyxy - record.boxes_xyxy) > OUTSIDE_TOLERANCE).any(axis=1)
@@ -101,6 +205,27 @@ def _clip(
             problems.append(Problem(OUTSIDE, record.line, message))
     good = [index for index, record in enumerate(clipped) if record is not None]
     return [clipped[index] for index in good], sizes_wh[good], problems
+
+
+def _repeated_images(records: list[Record]) -> list[Problem]:
+    """Warn of every image that an earlier line lists as well."""
+    first_lines: dict[str, int] = {}
+    found = []
+    for record in records:
+        first = first_lines.setdefault(os.path.normpath(record.image_path), record.line)
+        if first != record.line:
+            message = f"{record.image_path!r} is in line {first}, too"
+            found.append(Problem(SAME_IMAGE, record.line, message))
+    return found
+
+
+def _repeated_boxes(records: list[Record]) -> list[Problem]:
+    """Warn of every box that its line lists before, with the same class."""
+    image_index, boxes_xyxy, classes = stack_boxes(records)
+    return [
+        Problem(SAME_BOX, records[image_index[second]].line, box_text(boxes_xyxy[second]))
+        for _, second in repeated_rows([image_index, *boxes_xyxy.T, classes])
+    ]
 
 
 def _check_encoding(content: bytes) -> list[Problem]:
@@ -118,3 +243,14 @@ def _check_encoding(content: bytes) -> list[Problem]:
         )
         warnings.append(Problem(LINE_ENDS, first, message))
     return warnings
+
+
+def _list_by_kind(title: str, found: list[Problem]) -> list[str]:
+    lines = []
+    for kind, count in Counter(one.kind for one in found).most_common():
+        lines.append(f"{title}: {kind}: {count:,}")
+        shown = [one for one in found if one.kind == kind][:SHOWN_PER_KIND]
+        lines += [f"  line {one.line}: {one.message}" for one in shown]
+        if count > len(shown):
+            lines.append(f"  and {count - len(shown):,} more")
+    return lines

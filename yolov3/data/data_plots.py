@@ -1,15 +1,17 @@
-"""Figures that show a data set: a sheet of annotated images, and statistics of its boxes."""
+"""Figures that show a data set: annotated images, statistics of its boxes, anchors."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from yolov3.data.data_statistics import Statistics
+from yolov3.data.statistics import Statistics
 from yolov3.draw import draw_boxes
 from yolov3.images import boxes_to_letterbox, letterbox, letterbox_params
+from yolov3.plots import BLUE, GREY, ORANGE, STYLE
 
 TILE = 320  # pixels of an image on the sheet
 DPI = 100
@@ -18,15 +20,16 @@ CLASSES_SHOWN = 30
 BINS = 31  # odd, so that a bin has its middle at the aspect ratio 1
 SIZE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # pixels
 ASPECT_TICKS = {1 / 8: "1:8", 1 / 4: "1:4", 1 / 2: "1:2", 1: "1:1", 2: "2:1", 4: "4:1", 8: "8:1"}
-POINTS_SHOWN = 5000
+POINTS_SHOWN = 5000  # more would be one blot
 NAME_LENGTH = 40  # characters of a file name that fit over its image
 
 
+@rc_context(STYLE)
 def contact_sheet(tiles: Sequence[tuple], class_names: Sequence[str]) -> Figure:
     """Draw tiles (title, image_rgb, boxes_xyxy, classes) in rows of four, all of one size."""
     rows = math.ceil(len(tiles) / SHEET_COLUMNS)
     size = (SHEET_COLUMNS * TILE / DPI, rows * (TILE + 24) / DPI)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI)
     all_axes = list(figure.subplots(rows, SHEET_COLUMNS, squeeze=False).flat)
     for axes in all_axes:
         axes.axis("off")
@@ -39,12 +42,13 @@ def contact_sheet(tiles: Sequence[tuple], class_names: Sequence[str]) -> Figure:
     return figure
 
 
+@rc_context(STYLE)
 def statistics_figure(
     before: Statistics, class_names: Sequence[str], after: Statistics | None = None
 ) -> Figure:
     """Draw how many boxes there are of what class, size and place; `after` is augmented."""
     columns = 3 if after is None else 4
-    figure = Figure(figsize=(4.5 * columns, 8), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(4.5 * columns, 8), dpi=DPI)
     axes = figure.subplots(2, columns)
     _class_counts(axes[0, 0], before.classes, class_names)
     _boxes_per_image(axes[1, 0], before.boxes_per_image)
@@ -56,6 +60,21 @@ def statistics_figure(
     for column, (statistics, label) in enumerate(both, start=2):
         _widths_and_heights(axes[0, column], statistics, label)
         _positions(axes[1, column], statistics, label)
+    return figure
+
+
+@rc_context(STYLE)
+def anchor_figure(boxes_wh: np.ndarray, panels: Sequence[tuple]) -> Figure:
+    """Draw a panel for each (title, current anchors (K, 2), new anchors (K, 2)), in pixels."""
+    figure = Figure(figsize=(6 * len(panels), 6), dpi=DPI)
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, current_wh, new_wh) in zip(all_axes, panels, strict=True):
+        axes.scatter(*_sample(boxes_wh).T, s=4, color=GREY, label="boxes", rasterized=True)
+        axes.scatter(*np.transpose(current_wh), s=70, marker="x", color=ORANGE, label="current")
+        axes.scatter(*np.transpose(new_wh), s=70, color=BLUE, edgecolor="white", label="new")
+        axes.set(title=title)
+        _size_axes(axes)
+        axes.legend()
     return figure
 
 
@@ -94,7 +113,7 @@ def _aspects(axes: Axes, before: Statistics, after: Statistics | None) -> None:
 
 
 def _histograms(axes: Axes, samples: list, limits: tuple, ticks: list, labels: list) -> None:
-    """Draw shares of one or two samples on a logarithmic axis; the end bins hold what is beyond."""
+    """Draw one or two samples in % on a logarithmic axis; the end bins hold what is beyond."""
     bins = np.geomspace(*limits, BINS + 1)
     for sample, label in zip(samples, ("annotated", "augmented"), strict=False):
         weights = np.full(len(sample), 100 / max(len(sample), 1))
@@ -108,10 +127,24 @@ def _histograms(axes: Axes, samples: list, limits: tuple, ticks: list, labels: l
 
 
 def _widths_and_heights(axes: Axes, statistics: Statistics, label: str) -> None:
-    sizes_wh = np.random.default_rng(0).permutation(_sizes_wh(statistics))[:POINTS_SHOWN]
-    axes.scatter(*sizes_wh.T, s=4, alpha=0.4)
-    axes.set(title=f"sizes{label}", xlabel="width, pixels of the input", ylabel="height")
-    axes.set(xlim=(0, statistics.input_size), ylim=(0, statistics.input_size), aspect="equal")
+    axes.scatter(*_sample(_sizes_wh(statistics)).T, s=4, alpha=0.4)
+    axes.set(title=f"sizes{label}")
+    axes.set(xlim=(1, statistics.input_size), ylim=(1, statistics.input_size))
+    _size_axes(axes)
+
+
+def _size_axes(axes: Axes) -> None:
+    """Make widths and heights in pixels legible, which are of all magnitudes."""
+    axes.set(xlabel="width, pixels of the input", ylabel="height", aspect="equal")
+    axes.set(xscale="log", yscale="log")
+    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        axis.set_ticks([tick for tick in SIZE_TICKS if limits[0] <= tick <= limits[1]])
+        axis.set_ticks([], minor=True)
+        axis.set_major_formatter("{x:g}")
+
+
+def _sample(points: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).permutation(points)[:POINTS_SHOWN]
 
 
 def _positions(axes: Axes, statistics: Statistics, label: str) -> None:

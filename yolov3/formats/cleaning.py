@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from yolov3.data.collisions import box_text
+from yolov3.annotations import box_text
+from yolov3.cli.progress import track
 from yolov3.data.image_sizes import read_sizes
-from yolov3.data.progress import show_progress
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.notes import Notes
 from yolov3.images import ImageFileError
@@ -57,7 +57,7 @@ def _measure_images(table: BoxTable, notes: Notes) -> BoxTable:
 
 def _read_sizes(paths: list[str]) -> list[tuple[int, int] | ImageFileError]:
     sizes: list = [None] * len(paths)
-    for batch in show_progress(read_sizes(paths), len(paths), "reading image sizes"):
+    for batch in track(read_sizes(paths), len(paths), "reading image sizes"):
         for index, size in batch:
             sizes[index] = size
     return sizes

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from yolov3.data.annotation_line import MAX_EXACT
+from yolov3.annotations import MAX_EXACT
 
 
 def is_coordinate(value: object) -> bool:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from yolov3.annotations import read_annotations
-from yolov3.data.records import existing_file
+from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs

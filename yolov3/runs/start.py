@@ -9,7 +9,7 @@ import tensorflow as tf
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.configs import REPO, Config
-from yolov3.data.records import existing_file, load_records
+from yolov3.data.annotation_check import existing_file, load_records
 from yolov3.kernels.precision import choose_precision, hardware_name
 from yolov3.runs.distribution import devices_for
 from yolov3.runs.resources import check_disk, check_memory

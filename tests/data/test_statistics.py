@@ -1,16 +1,39 @@
 """The boxes of a data set in numbers and plots, with and without augmentation."""
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from yolov3.annotations import Record
 from yolov3.augment import Augmentation, augment
 from yolov3.data.data_plots import statistics_figure
-from yolov3.data.data_statistics import augment_sizes, augmentation_rng, statistics_of
+from yolov3.data.statistics import (
+    augment_sizes,
+    augmentation_rng,
+    read_sized_annotations,
+    statistics_of,
+)
 
 
 def record(*boxes_xyxy):
     boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
     return Record("x.png", boxes_xyxy, np.zeros(len(boxes_xyxy), np.int32), 1)
+
+
+def test_sizes_come_with_the_annotations_and_are_those_of_the_input(tmp_path):
+    Image.new("RGB", (200, 100)).save(tmp_path / "wide.png")
+    Image.new("RGB", (50, 100)).save(tmp_path / "tall.png")
+    path = tmp_path / "a.txt"
+    path.write_text("wide.png 0,0,200,100,0 20,10,30,40,0\ntall.png 0,0,50,100,0")
+    records, sizes_wh = read_sized_annotations(path)
+    assert sizes_wh.tolist() == [[200, 100], [50, 100]]
+    expected = [[0, 104, 416, 312], [41.6, 124.8, 62.4, 187.2], [104, 0, 312, 416]]
+    np.testing.assert_allclose(
+        statistics_of(records, sizes_wh, 416).boxes_xyxy, expected, rtol=1e-6
+    )
+    path.write_text("wide.png\ngone.png")
+    with pytest.raises(ValueError, match="a.txt:2: .*gone.png: .*no such file"):
+        read_sized_annotations(path)
 
 
 def test_statistics_are_of_the_letterboxed_input():

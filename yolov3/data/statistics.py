@@ -1,12 +1,15 @@
-"""What a network sees of a data set's boxes, in numbers, with or without augmentation."""
+"""The boxes of a data set as a network sees them, in numbers, with or without augmentation."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import Record
+from yolov3.annotations import Record, read_annotations, stack_boxes
 from yolov3.augment import Augmentation, augment
-from yolov3.data.box_sizes import letterboxed_boxes
+from yolov3.cli.progress import track
+from yolov3.data.anchors import letterboxed_boxes
+from yolov3.data.image_sizes import read_sizes
+from yolov3.images import ImageFileError
 
 MAX_AUGMENTED = 2000  # images; their statistics hardly change with more
 
@@ -20,11 +23,27 @@ class Statistics(NamedTuple):
     input_size: int
 
 
+def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
+    """Read an annotation file and the sizes (R, 2) of its images, width and height in pixels.
+
+    Raises ValueError naming file, line and value for a bad line or an image that cannot be read.
+    """
+    records = read_annotations(path, num_classes)
+    paths = [record.image_path for record in records]
+    sizes_wh = np.zeros((len(records), 2), int)
+    for batch in track(read_sizes(paths), len(paths), "reading image sizes"):
+        for index, size in batch:
+            if isinstance(size, ImageFileError):
+                raise ValueError(f"{path}:{records[index].line}: {size}")
+            sizes_wh[index] = size
+    return records, sizes_wh
+
+
 def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
     """Collect the boxes of records, whose images have the sizes (R, 2) in pixels."""
     return Statistics(
         boxes_per_image=np.array([len(record.classes) for record in records], int),
-        classes=np.concatenate([np.zeros(0, int), *(record.classes for record in records)]),
+        classes=stack_boxes(records)[2],
         boxes_xyxy=letterboxed_boxes(records, sizes_wh, input_size),
         input_size=input_size,
     )

@@ -1,0 +1,139 @@
+"""Anchors of a data set: k-means by hand, how well anchors fit, and objects that share one."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from yolov3.annotations import Record, read_annotations
+from yolov3.boxes import shape_iou
+from yolov3.configs import ANCHORS, STRIDES
+from yolov3.data.anchors import (
+    anchor_fit,
+    find_shared_anchors,
+    kmeans_anchors,
+    letterboxed_boxes,
+    letterboxed_sizes,
+    shape_ious,
+)
+from yolov3.data.annotation_check import check_annotations
+
+
+def test_shape_ious_by_hand_and_as_in_training():
+    boxes_wh = np.array([[10.0, 10.0], [20.0, 5.0], [4.0, 8.0]])
+    anchors_wh = np.array([[10.0, 10.0], [5.0, 20.0]])
+    # 20x5 and 10x10 share 10x5 of 150; 20x5 and 5x20 share 5x5 of 175.
+    expected = [[1, 50 / 150], [50 / 150, 25 / 175], [32 / 100, 32 / 100]]
+    np.testing.assert_allclose(shape_ious(boxes_wh, anchors_wh), expected)
+    referee = shape_iou(tf.constant(boxes_wh)[:, tf.newaxis], tf.constant(anchors_wh))
+    np.testing.assert_allclose(shape_ious(boxes_wh, anchors_wh), referee, atol=1e-6)
+
+
+def test_fit_by_hand():
+    boxes_wh = np.array([[10.0, 10.0], [10.0, 20.0], [10.0, 30.0]])
+    fit = anchor_fit(boxes_wh, [(10, 10), (1, 1)])
+    assert fit.recall == pytest.approx(1 / 3)  # an IoU of exactly one half is not above it
+    assert fit.mean_iou == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
+def test_separate_groups_give_their_medians():
+    small, tall, wide = [(9, 10), (10, 10), (14, 10)], [(20, 99), (20, 100), (20, 108)], [(200, 60)]
+    boxes_wh = np.array(tall + wide * 3 + small, float)
+    for seed in range(5):
+        assert kmeans_anchors(boxes_wh, 3, seed).tolist() == [[10, 10], [20, 100], [200, 60]]
+
+
+def test_one_anchor_is_the_median():
+    boxes_wh = np.array([[10, 10]] * 5 + [[11, 12]] * 3 + [[300, 300]], float)
+    assert kmeans_anchors(boxes_wh, 1).tolist() == [[10, 10]]
+
+
+def test_as_many_anchors_as_sizes_are_the_sizes():
+    boxes_wh = np.array([[30, 10], [10, 31], [100, 100], [5, 5]], float)
+    repeated = np.repeat(boxes_wh, [50, 1, 2, 9], axis=0)
+    found = kmeans_anchors(repeated, 4).tolist()
+    assert found == [[5, 5], [30, 10], [10, 31], [100, 100]]
+    with pytest.raises(ValueError, match="of 5 different sizes or more; received 4"):
+        kmeans_anchors(repeated, 5)
+
+
+def test_anchors_are_found_in_whole_pixels_and_small_boxes_get_one_at_least():
+    boxes_wh = np.array([[0.2, 0.3], [50, 60.4]])
+    assert kmeans_anchors(boxes_wh, 2).tolist() == [[1, 1], [50, 60]]
+
+
+def test_anchors_fit_better_than_a_plausible_set_and_the_same_seed_finds_the_same():
+    rng = np.random.default_rng(0)
+    boxes_wh = np.clip(np.exp(rng.normal(4, 0.7, (20_000, 2))), 2, 416)
+    found = kmeans_anchors(boxes_wh, 9, seed=1)
+    spread = [[16, 16], [16, 64], [64, 16], [40, 40], [64, 64], [64, 160], [160, 64], [160, 160]]
+    current = anchor_fit(boxes_wh, np.reshape(ANCHORS, (-1, 2)))
+    assert (
+        anchor_fit(boxes_wh, found).mean_iou > anchor_fit(boxes_wh, [*spread, [300, 300]]).mean_iou
+    )
+    assert anchor_fit(boxes_wh, found).mean_iou > current.mean_iou + 0.05
+    part = boxes_wh[:2000]
+    assert kmeans_anchors(part, 6, seed=3).tolist() == kmeans_anchors(part, 6, seed=3).tolist()
+
+
+def test_boxes_of_one_size_are_the_same_wherever_they_are():
+    corners = np.random.default_rng(0).integers(0, 2000, (300, 2)).astype(np.float32) + 0.25
+    boxes_xyxy = np.hstack([corners, corners + np.float32([33, 21.1])])
+    record = Record("a.png", boxes_xyxy, np.zeros(300, np.int32), 1)
+    boxes_wh = letterboxed_sizes([record], np.array([[2560, 2140]]), 416)
+    assert np.unique(boxes_wh, axis=0).shape == (1, 2)
+    np.testing.assert_allclose(boxes_wh[0], [33 * 416 / 2560, 21.1 * 348 / 2140])
+    boxes_xyxy = letterboxed_boxes([record], np.array([[2560, 2140]]), 416)
+    np.testing.assert_allclose(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], boxes_wh, atol=1e-3)
+
+
+def test_objects_that_no_anchor_can_tell_apart_are_warnings(tmp_path):
+    # Scaled by 2 into 416, 104 rows of grey above: the first box becomes 100x90 around 90, 189.
+    # Its anchor is 116x90 of stride 32, its cell 2, 5; the third line's second box is in cell 3, 5.
+    Image.new("RGB", (208, 104)).save(tmp_path / "x.png")
+    first = "20,20,70,65,0"
+    text = f"""x.png {first} 21,20,71,65,1
+x.png {first} 20,20,70,65,0
+x.png {first} 27,20,77,65,1
+x.png {first} 42,40,48,44,1
+x.png {first} 21,20,71,65,1 20,21,70,66,2
+"""
+    options = {"anchors": ANCHORS, "strides": STRIDES, "input_size": 416}
+    (tmp_path / "train.txt").write_text(text)
+    _, report = check_annotations(tmp_path / "train.txt", 10, **options)
+    shared = [one for one in report.warnings if one.kind == "objects that share their anchor"]
+    assert [one.line for one in shared] == [1, 5, 5]
+    assert shared[0].message == (
+        "21,20,71,65 shares its cell and anchor with 20,20,70,65 at input size 416"
+    )
+
+
+def test_shared_anchors_agree_with_a_plain_count(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(20):
+        corners = rng.integers(0, (280, 170), (60, 2))
+        boxes = np.concatenate([corners, corners + rng.integers(5, 48, (60, 2))], axis=1)
+        lines.append("x.png " + " ".join(",".join(map(str, [*box, 0])) for box in boxes))
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    records = read_annotations(tmp_path / "train.txt")
+    expected = []
+    for record in records:
+        seen = set()
+        for left, top, right, bottom in record.boxes_xyxy.astype(float):
+            # 333x217 fits into 416 as 416x271, with (416 - 271) // 2 = 72 rows above.
+            width, height = (right - left) * 416 / 333, (bottom - top) * 271 / 217
+            x, y = (left + right) / 2 * 416 / 333, (top + bottom) / 2 * 271 / 217 + 72
+            ious = []
+            for scale, anchors in enumerate(ANCHORS):
+                for a, (w, h) in enumerate(anchors):
+                    overlap = min(w, width) * min(h, height)
+                    ious.append((overlap / (w * h + width * height - overlap), scale, a))
+            _, scale, a = max(ious)
+            slot = scale, a, x // STRIDES[scale], y // STRIDES[scale]
+            expected += [record.line] * (slot in seen)
+            seen.add(slot)
+    sizes_wh = np.array([[333, 217]] * len(records))
+    found = find_shared_anchors(records, sizes_wh, ANCHORS, STRIDES, 416)
+    assert [one.line for one in found] == expected
+    assert len(expected) > 5

@@ -1,0 +1,170 @@
+"""Anchors and the boxes of a data set: k-means, how well anchors fit, and objects that share one.
+
+Source: Redmon and Farhadi 2016, "YOLO9000", section 2: d(box, anchor) = 1 - IoU with a common
+centre, so that small boxes count as much as large ones. An anchor is the median of its boxes, not
+the mean: sizes have a long tail, and a few huge boxes would pull the mean above all others. Neither
+is the exact minimum of this distance, so the best anchors of all rounds are kept, not the last.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from yolov3.annotations import Problem, Record, box_text, stack_boxes
+from yolov3.images import letterbox_params
+
+SAME_ANCHOR = "objects that share their anchor"
+GOOD_IOU = 0.5  # a box is recalled if its best anchor overlaps it by more
+STARTS = 5  # k-means ends in a local optimum: the best of several is kept
+LEAST_GAIN = 1e-4  # of the mean IoU by a round, or k-means ends
+DECIMALS = 3  # of a pixel, to which sizes are told apart
+
+
+class Fit(NamedTuple):
+    """How well anchors fit boxes."""
+
+    recall: float  # fraction of boxes whose best anchor has an IoU above GOOD_IOU
+    mean_iou: float  # of the boxes with their best anchors
+
+
+def letterboxed_boxes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
+    """Return all boxes (M, 4) as the network sees them: xyxy in pixels of the letterboxed input.
+
+    `sizes_wh` (R, 2) are width and height in pixels of the records' images.
+    """
+    image_index, boxes_xyxy, _ = stack_boxes(records)
+    scale, offset = _letterboxes(sizes_wh, input_size)
+    return boxes_xyxy * np.tile(scale, 2)[image_index] + np.tile(offset, 2)[image_index]
+
+
+def letterboxed_sizes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
+    """Return width and height (M, 2) of all boxes in pixels of the letterboxed input.
+
+    Boxes of one size in images of one size give the same numbers, wherever they are.
+    """
+    image_index, boxes_xyxy, _ = stack_boxes(records)
+    scale, _ = _letterboxes(sizes_wh, input_size)
+    return np.round(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], DECIMALS) * scale[image_index]
+
+
+def shape_ious(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:
+    """Return the IoU (M, K) of boxes (M, 2) and anchors (K, 2) with a common centre.
+
+    The same as `boxes.shape_iou`, without the seconds that importing TensorFlow takes.
+    """
+    overlap = np.minimum(boxes_wh[:, :1], anchors_wh[:, 0])  # (M, K), of the widths
+    overlap *= np.minimum(boxes_wh[:, 1:], anchors_wh[:, 1])
+    areas = boxes_wh.prod(axis=1)[:, np.newaxis] + anchors_wh.prod(axis=1)  # (M, K)
+    return overlap / (areas - overlap)
+
+
+def anchor_fit(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> Fit:
+    """Say how well anchors (K, 2) fit boxes (M, 2), M > 0."""
+    best = shape_ious(boxes_wh, np.asarray(anchors_wh, float)).max(axis=1)  # (M,)
+    return Fit(float((best > GOOD_IOU).mean()), float(best.mean()))
+
+
+def kmeans_anchors(boxes_wh: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Return `count` anchors (K, 2) in whole pixels for boxes (M, 2), small to large areas.
+
+    The same seed gives the same anchors. Raises ValueError for fewer different sizes than anchors.
+    """
+    different = len(np.unique(boxes_wh, axis=0))
+    if different < count:
+        raise ValueError(f"expected boxes of {count} different sizes or more; received {different}")
+    rng = np.random.default_rng(seed)
+    runs = [_run_kmeans(boxes_wh, _choose_start(boxes_wh, count, rng)) for _ in range(STARTS)]
+    anchors_wh, _ = max(runs, key=lambda run: run[1])
+    anchors_wh = np.maximum(np.round(anchors_wh), 1).astype(int)
+    return anchors_wh[np.lexsort([anchors_wh[:, 0], anchors_wh.prod(axis=1)])]
+
+
+def find_shared_anchors(
+    records: list[Record],
+    sizes_wh: np.ndarray,
+    anchors: np.ndarray,
+    strides: np.ndarray,
+    input_size: int,
+) -> list[Problem]:
+    """Warn of objects whose centres share a cell at the scale of the same best anchor.
+
+    `sizes_wh` (R, 2) are the images' sizes in pixels, `anchors` (S, A, 2) widths and heights in
+    pixels of the input, `strides` (S,) its pixels per cell. The geometry is that of images
+    letterboxed to `input_size` without augmentation. At most one of such objects gets the anchor
+    that fits it best. A box that is listed twice counts once.
+    """
+    image_index, boxes_xyxy, classes = stack_boxes(records)
+    repeats = [second for _, second in repeated_rows([image_index, *boxes_xyxy.T, classes])]
+    input_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
+    boxes_wh = letterboxed_sizes(records, sizes_wh, input_size)
+    anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
+    stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
+    centres = (input_xyxy[:, :2] + input_xyxy[:, 2:]) / 2
+    cells = centres // stride[:, np.newaxis]  # (M, 2)
+    slots = np.delete(np.column_stack([image_index, anchor, cells]), repeats, axis=0)
+    kept = np.delete(np.arange(len(classes)), repeats)
+    found = []
+    for first, second in repeated_rows(list(slots.T)):
+        box, other = box_text(boxes_xyxy[kept[second]]), box_text(boxes_xyxy[kept[first]])
+        message = f"{box} shares its cell and anchor with {other} at input size {input_size}"
+        found.append(Problem(SAME_ANCHOR, records[image_index[kept[second]]].line, message))
+    return found
+
+
+def repeated_rows(columns: list[np.ndarray]) -> list[tuple[int, int]]:
+    """Return (first, repeat) for every row of equal-length columns that equals an earlier row."""
+    order = np.lexsort(columns)  # stable: equal rows stay in order
+    equal = np.logical_and.reduce([column[order][1:] == column[order][:-1] for column in columns])
+    starts = np.flatnonzero(np.concatenate([[True], ~equal]))  # of the runs of equal rows
+    repeats = np.flatnonzero(equal) + 1
+    firsts = starts[np.searchsorted(starts, repeats) - 1]
+    return sorted(zip(order[firsts].tolist(), order[repeats].tolist(), strict=True), key=max)
+
+
+def _letterboxes(sizes_wh: np.ndarray, input_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scale (R, 2) and offset (R, 2) in x and y of each image."""
+    different, place = np.unique(np.reshape(sizes_wh, (-1, 2)), axis=0, return_inverse=True)
+    fits = [
+        letterbox_params((height, width), (input_size, input_size))
+        for width, height in different.tolist()
+    ]
+    scale = np.array([fit.scale_xy for fit in fits], float).reshape(-1, 2)
+    offset = np.array([fit.offset_xy for fit in fits], int).reshape(-1, 2)
+    return scale[place], offset[place]
+
+
+def _choose_start(boxes_wh: np.ndarray, count: int, rng) -> np.ndarray:
+    """Choose boxes as anchors (K, 2), each likely to be far from those before (k-means++).
+
+    Source: Arthur and Vassilvitskii 2007: the chance of a box is its squared distance.
+    """
+    chosen = [int(rng.integers(len(boxes_wh)))]
+    distance = np.ones(len(boxes_wh))
+    while len(chosen) < count:
+        newest = boxes_wh[chosen[-1:]]
+        distance = np.minimum(distance, 1 - shape_ious(boxes_wh, newest)[:, 0])
+        chance = np.maximum(distance, 0) ** 2
+        chosen.append(int(rng.choice(len(boxes_wh), p=chance / chance.sum())))
+    return boxes_wh[chosen]
+
+
+def _run_kmeans(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> tuple[np.ndarray, float]:
+    """Move anchors (K, 2) to the medians of their boxes; return the best and their mean IoU."""
+    best_anchors, best_mean = anchors_wh, 0.0
+    while True:
+        ious = shape_ious(boxes_wh, anchors_wh)  # (M, K)
+        nearest = ious.argmax(axis=1)  # (M,)
+        mean = ious.max(axis=1).mean()
+        gain = mean - best_mean
+        if gain > 0:
+            best_anchors, best_mean = anchors_wh, mean
+        if gain < LEAST_GAIN:
+            return best_anchors, best_mean
+        anchors_wh = np.array(
+            [_median(boxes_wh[nearest == k], anchors_wh[k]) for k in range(len(anchors_wh))]
+        )
+
+
+def _median(boxes_wh: np.ndarray, anchor_wh: np.ndarray) -> np.ndarray:
+    """Return the median size (2,) of boxes (N, 2); an anchor without boxes stays where it is."""
+    return np.median(boxes_wh, axis=0) if len(boxes_wh) else anchor_wh
