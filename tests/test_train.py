@@ -11,7 +11,7 @@ from script_runs import refusal, training_flags, write
 
 import train
 from yolov3.configs import Config
-from yolov3.data import records
+from yolov3.data import annotation_check
 from yolov3.weights.checkpoint_search import find_checkpoint
 
 FILES = {"model.safetensors", "config.json", "state.json", "checksums.json"}
@@ -110,7 +110,7 @@ def test_train_refuses_bad_flags(digit_scenes, tmp_path, monkeypatch, capfd, fla
 
 def test_train_without_data_says_how_to_make_them(digit_scenes, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(records, "REPO", tmp_path)
+    monkeypatch.setattr(annotation_check, "REPO", tmp_path)
     line = refusal(capfd, train.main, [f"--train-classes={digit_scenes.parent / 'digits.names'}"])
     assert Config.train_annot_path in line and "python mnist/make_data.py" in line
 
