@@ -1,7 +1,7 @@
 # Every target first makes the environment it needs in .venv. `make` alone lists the targets.
 # Choose an interpreter with PYTHON=/path/to/python; pass a script's own flags with ARGS="...".
-# FRESH=1 lets `make demo` train anew where it would go on with an earlier training.
-PYTHON ?=
+# FRESH=1 lets `make demo` train from the start where it would continue or reuse an earlier training.
+export PYTHON ?=
 MODEL = yolov3-tiny
 FRESH =
 ARGS =
@@ -56,27 +56,15 @@ lint: env-dev ## check style and formatting
 	$(PY) -m ruff format --check .
 
 clean: ## remove .venv and caches, never data, logs or checkpoints
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Runs tools/setup_env.py with the first suitable interpreter; an existing .venv comes first.
-define setup
-@if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; \
-else set -- $(PY) python3 python3.13 python3.12 python3.11 python; fi; \
-for python; do \
-  if "$$python" tools/setup_env.py --check-python 2>/dev/null; then \
-    exec "$$python" tools/setup_env.py $(1); \
-  fi; \
-done; \
-echo "error: needs Python 3.11, 3.12 or 3.13; tried $$*; name one with make PYTHON=/path/to/python" >&2; \
-exit 2
-endef
-
+# Each makes or completes .venv where it has to, and else takes no time.
 env:
-	$(call setup,requirements.txt)
+	@tools/make_env.sh requirements.txt
 
 env-dev:
-	$(call setup,requirements-dev.txt)
+	@tools/make_env.sh requirements-dev.txt
 
 env-bench:
-	$(call setup,benchmarks/requirements.txt)
+	@tools/make_env.sh benchmarks/requirements.txt
