@@ -1,37 +1,60 @@
-"""Where the digits come from: a path, the Keras cache, the MNIST download, or scikit-learn."""
+"""The digits of the scenes: MNIST as Keras keeps it, a folder of images, or scikit-learn's."""
 
 import io
 import os
-import tempfile
-import tokenize
+import re
 import zipfile
-import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from mnist.digit_images import read_image_folder, read_image_zip
-from mnist.digit_set import Digits
-from mnist.download import MNIST_SHA256, MNIST_URL, download
-from mnist.idx import is_idx_folder, read_idx_folder
-from mnist.npz import read_npz
-from mnist.sklearn_digits import read_offline_digits
+import cv2
+import numpy as np
 
-EXPECTED = (
-    "mnist.npz, a folder of IDX files, or a folder or zip of images named label_index "
-    "such as 7_00012.png"
-)
-DAMAGED = (
-    OSError,
-    EOFError,
-    KeyError,  # a member that the archive lacks
-    MemoryError,  # a header that claims an absurd size
-    NotImplementedError,  # an unusual compression method
-    RuntimeError,  # an encrypted archive
-    SyntaxError,  # the header of an array, which is Python text; so is TokenError
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from mnist.download import MNIST_SHA256, MNIST_URL, download
+from mnist.scenes import SIDE
+from mnist.sklearn_digits import read_offline_digits
+from yolov3.files import atomic_write, read_bounded
+from yolov3.images import read_image
+
+EXPECTED = "mnist.npz, or a folder of images named label_index such as 7_00012.png"
+KEYS = ("x_train", "y_train", "x_test", "y_test")  # of mnist.npz
+MAX_FILE_BYTES = 2**27  # 128 MiB; MNIST has 11 MB, and 55 MB without compression
+NAME = re.compile(r"([0-9])_([0-9]+)\.(?:png|jpg|jpeg|bmp|tif|tiff|webp|pgm)", re.IGNORECASE)
+TEST_EVERY = 6  # of a folder without train and test in it, every sixth digit is for the test
+NUM_LABELS = 10
+MIN_INK = 64  # of 255; a digit without a brighter pixel could not be seen in a scene
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Training and test digits: images (N, 28, 28) uint8 white on black, labels (N,) 0 to 9.
+
+    `source` says where they come from and why. Raises ValueError for arrays of another kind and
+    for a digit that cannot be seen.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    source: str
+
+    def __post_init__(self):
+        _check("training", self.train_images, self.train_labels)
+        _check("test", self.test_images, self.test_labels)
+
+
+def _check(part: str, images: np.ndarray, labels: np.ndarray) -> None:
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE) or not len(images):
+        raise ValueError(f"{part} images {images.dtype} {images.shape}, not uint8 (N, 28, 28)")
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(f"{part} labels {labels.dtype} {labels.shape} for {len(images)} images")
+    if labels.min() < 0 or labels.max() >= NUM_LABELS:
+        raise ValueError(f"{part} labels from {labels.min()} to {labels.max()}, not 0 to 9")
+    blank = images.max(axis=(1, 2)) < MIN_INK
+    if blank.any():
+        raise ValueError(f"a blank image, number {blank.argmax()} of the {part} images")
 
 
 def find_digits(
@@ -40,18 +63,18 @@ def find_digits(
     url: str = MNIST_URL,
     sha256: str = MNIST_SHA256,
 ) -> Digits:
-    """Load the digits of `path`, else the best set at hand; `source` tells which and why.
+    """Load the digits of `path`, else the best at hand; `source` says which and why.
 
-    Without a path: the Keras cache, then the download, then the offline set of scikit-learn.
+    Without a path: the Keras cache, then the download, then the offline digits of scikit-learn.
     Raises ValueError for a bad path and OSError where even scikit-learn is missing.
     """
     if path is not None:
-        return load_digits_set(path, "given with --mnist")
+        return load_digits(path, "given with --mnist")
     cache = keras_cache()
     why = f"there is no {cache}"
     if cache.exists():
         try:
-            return load_digits_set(cache, "the copy that Keras keeps")
+            return load_digits(cache, "the copy that Keras keeps")
         except ValueError as error:
             why = str(error)
     say(f"digits: {why}; downloading {url}")
@@ -64,24 +87,25 @@ def find_digits(
             f"download failed ({error}); for MNIST give --mnist PATH",
         )
     _keep(content, cache, say)
-    return Digits(*read_npz(io.BytesIO(content)), source=f"MNIST, downloaded from {url}")
+    return Digits(*_read_npz(content), source=f"MNIST, downloaded from {url}")
 
 
-def load_digits_set(path: str | Path, why: str = "") -> Digits:
+def load_digits(path: str | Path, why: str = "") -> Digits:
     """Load the digits of a file or folder, see EXPECTED; `why` goes into their `source`.
 
     Raises ValueError naming the path, what was expected and what is there.
     """
     path = Path(path).expanduser()
     try:
-        return Digits(*_reader(path)(path), source=f"{path} ({why})" if why else str(path))
-    except DAMAGED as error:
-        received = f"{type(error).__name__}: {error}"
-    except ValueError as error:
-        received = str(error)
-    received = " ".join(received.split())  # some messages have two lines
-    received = "".join(letter if letter.isprintable() else "?" for letter in received)
-    raise ValueError(f"{path}: expected {EXPECTED}; received {received}")
+        if path.is_dir():
+            arrays = _read_folder(path)
+        else:
+            arrays = _read_npz(read_bounded(path, MAX_FILE_BYTES))
+        return Digits(*arrays, source=f"{path} ({why})" if why else str(path))
+    except Exception as error:  # for damaged files, zipfile and NumPy raise a dozen kinds
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        received = " ".join(reason.split())  # some have two lines
+        raise ValueError(f"{path}: expected {EXPECTED}; received {received}") from None
 
 
 def keras_cache() -> Path:
@@ -90,26 +114,69 @@ def keras_cache() -> Path:
     return Path(home) / "datasets" / "mnist.npz"
 
 
-def _reader(path: Path) -> Callable:
-    """Choose how to read a path from what it is; raise ValueError if it is none of these."""
-    if path.is_dir():
-        return read_idx_folder if is_idx_folder(path) else read_image_folder
-    if not path.is_file():
-        raise ValueError("no such file or folder")
-    readers = {".npz": read_npz, ".zip": read_image_zip}
-    if path.suffix.lower() not in readers:
-        raise ValueError(f"a file of type {path.suffix!r}")
-    return readers[path.suffix.lower()]
-
-
 def _keep(content: bytes, cache: Path, say: Callable[[str], None]) -> None:
-    """Save a download where Keras looks for it, whole or not at all; never over another file."""
-    if cache.exists():
-        return
+    """Save a download where Keras looks for it, but never over another file."""
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache.parent, prefix=".mnist-") as folder:
-            (Path(folder) / cache.name).write_bytes(content)
-            os.replace(Path(folder) / cache.name, cache)
+        if not cache.exists():
+            with atomic_write(cache) as partial:
+                partial.write_bytes(content)
     except OSError as error:
         say(f"digits: the download could not be kept in {cache}: {error.strerror}")
+
+
+def _read_npz(content: bytes) -> list[np.ndarray]:
+    """Read the four arrays of MNIST; pickled ones, which could run code, raise ValueError."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("a file that is no archive of arrays")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return [np.asarray(arrays[key]) for key in KEYS]
+
+
+def _read_folder(folder: Path) -> tuple[np.ndarray, ...]:
+    """Read the images in the folders `train` and `test`, or split those of the folder itself."""
+    train, test = _digit_files(folder / "train"), _digit_files(folder / "test")
+    if not train and not test:
+        files = _digit_files(folder)
+        test = files[TEST_EVERY - 1 :: TEST_EVERY]
+        train = [file for place, file in enumerate(files, 1) if place % TEST_EVERY]
+    if not train or not test:
+        raise ValueError(f"{len(train)} images for training and {len(test)} for the test")
+    return *_read_images(train), *_read_images(test)
+
+
+def _digit_files(folder: Path) -> list[tuple[int, int, Path]]:
+    """List label, index and path of the digit images in a folder, sorted; [] without a folder."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    matches = ((NAME.fullmatch(path.name), path) for path in paths)
+    return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
+
+
+def _read_images(files: list[tuple[int, int, Path]]) -> tuple[np.ndarray, np.ndarray]:
+    images = np.stack([read_digit(path) for _, _, path in files])
+    return images, np.array([label for label, _, _ in files], np.uint8)
+
+
+def read_digit(path: Path) -> np.ndarray:
+    """Read an image as (28, 28) uint8, white on black whatever its ink and paper were.
+
+    The paper is the median of the border; ink is what differs from it. Raises ValueError for a
+    file that is no image, and for an image without ink.
+    """
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ink = cv2.absdiff(grey, float(np.median(border)))
+    ink = ink if ink.shape == (SIDE, SIDE) else _fit(ink)
+    if ink.max() < MIN_INK:
+        raise ValueError(f"{path}: a blank image")
+    return ink
+
+
+def _fit(ink: np.ndarray) -> np.ndarray:
+    """Centre an image in a square of its longer side, so that it keeps its shape, and resize."""
+    height, width = ink.shape
+    side = max(height, width)
+    square = np.zeros((side, side), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = ink
+    smooth = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
+    return cv2.resize(square, (SIDE, SIDE), interpolation=smooth)

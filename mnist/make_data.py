@@ -11,45 +11,41 @@ full), 2 (bad input), 130 (Ctrl-C).
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # the tutorial's command works before anything is installed here
 
+from yolov3.cli.flags import Parser, integer  # noqa: E402
 from yolov3.cli.run import run_script  # noqa: E402
 
 TRAIN, TEST = "mnist_train", "mnist_test"
 MAX_SIZE = 4096  # pixels
 MAX_SCENES = 999_999  # the names of the images have six digits
-PROGRESS_EVERY = 100  # scenes
+MAX_SEED = 2**32 - 1
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    number = _whole_number(1, MAX_SCENES)
+    parser = Parser(__doc__)
     parser.add_argument(
         "--mnist",
         metavar="PATH",
-        help="where the digits are: mnist.npz, a folder of IDX files, "
-        "or a folder or zip of images such as 7_00012.png",
+        help="where the digits are: mnist.npz, or a folder of images such as 7_00012.png",
     )
-    parser.add_argument("--train", type=number, default=1000, metavar="N", help="default 1000")
-    parser.add_argument("--test", type=number, default=200, metavar="N", help="default 200")
+    parser.add_argument("--train", type=integer, default=1000, metavar="N", help="default 1000")
+    parser.add_argument("--test", type=integer, default=200, metavar="N", help="default 200")
     parser.add_argument(
         "--size",
-        type=_whole_number(1, MAX_SIZE),
+        type=integer,
         default=416,
         metavar="PX",
         help="width and height of the images, default 416, at least 112",
     )
     parser.add_argument(
         "--seed",
-        type=_whole_number(0, 2**32 - 1),
+        type=integer,
         default=0,
         metavar="K",
         help="the same seed gives the same files, default 0",
@@ -78,7 +74,12 @@ def make_data(
     """
     from mnist.digits import find_digits
     from mnist.scene_files import SplitWriter
+    from mnist.scenes import MIN_SIZE
 
+    _check_range("--train", train, 1, MAX_SCENES)
+    _check_range("--test", test, 1, MAX_SCENES)
+    _check_range("--size", size, MIN_SIZE, MAX_SIZE)
+    _check_range("--seed", seed, 0, MAX_SEED)
     output = Path(output).expanduser()
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: expected a folder for --output; received a file")
@@ -104,33 +105,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _check_range(flag: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{flag}: expected {low} to {high}; received {value}")
+
+
 def _draw(writer, images, labels, count: int, size: int, seed: list[int]) -> None:
     import numpy as np
 
     from mnist.scenes import make_scenes
+    from yolov3.cli.progress import track
 
     scenes = make_scenes(images, labels, count, size, np.random.default_rng(seed))
-    writer.draw(_with_progress(scenes, count, writer.folder.name))
-
-
-def _with_progress(scenes, count: int, name: str):
-    """Pass the scenes on and keep one line of a terminal up to date; a log file gets no line."""
-    for number, scene in enumerate(scenes, start=1):
-        yield scene
-        if sys.stdout.isatty() and (number % PROGRESS_EVERY == 0 or number == count):
-            end = "\n" if number == count else ""
-            print(f"\rdrawing {name}: {number:,} of {count:,}", end=end, flush=True)
-
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number from {low} to {high}; received {text!r}"
-            )
-        return int(text)
-
-    return parse
+    batches = track(([scene] for scene in scenes), count, f"drawing {writer.folder.name}")
+    writer.draw(scene for [scene] in batches)
 
 
 if __name__ == "__main__":

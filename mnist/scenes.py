@@ -6,8 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mnist.digit_set import SIDE, WHITE
-
+SIDE = 28  # pixels, the width and height of every digit
+WHITE = 255
 # Scales and largest number in one scene; large ones first, as they are the hardest to place.
 GROUPS = (((3.0, 4.0), 3), ((1.0, 2.0), 6), ((0.5, 0.8), 3))
 MIN_SIZE = 112  # pixels: the smallest scene that holds the largest digit

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # the command works before anything is installed here
 
+from yolov3.cli.flags import Parser, integer  # noqa: E402
 from yolov3.cli.run import run_script  # noqa: E402
 from yolov3.inference.window import can_open_window, open_window  # noqa: E402
 
@@ -24,9 +25,7 @@ TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument(
         "--annotations",
         default=TRAIN_ANNOTATIONS,
@@ -40,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="class names, one per line, default mnist/mnist.names",
     )
     parser.add_argument(
-        "--index", type=int, metavar="N", help="which image of the file, from 0; default random"
+        "--index", type=integer, metavar="N", help="which image, 1 is the first; default random"
     )
     parser.add_argument(
         "--output",
@@ -58,9 +57,9 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     Raises ValueError for bad input and OSError where the image cannot be saved.
     """
     from yolov3.annotations import read_annotations, read_class_names
+    from yolov3.cli.progress import counted
     from yolov3.draw import draw_boxes
     from yolov3.files import check_outputs
-    from yolov3.formats.notes import counted
     from yolov3.images import read_image, write_image
 
     if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
@@ -68,12 +67,10 @@ def show_image(annotations, names, index: int | None, output, show: bool) -> Non
     class_names = read_class_names(names)
     records = read_annotations(annotations, len(class_names))
     if index is None:
-        index = random.randrange(len(records))
-    if not 0 <= index < len(records):
-        raise ValueError(
-            f"{annotations}: expected --index 0 to {len(records) - 1}; received {index}"
-        )
-    record = records[index]
+        index = random.randrange(len(records)) + 1
+    if not 1 <= index <= len(records):
+        raise ValueError(f"{annotations}: expected --index 1 to {len(records)}; received {index}")
+    record = records[index - 1]
     check_outputs([Path(output)], [record.image_path, annotations, names], overwrite=True)
     image = read_image(record.image_path)
     drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)

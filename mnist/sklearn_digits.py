@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mnist.digit_set import SIDE, WHITE
+from mnist.scenes import SIDE, WHITE
 
 DATA_FILE = "datasets/data/digits.csv.gz"  # in scikit-learn: 64 grey values and a label per line
 DARKEST = 16  # the digits have grey values 0 to 16

@@ -1,13 +1,12 @@
 """Small sets of random digits, and the files that hold such sets."""
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from mnist.npz import KEYS
+from mnist.digits import KEYS
 
 
 def some_arrays(train: int = 12, test: int = 5) -> dict[str, np.ndarray]:
@@ -50,16 +49,12 @@ def image_files(count: int = 18) -> dict[str, bytes]:
     return {f"{n % 10}_{n:05d}.png": png(image) for n, image in enumerate(images)}
 
 
-def write_set(path: Path, files: dict[str, bytes]) -> None:
-    """Write the files as a zip, or as a folder."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return
+def write_folder(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write files by their path in a folder, and return the folder."""
     for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
 
 
 def plain_digits(ink: int) -> tuple[np.ndarray, np.ndarray]:

@@ -36,13 +36,13 @@ def test_bad_digits_leave_the_earlier_data_alone(tmp_path, mnist, capfd):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--train=0", "from 1 to 999999; received '0'"),
-        ("--test=-1", "received '-1'"),
-        ("--train=1000000", "received '1000000'"),
-        ("--size=41.6", "received '41.6'"),
-        ("--size=111", "at least 112 pixels; received 111"),
-        ("--size=99999", "from 1 to 4096; received '99999'"),
-        ("--seed=x", "received 'x'"),
+        ("--train=0", "--train: expected 1 to 999999; received 0"),
+        ("--test=-1", "--test: expected 1 to 999999; received -1"),
+        ("--train=1000000", "received 1000000"),
+        ("--size=41.6", "--size: expected a whole number; received 41.6"),
+        ("--size=111", "--size: expected 112 to 4096; received 111"),
+        ("--size=99999", "received 99999"),
+        ("--seed=x", "received x"),
     ],
 )
 def test_bad_numbers_are_refused(tmp_path, mnist, capfd, flag, message):

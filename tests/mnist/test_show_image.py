@@ -15,13 +15,13 @@ from yolov3.inference.window import has_screen
 
 @pytest.fixture
 def annotations(tmp_path) -> Path:
-    """Return the annotations of three white images; image k has one box of class k."""
+    """Return the annotations of three white images; image k has one box of class k - 1."""
     folder = tmp_path / "my images"
     folder.mkdir()
     lines = []
-    for k in range(3):
+    for k in (1, 2, 3):
         Image.new("L", (100, 80), 255).save(folder / f"{k}.png")
-        lines.append(f"{folder / f'{k}.png'} 20,30,60,70,{k}")
+        lines.append(f"{folder / f'{k}.png'} 20,30,60,70,{k - 1}")
     (folder / "list.txt").write_text("\n".join(lines))
     return folder / "list.txt"
 
@@ -55,31 +55,31 @@ def test_the_box_of_the_image_is_drawn(annotations, tmp_path, capsys):
 def test_an_image_is_chosen_at_random(annotations, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script.random, "randrange", lambda count: count - 1)
     assert main([f"--annotations={annotations}", f"--output={tmp_path / 'a.png'}"]) == 0
-    assert "image 2 of" in capsys.readouterr().out
+    assert "image 3 of" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("index", ["-1", "3"])
+@pytest.mark.parametrize("index", ["0", "4"])
 def test_an_index_past_the_end_is_refused(annotations, tmp_path, capsys, index):
     output = tmp_path / "a.png"
     args = [f"--annotations={annotations}", f"--index={index}", f"--output={output}"]
     assert exit_code(main, args) == 2
     error = capsys.readouterr().err
-    assert error == f"error: {annotations}: expected --index 0 to 2; received {index}\n"
+    assert error == f"error: {annotations}: expected --index 1 to 3; received {index}\n"
     assert not output.exists()
 
 
 def test_a_class_without_a_name_is_refused(annotations, tmp_path, capsys):
     (tmp_path / "two.names").write_text("cat\ndog\n")
-    args = [f"--annotations={annotations}", f"--names={tmp_path / 'two.names'}", "--index=0"]
+    args = [f"--annotations={annotations}", f"--names={tmp_path / 'two.names'}", "--index=1"]
     assert exit_code(main, args) == 2
     assert f"{annotations}:3: " in capsys.readouterr().err
 
 
 def test_a_missing_image_is_named(annotations, tmp_path, capsys):
-    (annotations.parent / "0.png").unlink()
-    args = [f"--annotations={annotations}", "--index=0", f"--output={tmp_path / 'a.png'}"]
+    (annotations.parent / "1.png").unlink()
+    args = [f"--annotations={annotations}", "--index=1", f"--output={tmp_path / 'a.png'}"]
     assert exit_code(main, args) == 2
-    assert "0.png" in capsys.readouterr().err
+    assert "1.png" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_failed_work(annotations, tmp_path, capsys):
@@ -90,11 +90,11 @@ def test_an_output_that_cannot_be_written_is_failed_work(annotations, tmp_path, 
 
 
 def test_what_is_read_is_no_output(annotations, capsys):
-    image = annotations.parent / "0.png"
+    image = annotations.parent / "1.png"
     before = image.read_bytes()
-    args = [f"--annotations={annotations}", "--index=0", f"--output={image}"]
+    args = [f"--annotations={annotations}", "--index=1", f"--output={image}"]
     assert exit_code(main, args) == 2
-    assert "0.png: refusing to overwrite an input file" in capsys.readouterr().err
+    assert "1.png: refusing to overwrite an input file" in capsys.readouterr().err
     assert image.read_bytes() == before
 
 
