@@ -5,14 +5,12 @@ python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
 from yolov3.cli.run import import_tensorflow, run_script
 
 TAGS = {"mAP/AP50": "mAP50", "mAP/AP75": "mAP75", "mAP/AP": "mAP"}
-PANELS_PER_ROW = 3
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -74,29 +72,14 @@ def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]
     return runs
 
 
-def draw(curves: dict[str, dict], output: str) -> None:
+def draw(runs: dict[str, dict], output: str) -> None:
     """Draw one panel per run: mAP50, mAP75 and mAP against minutes."""
     import matplotlib
-    from matplotlib.figure import Figure
 
-    from yolov3.plots import STYLE, save_figure
+    from yolov3.plots import STYLE, map_figure, save_figure
 
-    columns = min(len(curves), PANELS_PER_ROW)
-    rows = math.ceil(len(curves) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, (name, run) in zip(panels, curves.items(), strict=False):
-            for label, points in run.items():
-                minutes, values = zip(*points, strict=True)
-                axes.plot(minutes, values, marker="o", label=label)
-            axes.set(title=name, xlabel="minutes of training", ylim=(0, 1), xlim=(0, None))
-            axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])
-            axes.grid(alpha=0.3)
-            axes.legend(loc="lower right")
-        for axes in panels[len(curves) :]:
-            axes.set_axis_off()
-        save_figure(figure, output)
+        save_figure(map_figure(runs), output)
 
 
 def main(argv=None) -> int:

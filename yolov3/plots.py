@@ -1,6 +1,7 @@
 """Matplotlib figures: one style, PNG files, no screen."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = (
 )
 INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
 DPI = 150
+PANELS_PER_ROW = 3
 STYLE = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",  # legible on GitHub's dark theme too
@@ -47,6 +49,30 @@ def save_figure(figure, path: str | Path) -> None:
         raise ValueError(f"{path}: expected a name that ends in .png")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})  # no version of matplotlib inside
+
+
+def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
+    """Draw one panel per run, {run: {curve: [(minutes, mAP)]}}; return the figure.
+
+    Call it within `STYLE`. All panels have the same y axis, so that runs can be compared.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(len(runs), PANELS_PER_ROW)
+    rows = math.ceil(len(runs) / columns)
+    figure = Figure(figsize=(4.5 * columns, 3.2 * rows + 0.3))
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, (name, curves) in zip(panels.flat, runs.items(), strict=False):
+        for label, points in curves.items():
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=label)
+        axes.set(title=name, xlabel="minutes of training", xlim=(0, None))
+    for axes in panels.flat[len(runs) :]:
+        axes.set_axis_off()
+    for axes in panels[:, 0]:
+        axes.set(ylabel="mAP on the test images", ylim=(0, 1.02), yticks=[i / 5 for i in range(6)])
+    handles = panels.flat[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(handles[1]))
+    return figure
 
 
 def run_figure_script(

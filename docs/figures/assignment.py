@@ -5,13 +5,15 @@ python docs/figures/assignment.py
 
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import Config
-from yolov3.plots import GREY, INK, SKY, run_figure_script
+from yolov3.plots import GREY, SKY, run_figure_script
 
 CONFIG = Config()
 SIZE = CONFIG.train_input_size
 SEED = 12  # a scene with digits of all sizes
 CLASSES = 10
 IGNORED = SKY + "77"
+ENLARGED = 1  # index of the box that the lower row shows
+WINDOW = 168  # pixels of the scene in the lower row
 COLOURS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#7A4FBF")
 
 
@@ -65,7 +67,7 @@ def untrained_overlaps(boxes_xyxy):
 
 
 def draw():
-    """Draw one panel per scale; print who learns each box, and how the predictions divide."""
+    """Draw two panels per scale; print who learns each box, and how the predictions divide."""
     import_tensorflow()
     from matplotlib.figure import Figure
 
@@ -73,12 +75,12 @@ def draw():
 
     scene = make_scene()
     targets = assign(scene.boxes_xyxy, scene.labels)
-    figure = Figure(figsize=(10, 3.9))
-    panels = figure.subplots(1, len(targets), sharex=True, sharey=True)
+    figure = Figure(figsize=(10, 7.4))
+    rows = figure.subplots(2, len(targets))
     overlaps = untrained_overlaps(scene.boxes_xyxy)
     _print_assignment(scene, targets)
-    for axes, target, overlap, stride in zip(
-        panels, targets, overlaps, CONFIG.strides, strict=True
+    for axes, enlarged, target, overlap, stride in zip(
+        *rows, targets, overlaps, CONFIG.strides, strict=True
     ):
         has_object = target[..., 4] > 0
         ignored = (overlap >= IGNORE_IOU) & ~has_object
@@ -86,27 +88,43 @@ def draw():
             f"stride {stride:2}: {has_object.size} predictions: {has_object.sum()} learn a box, "
             f"{ignored.sum()} ignored"
         )
-        _draw_scene(axes, scene, stride)
-        _shade(axes, ignored.any(axis=-1), stride)
-        _draw_anchors(axes, scene, target, stride)
+        for panel in (axes, enlarged):
+            _shade(panel, ignored.any(axis=-1), stride)
+            _fill_cells(panel, scene, target, stride)
+            _draw_scene(panel, scene, stride)
         anchors = "  ".join("x".join(map(str, anchor)) for anchor in _anchors(stride))
         axes.set_title(f"stride {stride}, anchors {anchors}", fontsize=9.5)
+        shapes = " and ".join(_draw_anchors(enlarged, scene, target, stride)) or "no anchor"
+        enlarged.set_title(f"the large 7: learned by {shapes}", fontsize=9.5)
+        _zoom(enlarged, scene.boxes_xyxy[ENLARGED])
     _add_legend(figure)
     return figure
+
+
+def _zoom(axes, box):
+    x, y = (box[:2] + box[2:]) / 2
+    axes.set_xlim(x - WINDOW / 2, x + WINDOW / 2)
+    axes.set_ylim(y + WINDOW / 2, y - WINDOW / 2)
 
 
 def _add_legend(figure):
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    colour = COLOURS[ENLARGED]
     figure.legend(
         [
-            Patch(fill=False, edgecolor=INK),
-            Patch(facecolor=COLOURS[0]),
-            Line2D([], [], color=COLOURS[0], linestyle="--", linewidth=1.5),
+            Patch(fill=False, edgecolor=colour, linewidth=1.8),
+            Patch(facecolor=colour),
+            Line2D([], [], color=colour, linestyle="--", linewidth=1.8),
             Patch(facecolor=IGNORED),
         ],
-        ["true box", "cell that learns it", "anchor that learns it", "holds an ignored prediction"],
+        [
+            "true box, a colour for each",
+            "cell that learns it",
+            "anchor that learns it, centred on its cell",
+            "ignored",
+        ],
         loc="outside lower center",
         ncols=4,
     )
@@ -139,15 +157,19 @@ def _owner(scene, value) -> int:
 
 
 def _draw_scene(axes, scene, stride):
+    """Draw the digits, the grid of cells, and each box in its colour."""
+    import numpy as np
     from matplotlib.patches import Rectangle
 
-    axes.imshow(255 - (255 - scene.image) * 0.45, cmap="gray", vmin=0, vmax=255)
+    ink = np.zeros((*scene.image.shape, 4))
+    ink[..., 3] = (255 - scene.image) / 255 * 0.4  # see-through, so that cells show below
+    axes.imshow(ink, zorder=2)
     for place in range(0, SIZE + 1, stride):
         style = {"color": GREY, "linewidth": 0.25 if stride == min(CONFIG.strides) else 0.4}
         axes.plot([place, place], [0, SIZE], **style)
         axes.plot([0, SIZE], [place, place], **style)
-    for box in scene.boxes_xyxy:
-        style = {"fill": False, "edgecolor": INK, "linewidth": 1.2}
+    for index, box in enumerate(scene.boxes_xyxy):
+        style = {"fill": False, "edgecolor": COLOURS[index], "linewidth": 1.6, "zorder": 3}
         axes.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), **style))
     axes.set_xlim(0, SIZE)
     axes.set_ylim(SIZE, 0)
@@ -164,19 +186,32 @@ def _shade(axes, cells, stride):
         axes.add_patch(Rectangle(corner, stride, stride, facecolor=IGNORED, edgecolor="none"))
 
 
-def _draw_anchors(axes, scene, target, stride):
-    """Fill the cells that learn a box and draw their anchors, in the box's colour."""
+def _fill_cells(axes, scene, target, stride):
+    """Fill the cells that learn a box, in the box's colour."""
     import numpy as np
     from matplotlib.patches import Rectangle
 
     for row, column, anchor in np.argwhere(target[..., 4] > 0):
-        owner = _owner(scene, target[row, column, anchor])
-        colour = COLOURS[owner % len(COLOURS)]
+        colour = COLOURS[_owner(scene, target[row, column, anchor])]
         corner = np.array([column, row]) * stride
         axes.add_patch(Rectangle(corner, stride, stride, facecolor=colour, edgecolor="none"))
+
+
+def _draw_anchors(axes, scene, target, stride) -> list[str]:
+    """Draw the anchors of this scale that learn the enlarged box; return their shapes."""
+    import numpy as np
+    from matplotlib.patches import Rectangle
+
+    shapes = []
+    for row, column, anchor in np.argwhere(target[..., 4] > 0):
+        if _owner(scene, target[row, column, anchor]) != ENLARGED:
+            continue
         size = np.array(_anchors(stride)[anchor])
-        corner = corner + stride / 2 - size / 2
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, lw=1.5, ls="--"))
+        corner = (np.array([column, row]) + 0.5) * stride - size / 2
+        style = {"fill": False, "edgecolor": COLOURS[ENLARGED], "lw": 1.8, "ls": "--", "zorder": 4}
+        axes.add_patch(Rectangle(corner, *size, **style))
+        shapes.append("x".join(map(str, size)))
+    return shapes
 
 
 def main(argv=None) -> int:

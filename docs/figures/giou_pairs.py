@@ -23,8 +23,10 @@ ROWS = {
         ("aligned", (0, 0, 100, 100), (50, 0, 150, 100)),
         ("diagonal", (0, 0, 100, 100), (HALF_DIAGONAL, HALF_DIAGONAL) + (100 + HALF_DIAGONAL,) * 2),
         ("crossed", (0, 25, 100, 75), (25, 0, 75, 100)),
+        ("aligned, tilted", (0, 0, 100, 100), (50, 0, 150, 100)),
     ],
 }
+TILT = 22.5  # degrees by which the pair called tilted is turned
 
 
 def measure(true_xyxy, predicted_xyxy) -> dict[str, float]:
@@ -42,54 +44,84 @@ def measure(true_xyxy, predicted_xyxy) -> dict[str, float]:
     }
 
 
+def measure_tilted(true_xyxy, predicted_xyxy) -> dict[str, float]:
+    """Return the IoU and GIoU of a pair turned by `TILT`, with an upright box around both.
+
+    Turning keeps the areas of intersection and union, and so the IoU; only the box around grows.
+    """
+    import numpy as np
+
+    def area(box):
+        return (box[2] - box[0]) * (box[3] - box[1])
+
+    iou = measure(true_xyxy, predicted_xyxy)["IoU"]
+    union = (area(true_xyxy) + area(predicted_xyxy)) / (1 + iou)
+    corners = np.concatenate([_corners(box, TILT) for box in (true_xyxy, predicted_xyxy)])
+    around = area((*corners.min(axis=0), *corners.max(axis=0)))
+    return {"IoU": iou, "GIoU": iou - (around - union) / around}
+
+
 def draw():
     """Draw the rows of pairs and print their numbers."""
     from matplotlib.figure import Figure
 
     import_tensorflow()
-    figure = Figure(figsize=(9, 7.6))
-    parts = figure.subfigures(len(ROWS), 1, height_ratios=(1.15, 0.8, 1.15))
+    figure = Figure(figsize=(9.6, 8.2))
+    parts = figure.subfigures(len(ROWS), 1, height_ratios=(1.15, 0.75, 1.3))
     for part, (title, pairs) in zip(parts, ROWS.items(), strict=True):
         part.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=11)
-        frames = [_around(*boxes) for _, *boxes in pairs]
-        frame_wh = [max(frame[i + 2] - frame[i] for frame in frames) * 1.04 for i in (0, 1)]
         all_axes = part.subplots(1, len(pairs))
-        for axes, (name, true_xyxy, predicted_xyxy) in zip(all_axes, pairs, strict=True):
-            numbers = measure(true_xyxy, predicted_xyxy)
-            print(
-                f"{name:9}  L1 {numbers['L1']:4.0f}  L2 {numbers['L2']:4.0f}  "
-                f"IoU {numbers['IoU']:.3f}  GIoU {numbers['GIoU']:6.3f}"
-            )
-            _draw_pair(axes, true_xyxy, predicted_xyxy, frame_wh)
+        for axes, (name, *boxes) in zip(all_axes, pairs, strict=True):
+            tilt = TILT if "tilted" in name else 0
+            numbers = measure_tilted(*boxes) if tilt else measure(*boxes)
+            distances = [f"{key} {numbers[key]:4.0f}" for key in ("L1", "L2") if key in numbers]
+            overlaps = [f"IoU {numbers['IoU']:.3f}", f"GIoU {numbers['GIoU']:6.3f}"]
+            print("  ".join([f"{name:9}", *distances, *overlaps]))
+            _draw_pair(axes, *boxes, tilt)
             text = f"{name}\nIoU {numbers['IoU']:.2f}   GIoU {numbers['GIoU']:.2f}"
             axes.set_title(text.replace("-", "\N{MINUS SIGN}"))
-    legend = all_axes[0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside lower center", ncols=3)
+        _same_scale(all_axes)
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _around(true_xyxy, predicted_xyxy) -> tuple[float, ...]:
-    """Return the smallest box around two, xyxy."""
-    edges = list(zip(true_xyxy, predicted_xyxy, strict=True))
-    return tuple(map(min, edges[:2])) + tuple(map(max, edges[2:]))
+def _corners(box_xyxy, tilt):
+    """Return the corners (4, 2) of a box turned by `tilt` degrees around the origin."""
+    import numpy as np
+
+    left, top, right, bottom = box_xyxy
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    cos, sin = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    return corners @ np.array([(cos, sin), (-sin, cos)])
 
 
-def _draw_pair(axes, true_xyxy, predicted_xyxy, frame_wh):
-    """Draw two boxes and the smallest one around both, in the middle of a frame in pixels."""
-    from matplotlib.patches import Rectangle
+def _draw_pair(axes, true_xyxy, predicted_xyxy, tilt):
+    """Draw two boxes and the smallest upright one around both."""
+    import numpy as np
+    from matplotlib.patches import Polygon
 
-    around = _around(true_xyxy, predicted_xyxy)
-    for name, box, style in (
-        ("true box", true_xyxy, {"facecolor": INK + "22", "edgecolor": INK, "linewidth": 2}),
-        ("predicted box", predicted_xyxy, {"facecolor": BLUE + "44", "edgecolor": BLUE, "lw": 2}),
+    true, predicted = (_corners(box, tilt) for box in (true_xyxy, predicted_xyxy))
+    both = np.concatenate([true, predicted])
+    around = _corners((*both.min(axis=0), *both.max(axis=0)), 0)
+    for name, corners, style in (
+        ("true box", true, {"facecolor": INK + "22", "edgecolor": INK, "linewidth": 2}),
+        ("predicted box", predicted, {"facecolor": BLUE + "44", "edgecolor": BLUE, "lw": 2}),
         ("smallest box around both", around, {"fill": False, "edgecolor": ORANGE, "ls": "--"}),
     ):
-        axes.add_patch(Rectangle(box[:2], box[2] - box[0], box[3] - box[1], label=name, **style))
+        axes.add_patch(Polygon(corners, label=name, **style))
     axes.set_aspect("equal")
     axes.axis("off")
-    x, y = (around[0] + around[2]) / 2, (around[1] + around[3]) / 2
-    axes.set_xlim(x - frame_wh[0] / 2, x + frame_wh[0] / 2)
-    axes.set_ylim(y + frame_wh[1] / 2, y - frame_wh[1] / 2)  # points down, as in images
+    axes.autoscale_view()
+    axes.invert_yaxis()  # points down, as in images
+
+
+def _same_scale(all_axes):
+    """Give all axes of a row limits of the same extent, in pixels, around their own centre."""
+    limits = [(axes.get_xlim(), axes.get_ylim()) for axes in all_axes]
+    half_x, half_y = (max(abs(pair[i][1] - pair[i][0]) for pair in limits) / 2 for i in (0, 1))
+    for axes, (x, y) in zip(all_axes, limits, strict=True):
+        axes.set_xlim(sum(x) / 2 - half_x, sum(x) / 2 + half_x)
+        axes.set_ylim(sum(y) / 2 + half_y, sum(y) / 2 - half_y)
 
 
 def main(argv=None) -> int:

@@ -60,8 +60,8 @@ def draw():
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
         axes.axvline(WIDTH, color=GREY, linewidth=1, linestyle=":")
     values.text(WIDTH + 3, 0.42, "from here on they\ndo not touch", va="top", fontsize=9)
-    slopes.text(WIDTH + 3, -0.0004, "no gradient, nothing to learn from", va="top", color=ORANGE)
-    slopes.set_ylim(bottom=-0.0028)
+    slopes.text(WIDTH + 3, -0.0003, "IoU: no gradient", va="top", color=ORANGE, fontsize=9)
+    slopes.set_ylim(bottom=-0.0016)
     slopes.set_xlim(0, FARTHEST)
     return figure
 
@@ -74,6 +74,10 @@ def _draw_boxes(axes):
         style = {"facecolor": BLUE + "33", "edgecolor": BLUE, "lw": 2}
         axes.add_patch(Rectangle((left, -RAISED), WIDTH, HEIGHT, **style))
     middle = HEIGHT / 2 - RAISED
+    style = {"ha": "center", "va": "center", "fontsize": 9.5}
+    axes.text((SHOWN_AT[0]) / 2, HEIGHT / 2, "true box", **style)
+    axes.text(SHOWN_AT[0] + WIDTH - 22, middle, "predicted", color=BLUE, **style)
+    axes.text(SHOWN_AT[1] + WIDTH / 2, middle, "predicted, later", color=BLUE, **style)
     arrow = {"arrowstyle": "->", "color": BLUE, "lw": 1.6}
     axes.annotate(
         "", (SHOWN_AT[1] - 4, middle), (SHOWN_AT[0] + WIDTH + 4, middle), arrowprops=arrow

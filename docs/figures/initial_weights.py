@@ -43,7 +43,9 @@ def draw():
         axes.grid(False)
         axes.spines["left"].set_visible(False)
     figure.suptitle("Standard deviation of the initial weights, and of the outputs they lead to")
-    figure.supxlabel("output of the third layer", fontsize=10)
+    figure.supxlabel(
+        "output of the third layer (each histogram is scaled to its own height)", fontsize=10
+    )
     return figure
 
 

@@ -48,15 +48,18 @@ def draw():
             f"highest {y.max():.2e} at step {y.argmax():4}  last {y[-1]:.2e}"
         )
         style = {"lw": 2.6, "zorder": 3} if name == "default" else {"lw": 1.6, "ls": "--"}
-        axes.plot(y, color=colour, label=name, **style)
+        axes.plot(1000 * y, color=colour, label=name, **style)
     steps_per_epoch = len(y) // config.train_epochs
     axes.set_xticks(range(0, len(y) + 1, steps_per_epoch))
+    epochs = axes.secondary_xaxis(
+        "top", functions=(lambda x: x / steps_per_epoch, lambda x: x * steps_per_epoch)
+    )
+    epochs.set_xlabel("epoch")
     axes.set_xlim(0, len(y))
-    axes.set_ylim(0, config.train_lr_init * 1.08)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-    axes.set_xlabel("step, with a line for each epoch")
-    axes.set_ylabel("learning rate")
-    figure.legend(loc="outside upper center", ncols=3)
+    axes.set_ylim(0, 1000 * config.train_lr_init * 1.08)
+    axes.set_xlabel("step")
+    axes.set_ylabel("learning rate in thousandths")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

@@ -53,7 +53,7 @@ def draw():
     from matplotlib.figure import Figure
 
     import_tensorflow()
-    figure = Figure(figsize=(9.6, 3.6))
+    figure = Figure(figsize=(10.4, 3.7))
     confidence, size, probability = figure.subplots(1, 3)
     _draw_confidence(confidence)
     _draw_size(size)
@@ -85,10 +85,11 @@ def _draw_confidence(axes):
         (-np.log1p(-c), confidence_losses(c)[1], ORANGE, "background"),
     ):
         axes.plot(c, loss, color=colour, label=name)
-        axes.plot(c, cross_entropy, color=colour, linewidth=1.2, linestyle="--")
-    axes.plot([], [], color=GREY, linewidth=1.2, linestyle="--", label="without focal weight")
-    axes.set(title="Confidence loss", xlabel="predicted confidence", ylim=(0, 4), xlim=(0, 1))
-    axes.legend(loc="upper center", fontsize=9)
+        label = f"{name}, cross-entropy alone"
+        axes.plot(c, cross_entropy, color=colour, linewidth=1.2, linestyle="--", label=label)
+    axes.set(title="Confidence loss", xlabel="predicted confidence", ylim=(0, 5), xlim=(0, 1))
+    axes.set_ylabel("loss of one prediction")
+    axes.legend(loc="upper center", fontsize=8.5)
 
 
 def _draw_size(axes):
@@ -99,18 +100,27 @@ def _draw_size(axes):
     sides = np.linspace(1, SIDES[-1], 200)
     axes.plot(sides, size_weights(sides))
     axes.set(title="Weight of the box loss", xlabel="side of a square box, pixels")
+    axes.set_ylabel("factor of 1 \N{MINUS SIGN} GIoU")
     axes.set(ylim=(0.9, 2.1), xlim=(0, SIDES[-1]))
 
 
 def _draw_class(axes):
     import numpy as np
 
-    p = np.linspace(0.002, 0.9999, 5000)
+    p = np.linspace(0.002, 0.999, 5000)
     loss = class_losses(p)
     print(f"class loss of the right class: least at probability {p[loss.argmin()]:.3f}")
     axes.plot(p, loss, label="smoothed labels")
     axes.plot(p, -np.log(p), color=GREY, linewidth=1.2, linestyle="--", label="hard labels")
+    axes.annotate(
+        "least at 0.991",
+        (p[loss.argmin()], loss.min()),
+        (0.62, 1.0),
+        fontsize=9,
+        arrowprops={"arrowstyle": "->", "color": GREY},
+    )
     axes.set(title="Class loss", xlabel="probability of the right class", ylim=(0, 4), xlim=(0, 1))
+    axes.set_ylabel("loss of one prediction")
     axes.legend(fontsize=9)
 
 
