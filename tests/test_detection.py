@@ -12,6 +12,8 @@ from yolov3.kernels.folding import fold_into
 from yolov3.yolov3 import build_yolov3, decode
 
 SURE, NEVER = 20.0, -20.0
+# Of one order of summation to another, through 13 layers of up to 9 x 512 products in float32.
+ROUNDING = 13 * np.sqrt(9 * 512) * 2.0**-23
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +92,13 @@ def test_folded_equals_unfolded(model, images):
 def test_batch_gives_what_each_image_gives_alone(detector, images):
     together = detector.detect_batch(images)
     assert len(together) == len(images)
-    for image, ours in zip(images, together, strict=True):
+    for image, found in zip(images, together, strict=True):
         alone = detector(image)
-        assert len(alone[1]) > 0
-        for our, their in zip(ours, alone, strict=True):
-            np.testing.assert_allclose(our, their, atol=1e-3)
+        assert len(alone[1]) == len(found[1]) > 10
+        table, wanted = (np.column_stack([x[0], x[1], x[2]]) for x in (found, alone))
+        limits = ROUNDING * np.array([max(image.shape)] * 4 + [1, 1])
+        for row in wanted[: len(wanted) // 2]:  # rounding may change the places of equal scores
+            assert (np.abs(table - row) <= limits).all(axis=1).any()
 
 
 def test_image_sizes_and_batches_do_not_retrace(detector, images):
