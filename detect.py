@@ -75,10 +75,10 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
+    from yolov3.files import require_empty
     from yolov3.formats.yolo import CLASS_STEM
     from yolov3.inference.sources import find_sources
     from yolov3.inference.window import can_open_window
-    from yolov3.runs.run_folders import require_empty
 
     sources = find_sources(args.sources, reserved=[CLASS_STEM] if args.txt else [])
     if args.output:
@@ -87,8 +87,8 @@ def main(argv=None) -> int:
         raise ValueError("--show: expected a screen; no window can be opened here")
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.inference.detection_run import run_detection
     from yolov3.inference.outputs import OutputOptions
+    from yolov3.inference.run import run_detection
 
     detector = Detector(
         **detector_settings(args),
@@ -96,9 +96,9 @@ def main(argv=None) -> int:
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)
-    wanted = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # videos are finished for it, too
-    return run_detection(detector, sources, wanted, args.output, args.batch_size)
+    options = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # finishes videos as Ctrl-C does
+    return run_detection(detector, sources, options, args.output, args.batch_size)
 
 
 if __name__ == "__main__":

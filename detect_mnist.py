@@ -36,12 +36,12 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
-    from yolov3.inference.report import detect_and_draw, output_paths, scene_paths
+    from yolov3.inference.scenes import choose_scenes, detect_and_draw, output_paths
     from yolov3.inference.window import can_open_window, open_window
 
     detector = Detector(**detector_settings(args))
     print(detector.description, flush=True)
-    images = [args.image] if args.image else scene_paths(detector, args.count, args.seed)
+    images = [args.image] if args.image else choose_scenes(detector, args.count, args.seed)
     found, show = 0, not args.no_show and can_open_window()
     for image_path, output in zip(images, output_paths(args.output, images), strict=True):
         count, drawn = detect_and_draw(detector, image_path, output)

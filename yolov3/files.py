@@ -18,6 +18,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -145,6 +146,41 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         raise
     sync(target.parent)  # before anything older is removed
     remove_folder(replaced)
+
+
+def fresh_folders(parents, prefix: str = "") -> list[Path]:
+    """Make a new folder in each parent, all with the same name: prefix and time.
+
+    Equal parents get one folder. Raises OSError if one cannot be made; none is left then.
+    """
+    name = prefix + time.strftime("%Y%m%d-%H%M%S")
+    for parent in parents:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, 1000):
+        folders = [
+            Path(parent) / (name if attempt == 1 else f"{name}-{attempt}") for parent in parents
+        ]
+        made = {}
+        try:
+            for folder in folders:
+                if folder.resolve() not in made:
+                    folder.mkdir()
+                    made[folder.resolve()] = folder
+            return folders
+        except OSError as error:
+            for folder in made.values():
+                folder.rmdir()
+            if not isinstance(error, FileExistsError):  # another one, made in the same second
+                raise
+    raise OSError(f"{parents[0]}/{name}: too many folders of one second")
+
+
+def require_empty(folder) -> None:
+    """Raise ValueError unless a folder is empty or does not exist yet."""
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise ValueError(f"{folder}: expected a new or empty folder; received a file")
+    if Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise ValueError(f"{folder}: expected a new or empty folder; it has files in it")
 
 
 def remove_folder(folder: Path) -> None:

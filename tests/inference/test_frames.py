@@ -1,7 +1,9 @@
-"""Reading sources frame by frame: videos, damaged ones, streams, large images."""
+"""Reading sources frame by frame: videos, damaged ones, streams, cameras, large images."""
 
 import threading
+import time
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,11 +19,20 @@ from white_square_detector import (
 )
 
 from yolov3.images import write_image
-from yolov3.inference import captures, frames
-from yolov3.inference.captures import quiet_opencv
-from yolov3.inference.frame import Frame
-from yolov3.inference.frames import count_frames, load, read_frames, turn
+from yolov3.inference import frames
+from yolov3.inference.frames import (
+    Frame,
+    count_frames,
+    large_image_slot,
+    latest_frames,
+    load,
+    read_frames,
+    read_live,
+)
 from yolov3.inference.sources import Kind, Source, find_sources
+from yolov3.inference.video import DEFAULT_FPS, open_capture, quiet_opencv
+
+CAMERA = Source(Kind.CAMERA, "0", Path("camera-0"))
 
 
 @pytest.fixture(autouse=True)
@@ -87,8 +98,8 @@ def test_a_video_that_was_cut_off_tells_how_much_is_missing(tmp_path, name):
 def test_a_length_that_is_not_stated_is_no_loss(tmp_path, monkeypatch):
     path = write_video(tmp_path / "x.avi", frames=4)
     for stated in (0, 9):  # not told; guessed, in a container that does not count
-        monkeypatch.setattr(captures, "stated_frames", lambda _, stated=stated: stated)
-        monkeypatch.setattr(captures, "COUNTED_SUFFIXES", frozenset())
+        monkeypatch.setattr(frames, "stated_frames", lambda _, stated=stated: stated)
+        monkeypatch.setattr(frames, "COUNTED_SUFFIXES", frozenset())
         got = read(path)
         assert [frame.index for frame in got] == [0, 1, 2, 3] and not any(f.lost for f in got)
 
@@ -129,21 +140,22 @@ class FakeCamera:
         value = next(self.frames, None)
         return value is not None, value and np.full((4, 4, 3), value, np.uint8)
 
+    def release(self):
+        self.is_released = True
 
-def test_a_live_source_tells_of_gaps_and_ends_after_many(monkeypatch):
+
+def test_a_live_source_tells_of_gaps_and_ends_after_many():
     camera = FakeCamera([1, 2, None, None, 3] + [None] * 50)
-    source = Source(Kind.CAMERA, "0", "camera-0")
-    got = list(captures.read_live(source, camera))
+    got = list(read_live(CAMERA, camera))
     assert [(frame.index, frame.lost) for frame in got] == [(0, 0), (1, 0), (2, 2), (4, 0)]
     assert "2 frames lost" in got[2].error
-    assert all(
-        frame.is_live and frame.fps == captures.DEFAULT_FPS for frame in got if not frame.lost
-    )
+    assert all(frame.is_live and frame.fps == DEFAULT_FPS for frame in got if not frame.lost)
     assert (np.diff([frame.seconds for frame in got if not frame.lost]) >= 0).all()
+    assert camera.is_released
 
 
 def test_a_camera_that_gives_nothing_is_an_error():
-    [frame] = captures.read_live(Source(Kind.CAMERA, "0", "camera-0"), FakeCamera([]))
+    [frame] = read_live(CAMERA, FakeCamera([]))
     assert frame.error == "camera 0: no frame can be read" and frame.lost == 1
 
 
@@ -187,12 +199,85 @@ def test_only_one_large_image_is_held_at_a_time(tmp_path, monkeypatch):
     write_image(tmp_path / "small.png", dark_image(10, 10))
     (tmp_path / "broken.png").touch()
     broken, large, small = read(tmp_path)
-    with turn(large) as is_large:
-        assert is_large and frames._large_turn.locked()
-        with turn(small) as is_large:  # does not wait
+    with large_image_slot(large) as is_large:
+        assert is_large and frames._large_image.locked()
+        with large_image_slot(small) as is_large:  # does not wait
             assert not is_large
-        with turn(broken) as is_large:
+        with large_image_slot(broken) as is_large:
             assert not is_large
-    assert not frames._large_turn.locked()
-    with turn(Frame(large.source, size_hw=(3, 4))) as is_large:  # known: the file is not opened
+    assert not frames._large_image.locked()
+    with large_image_slot(
+        Frame(large.source, size_hw=(3, 4))
+    ) as is_large:  # known: the file is not opened
         assert not is_large
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    """Return the captures that were opened."""
+    opened = []
+
+    def spy(source):
+        opened.append(open_capture(source))
+        return opened[-1]
+
+    monkeypatch.setattr(frames, "open_capture", spy)
+    return opened
+
+
+def test_no_video_stays_open(tmp_path, captures):
+    for name in "abc":
+        write_video(tmp_path / f"{name}.avi", frames=2)
+    sources = find_sources([str(tmp_path)])
+    assert count_frames(sources) == 6
+    assert len(captures) == 3 and not any(capture.isOpened() for capture in captures)
+    for _ in read_frames(sources, threading.Event()):
+        assert sum(capture.isOpened() for capture in captures) <= 1
+    assert len(captures) == 6 and not any(capture.isOpened() for capture in captures)
+
+
+def live(index, error=""):
+    return Frame(CAMERA, index, is_live=True, error=error)
+
+
+def test_what_came_while_nobody_asked_is_dropped_but_for_errors():
+    go_on, done = threading.Event(), threading.Event()
+
+    def camera():
+        yield live(1)
+        go_on.wait(10)
+        yield from (live(2), live(3, "lost"), live(4), live(5))
+        done.set()
+
+    results = latest_frames(camera(), threading.Event())
+    assert next(results).index == 1
+    go_on.set()
+    assert done.wait(10)
+    assert [frame.index for frame in results] == [3, 5]
+
+
+def test_an_error_is_raised_after_what_came_before():
+    def camera():
+        yield live(1)
+        raise OSError("unplugged")
+
+    results = latest_frames(camera(), threading.Event())
+    assert next(results).index == 1
+    with pytest.raises(OSError, match="unplugged"):
+        next(results)
+
+
+def test_stop_ends_it_though_the_camera_is_stuck():
+    stop, stuck = threading.Event(), threading.Event()
+
+    def camera():
+        yield live(1)
+        stuck.wait(20)
+
+    results = latest_frames(camera(), stop)
+    assert next(results).index == 1
+    stop.set()
+    started = time.monotonic()
+    assert list(results) == []
+    assert time.monotonic() - started < 5
+    stuck.set()

@@ -11,11 +11,11 @@ from yolov3.formats.conversion import Task, convert
 from yolov3.formats.voc import Corners
 from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import read_image, write_image
-from yolov3.inference.frame import Frame
+from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions, Outputs, crop
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import find_sources
-from yolov3.inference.video_file import VideoFile
+from yolov3.inference.video import VideoFile
 
 BOXES = np.float32([[10, 5, 30, 15], [0.4, 0.6, 3.2, 2.5]])
 HEAD = {"network": "white"}
@@ -24,7 +24,7 @@ ALL = OutputOptions(save=True, txt=True, crops=True, json=True)
 
 @pytest.fixture
 def images(tmp_path):
-    """Return a folder of three images, two of which have the same name but for the ending."""
+    """Return a folder of three images, two of which differ only in the extension."""
     folder = tmp_path / "in"
     for name in ("a.png", "a.jpg", "sub/b.bmp"):
         write_image(folder / name, dark_image(40, 20, (10, 5, 30, 15)))
@@ -35,7 +35,7 @@ def found_in(frame):
     return Detections(frame, BOXES, np.float32([0.9, 0.8]), np.int32([1, 0]))
 
 
-def write_all(folder, sources, wanted, frames=None):
+def write_all(folder, sources, options, frames=None):
     """Write what is `found_in` each source's frames."""
     folder.mkdir()
     frames = [Frame(source) for source in sources] if frames is None else frames
@@ -43,9 +43,9 @@ def write_all(folder, sources, wanted, frames=None):
         frame.with_image(read_image(frame.source.address)) if not frame.is_live else frame
         for frame in frames
     ]
-    with Outputs(folder, sources, NAMES, wanted, HEAD) as outputs:
+    with Outputs(folder, sources, NAMES, options, HEAD) as outputs:
         for frame in loaded:
-            outputs.add(*outputs.render(found_in(frame)))
+            outputs.write(*outputs.draw(found_in(frame)))
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
@@ -69,7 +69,7 @@ def test_every_image_has_files_of_its_own(images, tmp_path):
     ]
 
 
-def test_only_what_is_wanted_is_written(images, tmp_path):
+def test_only_what_the_options_say_is_written(images, tmp_path):
     sources = find_sources([str(images / "a.png")])
     for name, expected in [
         ("save", ["a.png"]),
@@ -152,7 +152,7 @@ def test_json_has_everything(images, tmp_path):
     }
 
 
-def test_json_is_whole_without_frames_and_after_an_error(images, tmp_path):
+def test_json_is_complete_without_frames_and_after_an_error(images, tmp_path):
     sources = find_sources([str(images / "a.png")])
     for name, frames in (("none", []), ("one", [Frame(sources[0])])):
         (tmp_path / name).mkdir()
@@ -162,14 +162,14 @@ def test_json_is_whole_without_frames_and_after_an_error(images, tmp_path):
             ) as outputs:
                 for frame in frames:
                     failed = Detections(frame._replace(error="gone", lost=1), BOXES[:0], [], [])
-                    outputs.add(*outputs.render(failed))
+                    outputs.write(*outputs.draw(failed))
                 raise KeyboardInterrupt
         content = json.loads((tmp_path / name / "detections.json").read_text())
         expected = [{"source": str(images / "a.png"), "error": "gone"}] if frames else []
         assert content == {**HEAD, "frames": expected}
 
 
-def test_a_video_that_is_cut_off_fails_and_leaves_the_json_whole(tmp_path, monkeypatch):
+def test_a_video_that_is_cut_off_fails_and_leaves_the_json_complete(tmp_path, monkeypatch):
     def fail(video):
         video._writer.release()
         raise OSError("full")
@@ -190,15 +190,15 @@ def test_an_image_called_like_the_class_file_has_labels_of_its_own(images, tmp_p
     assert read_class_names(tmp_path / "out" / "labels" / "classes.txt") == NAMES
 
 
-def test_something_live_is_saved_at_its_own_pace(tmp_path):
+def test_a_live_source_is_saved_at_its_own_pace(tmp_path):
     [source] = find_sources(["rtsp://host/door"])
     image = dark_image(64, 48)
     frames = [
         Frame(source, index, seconds, 10, is_live=True).with_image(image)
         for index, seconds in enumerate((0.0, 0.5, 0.9))
     ]
-    wanted = OutputOptions(save=True, txt=True, json=True)
-    written = write_all(tmp_path / "out", [source], wanted, frames)
+    options = OutputOptions(save=True, txt=True, json=True)
+    written = write_all(tmp_path / "out", [source], options, frames)
     assert written[:3] == ["detections.json", "door.mp4", "labels/classes.txt"]
     assert written[3:] == [f"labels/door/00000{index}.txt" for index in range(3)]
     fps, saved = read_video(tmp_path / "out" / "door.mp4")

@@ -1,6 +1,7 @@
-"""Detection over sources: batches, order, what cannot be read, large images."""
+"""Detection over sources, and working ahead: order, batches, bounds, errors, leaving early."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from white_square_detector import (
 
 from yolov3.images import write_image
 from yolov3.inference import frames
-from yolov3.inference.captures import quiet_opencv
-from yolov3.inference.pipeline import BATCH_SIZE, find_objects
+from yolov3.inference.pipeline import BATCH_SIZE, detect_frames, prefetch
 from yolov3.inference.sources import find_sources
+from yolov3.inference.video import quiet_opencv
+
+PATIENCE_S = 10
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def folder(tmp_path):
 
 
 def find(detector, folder, batch_size):
-    return list(find_objects(detector, find_sources([str(folder)]), batch_size, threading.Event()))
+    return list(detect_frames(detector, find_sources([str(folder)]), batch_size, threading.Event()))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 50, None])
@@ -62,3 +65,96 @@ def test_the_images_of_large_images_are_not_held(folder, monkeypatch):
     images = [item.frame for item in found if not item.frame.error]
     held = {frame.size_hw: frame.image_rgb is not None for frame in images}
     assert held == {(20, 40): True, (200, 300): False, (1, 1): True, (64, 96): True, (48, 64): True}
+
+
+def counted(limit, taken):
+    for number in range(limit):
+        taken.append(number)
+        yield number
+
+
+def ahead_of(items, function=lambda item: item, workers=2, ahead=2, stop=None):
+    return prefetch(items, function, workers, ahead, stop or threading.Event())
+
+
+def test_results_come_in_order_whichever_is_ready_first():
+    def work(number):
+        time.sleep(0.01 * (number % 3 == 0))
+        return number * 10
+
+    results = ahead_of(counted(20, []), work, workers=4, ahead=5)
+    assert list(results) == [number * 10 for number in range(20)]
+
+
+def test_work_is_done_at_the_same_time():
+    together = threading.Barrier(3, timeout=PATIENCE_S)  # broken unless three work at once
+    assert len(list(ahead_of(counted(6, []), lambda _: together.wait(), 3, 6))) == 6
+
+
+def test_no_more_is_taken_than_may_wait():
+    taken = []
+    results = ahead_of(counted(1000, taken), ahead=3)
+    assert next(results) == 0
+    time.sleep(0.3)
+    assert len(taken) == 4  # the one that was used, 3 that wait
+    results.close()
+    assert len(taken) == 4
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_errors_come_in_their_turn(stages):
+    def work(number):
+        if number == 5:
+            raise ValueError("five")
+        return number
+
+    results, seen = ahead_of(counted(1000, []), work), []
+    for _ in range(stages - 1):
+        results = ahead_of(results)
+    with pytest.raises(ValueError, match="five"):
+        for number in results:
+            seen.append(number)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_an_error_of_the_items_comes_after_their_results():
+    def items():
+        yield 1
+        raise OSError("disk")
+
+    results = ahead_of(items())
+    assert next(results) == 1
+    with pytest.raises(OSError, match="disk"):
+        next(results)
+
+
+def test_closing_ends_all_stages_and_their_threads():
+    before, ended = threading.active_count(), threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            ended.set()
+
+    outer = ahead_of(ahead_of(endless()))
+    assert next(outer) == 0
+    outer.close()
+    assert ended.is_set() and threading.active_count() == before
+
+
+def test_ctrl_c_does_not_wait_for_a_stage_that_waits():
+    stop, slow = threading.Event(), threading.Event()
+
+    def waits():
+        yield 0
+        while not stop.is_set():  # as `latest_frames` does
+            slow.wait(0.01)
+
+    outer = ahead_of(ahead_of(waits(), stop=stop), stop=stop)
+    assert next(outer) == 0
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        outer.throw(KeyboardInterrupt)
+    assert time.monotonic() - started < PATIENCE_S

@@ -12,7 +12,7 @@ from yolov3.runs import run_folders
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folders.time, "strftime", lambda _: "20260102-030405")
+    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
     return Config(
         tiny=True,
         train_checkpoints_folder=str(tmp_path / "checkpoints"),

@@ -1,5 +1,6 @@
 """The files of a detection: annotated images and videos, labels, crops, JSON."""
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,21 +11,21 @@ from yolov3.draw import draw_boxes
 from yolov3.formats.box_table import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
-from yolov3.inference.frames import load, turn
-from yolov3.inference.json_file import JsonFile, frame_entry
+from yolov3.inference.frames import Frame, large_image_slot, load
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video_file import VideoFile
+from yolov3.inference.video import VideoFile
 
 JSON_NAME = "detections.json"
+BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
 UNSAFE = re.compile(r"[^\w .-]+")  # in the name of a folder
 
 
 class OutputOptions(NamedTuple):
-    """What to make of detections: files, and drawings to be shown."""
+    """What to write and show of detections."""
 
-    save: bool = False  # images and videos with their boxes
+    save: bool = False  # images and videos with boxes
     txt: bool = False  # labels in the YOLO format
     crops: bool = False
     json: bool = False
@@ -45,20 +46,20 @@ class Outputs:
 
     For a frame of a video <name> is <name of the video>/<number of the frame>, six digits. The
     names of sources differ and `folder` is empty at the start, so nothing is overwritten. Leaving
-    the `with` makes video and JSON whole, whatever happened.
+    the `with` finishes video and JSON, whatever happened.
     """
 
     def __init__(
-        self, folder, sources: list[Source], class_names, wanted: OutputOptions, head: dict
+        self, folder, sources: list[Source], class_names, options: OutputOptions, head: dict
     ):
-        self.folder, self.class_names, self.wanted = Path(folder or ""), class_names, wanted
+        self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
         first_parts = {source.name.parts[0].casefold() for source in sources}
         self._labels = self.folder / _free_name("labels", first_parts)
         self._crops = self.folder / _free_name("crops", first_parts)
         self._video: VideoFile | None = None
         self._video_source: Source | None = None
-        self._json = JsonFile(self.folder / JSON_NAME, head) if wanted.json else None
-        if wanted.txt:
+        self._json = JsonFile(self.folder / JSON_NAME, head) if options.json else None
+        if options.txt:
             names = "".join(f"{name}\n" for name in class_names)
             _write_new(self._labels / CLASS_FILE, names)
 
@@ -72,43 +73,43 @@ class Outputs:
             if self._json:
                 self._json.close()
 
-    def render(self, found: Detections) -> tuple[Detections, np.ndarray | None]:
-        """Write the files that are a frame's own; return the drawn image if it is needed yet.
+    def draw(self, found: Detections) -> tuple[Detections, np.ndarray | None]:
+        """Write the files that are a frame's own; return the drawn image if it is still needed.
 
-        Frames may be rendered at the same time and in any order.
+        Frames may be drawn at the same time and in any order.
         """
-        wanted = self.wanted
-        if wanted.txt and not found.frame.error:
+        options = self.options
+        if options.txt and not found.frame.error:
             self._write_labels(found)
-        if not (wanted.save or wanted.crops or wanted.show):
+        if not (options.save or options.crops or options.show):
             return found, None
-        with turn(found.frame):
+        with large_image_slot(found.frame):
             found = found._replace(frame=load(found.frame))
-            drawn = None if found.frame.error else self._render_image(found)
+            drawn = None if found.frame.error else self._draw_image(found)
         return found._replace(frame=found.frame._replace(image_rgb=None)), drawn
 
-    def _render_image(self, found) -> np.ndarray | None:
-        frame, wanted = found.frame, self.wanted
-        if wanted.crops:
+    def _draw_image(self, found) -> np.ndarray | None:
+        frame, options = found.frame, self.options
+        if options.crops:
             self._write_crops(found)
-        if not (wanted.save or wanted.show):
+        if not (options.save or options.show):
             return None
         drawn = draw_boxes(
             frame.image_rgb, found.boxes_xyxy, found.classes, self.class_names, found.scores
         )
         is_image = frame.source.kind is Kind.IMAGE
-        if wanted.save and is_image:
+        if options.save and is_image:
             write_image(self.folder / f"{frame.source.name}{_suffix(frame.source)}", drawn)
-        return None if is_image and not wanted.show else drawn
+        return None if is_image and not options.show else drawn
 
-    def add(self, found: Detections, drawn: np.ndarray | None) -> None:
-        """Append a rendered frame to the files that hold several; to be called in order."""
+    def write(self, found: Detections, drawn: np.ndarray | None) -> None:
+        """Append a drawn frame to the files that hold several; to be called in order."""
         frame = found.frame
         if self._json:
-            self._json.add(frame_entry(*found, self.class_names))
+            self._json.write(frame_entry(*found, self.class_names))
         if frame.source is not self._video_source:
             self._close_video()
-        if drawn is not None and self.wanted.save and frame.source.kind is not Kind.IMAGE:
+        if drawn is not None and self.options.save and frame.source.kind is not Kind.IMAGE:
             self._add_to_video(frame, drawn)
 
     def _add_to_video(self, frame, drawn):
@@ -138,6 +139,48 @@ class Outputs:
         video, self._video, self._video_source = self._video, None, None
         if video:
             video.close()
+
+
+class JsonFile:
+    """A JSON object with the members of `head`, of which there are some, and an array `frames`.
+
+    Each frame is written when it comes, so memory does not grow with a video; `close` must be
+    called to complete the file.
+    """
+
+    def __init__(self, path: Path, head: dict):
+        self._stream = open(path, "x", encoding="utf-8")
+        self._stream.write(json.dumps(head)[:-1] + ', "frames": [')
+        self._separator = "\n"
+
+    def write(self, frame: dict) -> None:
+        """Append what `frame_entry` returns, on a line of its own."""
+        self._stream.write(self._separator + json.dumps(frame))
+        self._separator = ",\n"
+
+    def close(self) -> None:
+        self._stream.write("\n]}\n")
+        self._stream.close()
+
+
+def frame_entry(frame: Frame, boxes_xyxy, scores, classes, class_names) -> dict:
+    """Describe a frame and its objects: boxes (N, 4) in pixels, scores (N,), classes (N,)."""
+    entry = {"source": frame.source.title}
+    if frame.error:
+        return {**entry, "error": frame.error}
+    if frame.source.kind is not Kind.IMAGE:
+        entry |= {"frame": frame.index, "seconds": round(frame.seconds, SECONDS_DIGITS)}
+    height, width = frame.size_hw
+    objects = [
+        {
+            "class": class_names[label],
+            "class_index": int(label),
+            "score": round(float(score), SCORE_DIGITS),
+            "box_xyxy": [round(float(value), BOX_DIGITS) for value in box],
+        }
+        for box, score, label in zip(boxes_xyxy, scores, classes, strict=True)
+    ]
+    return {**entry, "width": width, "height": height, "objects": objects}
 
 
 def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:

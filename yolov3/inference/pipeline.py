@@ -1,16 +1,17 @@
-"""Find objects in sources: reading, network and drawing of different frames at the same time."""
+"""Detect in sources: reading, network and drawing of different frames at the same time."""
 
+import contextlib
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from yolov3.detection import Detector
 from yolov3.images import letterbox
-from yolov3.inference.frame import Frame
-from yolov3.inference.frames import load, read_frames, turn
-from yolov3.inference.prefetch import prefetch
+from yolov3.inference.frames import Frame, large_image_slot, load, read_frames
 from yolov3.inference.sources import Kind, Source
 
 READERS = 2  # threads that decode and letterbox
@@ -18,6 +19,7 @@ READERS = 2  # threads that decode and letterbox
 # it takes one by one, YOLOv3 0.9, and with larger batches no less.
 BATCH_SIZE = 4
 NO_OBJECTS = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+END = object()  # in place of an item when there are no more
 
 
 class Detections(NamedTuple):
@@ -29,30 +31,62 @@ class Detections(NamedTuple):
     classes: np.ndarray  # (N,) int
 
 
-def find_objects(
+def detect_frames(
     detector: Detector, sources: list[Source], batch_size: int | None, stop: threading.Event
 ) -> Generator[Detections, None, None]:
     """Yield what a detector finds in each frame of the sources, in their order.
 
-    Frames are read and letterboxed in threads, some batches ahead of the network. What cannot be
-    read comes as a frame with an error, and large images without image, for they would fill the
-    memory. `stop` is that of `prefetch`.
+    Frames are read and letterboxed in threads while the network runs. What cannot be read comes as
+    a frame with an error, and large images without their pixels, which would fill the memory.
+    `stop` is that of `prefetch`.
     """
     is_live = any(source.kind in (Kind.STREAM, Kind.CAMERA) for source in sources)
     batch_size = batch_size or (1 if is_live else BATCH_SIZE)
-    ahead = 1 if is_live else batch_size  # what waits is late
+    ahead = 1 if is_live else batch_size  # frames that wait are late
 
     def prepare(frame: Frame) -> tuple[Frame, np.ndarray | None]:
-        with turn(frame) as is_large:
+        with large_image_slot(frame) as is_large:
             frame = load(frame)
             if frame.error:
                 return frame, None
-            canvas = letterbox(frame.image_rgb, detector.input_hw)
-            return frame._replace(image_rgb=None) if is_large else frame, canvas
+            letterboxed = letterbox(frame.image_rgb, detector.input_hw)
+            return frame._replace(image_rgb=None) if is_large else frame, letterboxed
 
-    prepared = prefetch(read_frames(sources, stop), prepare, READERS, ahead, stop)
-    for batch in _batches(prepared, batch_size):
-        yield from _detect(detector, batch)
+    frames = read_frames(sources, stop)
+    with contextlib.closing(prefetch(frames, prepare, READERS, ahead, stop)) as prepared:
+        for batch in _batches(prepared, batch_size):
+            yield from _detect(detector, batch)
+
+
+def prefetch(
+    items: Generator, function: Callable, workers: int, ahead: int, stop: threading.Event
+) -> Generator:
+    """Yield `function(item)` for each item in order, while `ahead` more are worked on in threads.
+
+    One thread takes the items, `workers` call the function. An error of either is raised here in
+    its turn. At the end, whatever the reason, `stop` is set, which ends the wait for a live source;
+    then the threads end and `items` is closed.
+    """
+    taker, pool = ThreadPoolExecutor(1), ThreadPoolExecutor(workers)
+
+    def work(taken):
+        item = taken.result()
+        return END if item is END else function(item)
+
+    waiting: deque = deque()
+    try:
+        while True:
+            while len(waiting) <= ahead:
+                waiting.append(pool.submit(work, taker.submit(next, items, END)))
+            result = waiting.popleft().result()
+            if result is END:
+                return
+            yield result
+    finally:
+        stop.set()
+        taker.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+        items.close()
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:
@@ -67,8 +101,8 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
 
 
 def _detect(detector, batch) -> Iterator[Detections]:
-    """Run the network on the canvases of a batch, of which some may be missing."""
-    good = [(frame.size_hw, canvas) for frame, canvas in batch if canvas is not None]
+    """Run the network on the letterboxed images of a batch, of which some may be missing."""
+    good = [(frame.size_hw, image) for frame, image in batch if image is not None]
     detections = iter(detector.detect_letterboxed(*zip(*good, strict=True)) if good else ())
-    for frame, canvas in batch:
-        yield Detections(frame, *(NO_OBJECTS if canvas is None else next(detections)))
+    for frame, image in batch:
+        yield Detections(frame, *(NO_OBJECTS if image is None else next(detections)))

@@ -1,4 +1,4 @@
-"""report: which scenes are chosen, and where their images go."""
+"""Which scenes are chosen, and where their images go."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from yolov3.configs import Config
-from yolov3.inference.report import detect_and_draw, output_paths, scene_paths
+from yolov3.inference.scenes import choose_scenes, detect_and_draw, output_paths
 
 
 def detector(annotations, **settings):
-    """Return what `scene_paths` needs to know of a run."""
+    """Return what `choose_scenes` needs to know of a run."""
     config = Config(test_annot_path=str(annotations), **settings)
     return SimpleNamespace(config=config, class_names=["a", "b"])
 
@@ -24,21 +24,21 @@ def annotations(tmp_path):
 
 
 def test_a_seed_chooses_the_same_scenes(annotations):
-    first = scene_paths(detector(annotations), 3, seed=1)
+    first = choose_scenes(detector(annotations), 3, seed=1)
     assert len(set(first)) == 3
-    assert scene_paths(detector(annotations), 3, seed=1) == first
-    assert len(scene_paths(detector(annotations), 100, seed=None)) == 9
+    assert choose_scenes(detector(annotations), 3, seed=1) == first
+    assert len(choose_scenes(detector(annotations), 100, seed=None)) == 9
 
 
-def test_bad_lines_are_passed_over_where_the_run_did_so(annotations, tmp_path):
+def test_bad_lines_are_skipped_if_the_run_skipped_them(annotations, tmp_path):
     with annotations.open("a") as file:
         file.write("/scenes/bad.png 1,2,30,40,7\n")
     with pytest.raises(ValueError, match=r"test\.txt:10: "):
-        scene_paths(detector(annotations), 1, seed=0)
+        choose_scenes(detector(annotations), 1, seed=0)
     Image.new("RGB", (50, 50)).save(tmp_path / "good.png")
     with annotations.open("a") as file:
         file.write("good.png 1,2,30,40,1\n")  # all others are missing, so these are bad lines, too
-    chosen = scene_paths(detector(annotations, bad_lines="skip"), 100, seed=0)
+    chosen = choose_scenes(detector(annotations, bad_lines="skip"), 100, seed=0)
     assert chosen == [str(tmp_path / "good.png")]
 
 

@@ -1,4 +1,4 @@
-"""Video files: speed, size, and time of what is live."""
+"""Video files that are written: their speed, their size, live sources, full disks."""
 
 import contextlib
 import resource
@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from white_square_detector import dark_image, read_video
 
-from yolov3.inference.captures import open_capture
 from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video_file import VideoFile
+from yolov3.inference.video import VideoFile, open_capture
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_a_source_that_changes_its_size_fills_the_first_one(tmp_path):
     assert [frame.shape for frame in read_video(video.path)[1]] == [(48, 64, 3)] * 3
 
 
-def test_frames_of_something_live_fill_their_time(tmp_path):
+def test_frames_of_a_live_source_fill_their_time(tmp_path):
     video = VideoFile(tmp_path / "x", (48, 64), 10)
     for seconds, grey in ((0.0, 50), (0.31, 100), (0.35, 150), (1.0, 200)):
         video.write_at(seconds, np.full((48, 64, 3), grey, np.uint8))
@@ -98,23 +97,23 @@ def write_noise(path, size_hw):
 
 
 @pytest.mark.parametrize("size_hw", [(48, 64), (4, 9000)], ids=["mp4", "avi"])
-@pytest.mark.parametrize("share", [0.1, 0.9, 0.999])
-def test_a_disk_that_is_full_is_an_os_error(tmp_path, size_hw, share):
-    whole = write_noise(tmp_path / "whole", size_hw)
-    message = "x.(mp4|avi): the video cannot be written as a whole; is"
-    with full_disk(int(whole.stat().st_size * share)), pytest.raises(OSError, match=message):
+@pytest.mark.parametrize("fraction", [0.1, 0.9, 0.999])
+def test_a_full_disk_is_an_os_error(tmp_path, size_hw, fraction):
+    complete = write_noise(tmp_path / "complete", size_hw)
+    message = "x.(mp4|avi): the video is incomplete; is the disk full"
+    with full_disk(int(complete.stat().st_size * fraction)), pytest.raises(OSError, match=message):
         write_noise(tmp_path / "x", size_hw)
 
 
-def test_frames_that_are_missing_are_an_os_error(tmp_path):
+def test_missing_frames_are_an_os_error(tmp_path):
     video = VideoFile(tmp_path / "x", (48, 64), 25)
     video.write(dark_image(64, 48))
     video.frames += 1
-    with pytest.raises(OSError, match="cannot be written as a whole"):
+    with pytest.raises(OSError, match="is incomplete"):
         video.close()
 
 
-def test_a_video_without_frames_is_closed_without_a_word(tmp_path):
+def test_a_video_without_frames_is_closed_without_an_error(tmp_path):
     VideoFile(tmp_path / "x", (48, 64), 25).close()
 
 

@@ -1,9 +1,11 @@
-"""Detect in images, tell what was found, and save them with their boxes."""
+"""Detect in single images, such as scenes of a test set: choose them, print and draw the result."""
 
 import itertools
 import random
 import time
 from pathlib import Path
+
+import numpy as np
 
 from yolov3.annotations import read_annotations
 from yolov3.data.annotation_check import existing_file
@@ -14,11 +16,10 @@ from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image
 from yolov3.inference.sources import Kind, own_names
 
 
-def scene_paths(detector: Detector, count: int, seed: int | None) -> list[str]:
-    """Choose images of the annotations that the detector was validated on.
+def choose_scenes(detector: Detector, count: int, seed: int | None) -> list[str]:
+    """Choose images of the annotations that the detector was validated on, at random unless seeded.
 
-    The choice is random unless seeded. Raises ValueError if the file is missing or bad; a run that
-    went on without the bad lines does so here too.
+    Raises ValueError if the file is missing or bad; bad lines are skipped if the run skipped them.
     """
     config = detector.config
     path = existing_file(config.test_annot_path or config.train_annot_path)
@@ -39,10 +40,9 @@ def _is_readable(image_path: str) -> bool:
 
 
 def output_paths(output: str, image_paths) -> list[Path]:
-    """Return where to save each image.
+    """Return where to save each image: `output` itself for one, else its own file in that folder.
 
-    That is `output` itself if it names one image, else in that folder, each under a name of its
-    own. Raises ValueError where several images would go to one file.
+    Raises ValueError where several images would be saved to one file.
     """
     target = Path(output)
     if target.suffix.lower() not in IMAGE_SUFFIXES:
@@ -53,15 +53,15 @@ def output_paths(output: str, image_paths) -> list[Path]:
     return [target]
 
 
-def detect_and_draw(detector: Detector, image_path, output: Path):
-    """Detect in one image, print each object and the time, save the drawn image.
+def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, np.ndarray]:
+    """Detect in one image, print each object and the time, save the image with boxes.
 
     Returns how many objects were found and the drawn image, RGB uint8. Raises ValueError for an
     unreadable image, and where `output` is that image.
     """
     check_outputs([output], [image_path], overwrite=True)
     image_rgb = read_image(image_path)
-    detector(image_rgb)  # builds the graph and warms the caches, so that the time below is the rule
+    detector(image_rgb)  # builds the graph and warms the caches, so that the time below is typical
     started = time.perf_counter()
     boxes_xyxy, scores, classes = detector(image_rgb)
     milliseconds = (time.perf_counter() - started) * 1000

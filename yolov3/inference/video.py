@@ -1,4 +1,4 @@
-"""Write a video file that plays at its source's speed and that an interruption leaves readable."""
+"""Videos, streams and cameras by OpenCV: open them for reading, and write video files."""
 
 import os
 from pathlib import Path
@@ -6,17 +6,59 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolov3.inference.sources import Kind, Source
+
+DEFAULT_FPS = 25.0  # of a source that does not tell, or tells nonsense
+FPS_RANGE = (0.01, 1000.0)  # outside of it is nonsense
+TIMEOUT_MS = 10_000  # of a server that does not answer
+STREAM_TIMEOUTS = (
+    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS),
+    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS),
+)
 MPEG4_SIDES = range(2, 8192)  # pixels that the codec takes
 MPEG4_RATE = 65535  # the largest numerator and denominator of a frame rate in it
 PART_HEAD = 16  # bytes that tell how long a part of a file is
 
 
-class VideoFile:
-    """A video that is being written; `close` must be called, for without it there is no index.
+def quiet_opencv() -> None:
+    """Keep OpenCV and FFmpeg from writing to standard error about broken files; errors are ours.
 
-    It is MPEG-4 in .mp4, or Motion JPEG in .avi for sizes that MPEG-4 does not take. `path` comes
-    without ending. Raises OSError if the file cannot be written, for which `close` looks, too:
-    OpenCV does not tell of a disk that is full.
+    To be called before the first video is opened.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def open_capture(source: Source) -> cv2.VideoCapture:
+    """Open a video, a stream or a camera; `isOpened` tells whether that worked.
+
+    OpenCV gets names as bytes: text that is not UTF-8 would end the process.
+    """
+    if source.kind is Kind.CAMERA:
+        return cv2.VideoCapture(int(source.address))
+    if source.kind is Kind.STREAM:
+        return cv2.VideoCapture(os.fsencode(source.address), cv2.CAP_FFMPEG, STREAM_TIMEOUTS)
+    # Absolute, for FFmpeg would take the start of "12:30.mp4" for a protocol.
+    return cv2.VideoCapture(os.fsencode(os.path.abspath(source.address)))
+
+
+def stated_frames(capture: cv2.VideoCapture) -> int:
+    """Return how many frames a capture should have; 0 where it does not tell, as a live one."""
+    return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+
+def frame_rate(capture: cv2.VideoCapture) -> float:
+    """Return the frames per second of a capture, or a usual number where it tells none."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else DEFAULT_FPS
+
+
+class VideoFile:
+    """A video that is being written; `close` must be called, which writes the index.
+
+    It is MPEG-4 in .mp4, or Motion JPEG in .avi for sizes that MPEG-4 does not take; `path` has no
+    extension. Raises OSError if the file cannot be written. `close` checks that, too, since OpenCV
+    does not report a full disk.
     """
 
     def __init__(self, path: Path, size_hw: tuple[int, int], fps: float):
@@ -48,12 +90,12 @@ class VideoFile:
             self.write(image_rgb)
 
     def close(self) -> None:
-        """Write the rest. Raises OSError if the file then has not all frames that were written."""
+        """Write the rest. Raises OSError if frames are missing from the file then."""
         self._writer.release()
-        if self.frames and not self._is_whole():
-            raise OSError(f"{self.path}: the video cannot be written as a whole; is the disk full?")
+        if self.frames and not self._is_complete():
+            raise OSError(f"{self.path}: the video is incomplete; is the disk full?")
 
-    def _is_whole(self) -> bool:
+    def _is_complete(self) -> bool:
         capture = cv2.VideoCapture(os.fsencode(self.path.absolute()))
         try:
             stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 where it does not open

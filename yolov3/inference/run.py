@@ -4,21 +4,21 @@ import contextlib
 import itertools
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
-from yolov3.inference.captures import quiet_opencv
-from yolov3.inference.detection_progress import DetectionProgress
+from yolov3.files import fresh_folders
 from yolov3.inference.frames import count_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
-from yolov3.inference.pipeline import find_objects
-from yolov3.inference.prefetch import prefetch
+from yolov3.inference.pipeline import Detections, detect_frames, prefetch
 from yolov3.inference.sources import Kind, Source
+from yolov3.inference.video import quiet_opencv
 from yolov3.inference.window import open_window, show_frame
-from yolov3.runs.run_folders import fresh_folder
 
 DEFAULT_FOLDER = "detections"
 WRITERS = 2  # threads that draw and write
@@ -29,26 +29,28 @@ WINDOW = "detections"
 def run_detection(
     detector: Detector,
     sources: list[Source],
-    wanted: OutputOptions,
+    options: OutputOptions,
     output: str | None,
     batch_size: int | None,
 ) -> int:
-    """Detect in all sources, write what is wanted to `output` or a new folder; return an exit code.
+    """Detect in all sources, write what `options` say to `output` or a new folder.
 
-    It is 0, or 1 if no frame could be read. On Ctrl-C the files are finished and the summary is
-    printed before KeyboardInterrupt goes on its way.
+    Returns the exit code: 0, or 1 if no frame could be read. On Ctrl-C the files are finished and
+    the summary is printed before KeyboardInterrupt is raised again.
     """
     quiet_opencv()
     detector.detect_canvases(np.zeros((1, *detector.input_hw, 3), np.uint8))  # builds the graph
-    folder = _make_folder(output) if wanted.files else None
-    report = _Report(detector.class_names, count_frames(sources))
+    folder = _make_folder(output) if options.files else None
+    report = Report(detector.class_names, count_frames(sources))
+    stop = threading.Event()
     try:
-        with Outputs(folder, sources, detector.class_names, wanted, _head(detector)) as outputs:
-            stop = threading.Event()
-            found = find_objects(detector, sources, batch_size, stop)
-            rendered = prefetch(found, outputs.render, WRITERS, AHEAD, stop)
-            with contextlib.closing(rendered):
-                _follow(rendered, outputs, report, wanted.show)
+        with (
+            Outputs(folder, sources, detector.class_names, options, _head(detector)) as outputs,
+            report.progress,
+        ):
+            found = detect_frames(detector, sources, batch_size, stop)
+            with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
+                _follow(drawn, outputs, report)
     except KeyboardInterrupt:
         report.summarize(folder)
         raise
@@ -56,21 +58,22 @@ def run_detection(
     return 0 if report.frames else 1
 
 
-def _follow(rendered, outputs, report, is_shown) -> None:
-    """Take rendered frames in order, until there is no more or the user closes the window."""
-    for source, group in itertools.groupby(rendered, key=lambda pair: pair[0].frame.source):
+def _follow(drawn, outputs, report) -> None:
+    """Take drawn frames in order, until there are no more or the user closes the window."""
+    for source, group in itertools.groupby(drawn, key=lambda pair: pair[0].frame.source):
         show = open_window if source.kind is Kind.IMAGE else show_frame
-        for found, drawn in group:
-            outputs.add(found, drawn)
+        for found, image_rgb in group:
+            outputs.write(found, image_rgb)
             report.add(found)
-            if is_shown and drawn is not None and not show(drawn, WINDOW):
+            is_shown = outputs.options.show and image_rgb is not None
+            if is_shown and not show(image_rgb, WINDOW):
                 return
         report.end(source)
 
 
 def _make_folder(output) -> Path:
     if output is None:
-        return fresh_folder(DEFAULT_FOLDER)
+        return fresh_folders([DEFAULT_FOLDER])[0]
     Path(output).mkdir(parents=True, exist_ok=True)
     return Path(output)
 
@@ -89,24 +92,34 @@ def _head(detector) -> dict:
     }
 
 
-class _Report:
-    """What was found so far, for the user: a line per source, progress, and a summary."""
+class Report:
+    """What was found so far, for the user: a line per source, progress, and a summary.
 
-    def __init__(self, class_names, total: int | None):
-        self.class_names, self.progress = class_names, DetectionProgress(total)
+    `total` is the number of frames, None where there is no end. The clock starts here.
+    """
+
+    def __init__(self, class_names, total: int | None, clock=time.monotonic):
+        self.class_names, self.total = class_names, total
+        self.progress = Progress(total, clock=clock)
         self.frames, self.lost = 0, 0
         self.objects: Counter = Counter()  # by class, of all sources
-        self._frames_before, self._objects_before = 0, Counter()  # the source at hand
+        self._frames_before, self._objects_before = 0, Counter()  # before the current source
+        self._clock, self._started = clock, clock()
 
-    def add(self, found) -> None:
+    def add(self, found: Detections) -> None:
+        """Count a frame, or the frames that an error stands for."""
         frame = found.frame
         if frame.error:
             self.lost += frame.lost
-            self.progress.message(f"passed over: {frame.error}", sys.stderr)
+            self.progress.message(f"skipped: {frame.error}")
         else:
             self.frames += 1
             self.objects.update(found.classes.tolist())
-        self.progress.add(frame.lost if frame.error else 1)
+        done = self.frames + self.lost
+        of = "" if self.total is None else f"/{max(self.total, done):,}"  # headers may be wrong
+        self.progress.advance(
+            frame.lost or 1, f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s"
+        )
 
     def end(self, source: Source) -> None:
         """Print the line of a source of which at least one frame could be read."""
@@ -114,23 +127,25 @@ class _Report:
         objects = self.objects - self._objects_before
         self._frames_before, self._objects_before = self.frames, self.objects.copy()
         if frames:
-            extent = "" if source.kind is Kind.IMAGE else f"{frames:,} frames, "
-            self.progress.message(f"{source.title}: {extent}{self._list(objects)}")
+            extent = "" if source.kind is Kind.IMAGE else f"{counted(frames, 'frame')}, "
+            self.progress.message(f"{source.title}: {extent}{self._list(objects)}", sys.stdout)
 
     def summarize(self, folder: Path | None) -> None:
         """Print what was read, found and saved; remove a folder that stayed empty."""
-        self.progress.close()
-        parts = [f"{self.frames:,} frame{'' if self.frames == 1 else 's'} read"]
+        parts = [f"{counted(self.frames, 'frame')} read"]
         if self.lost:
             parts.append(f"{self.lost:,} could not be read")
         if self.frames:
-            speed = self.progress.frames_per_second
-            parts += [self._list(self.objects), f"{speed:.1f} frames per second"]
+            speed = f"{self._frames_per_second():.1f} frames per second"
+            parts += [self._list(self.objects), speed]
         print("; ".join(parts))
         if folder and any(folder.iterdir()):
             print(f"saved in {folder}")
         elif folder:
             folder.rmdir()
+
+    def _frames_per_second(self) -> float:
+        return (self.frames + self.lost) / max(self._clock() - self._started, 1e-9)
 
     def _list(self, objects: Counter) -> str:
         ordered = sorted(objects.items(), key=lambda item: (-item[1], item[0]))

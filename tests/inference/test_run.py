@@ -1,7 +1,7 @@
 """A whole detection with a detector that needs no training: files, messages, exit codes."""
 
+import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -16,10 +16,11 @@ from white_square_detector import (
 )
 
 from yolov3.images import read_image, write_image
-from yolov3.inference import detection_run
-from yolov3.inference.detection_progress import DetectionProgress
-from yolov3.inference.detection_run import run_detection
+from yolov3.inference import run as inference_run
+from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions, Outputs
+from yolov3.inference.pipeline import NO_OBJECTS, Detections
+from yolov3.inference.run import Report, run_detection
 from yolov3.inference.sources import find_sources
 
 
@@ -32,9 +33,9 @@ def here(tmp_path, monkeypatch):
 SAVE = OutputOptions(save=True)
 
 
-def run(*words, wanted=SAVE, output="out"):
+def run(*words, options=SAVE, output="out"):
     return run_detection(
-        WhiteSquareDetector(), find_sources(words), wanted, output, batch_size=None
+        WhiteSquareDetector(), find_sources(words), options, output, batch_size=None
     )
 
 
@@ -68,7 +69,7 @@ def test_what_cannot_be_read_is_told_and_counted(here, capsys):
     ]
     assert "11 frames read; 3 could not be read; 10 found" in out
     lines = error.splitlines()
-    assert len(lines) == 3 and all(line.startswith("passed over: ") for line in lines)
+    assert len(lines) == 3 and all(line.startswith("skipped: ") for line in lines)
     assert "c.png: expected an image" in lines[0] and "d.mp4" in lines[1]
     assert "e.avi: 1 frame lost, from number 4 on" in lines[2]
     assert len(read_video(here / "out" / "e.mp4")[1]) == 9
@@ -83,7 +84,7 @@ def test_nothing_that_can_be_read_is_a_failure_without_a_folder(here, capsys):
 
 def test_without_files_there_is_no_folder(here, capsys):
     write_image(here / "a.png", dark_image(64, 48))
-    assert run("a.png", wanted=OutputOptions(), output=None) == 0
+    assert run("a.png", options=OutputOptions(), output=None) == 0
     assert [path.name for path in here.iterdir()] == ["a.png"]
     assert "saved" not in capsys.readouterr().out
 
@@ -99,24 +100,24 @@ def test_each_run_has_a_folder_of_its_own(here):
 @pytest.mark.parametrize("size_wh", [(1, 1), (20_000, 1), (1, 20_000), (20_000, 300)])
 def test_very_small_and_very_large_images(here, size_wh, capsys):
     write_image(here / "a.png", dark_image(*size_wh, (0, 0, *size_wh)))
-    assert run("a.png", wanted=OutputOptions(save=True, txt=True, crops=True)) == 0
+    assert run("a.png", options=OutputOptions(save=True, txt=True, crops=True)) == 0
     assert read_image(here / "out" / "a.png").shape == (*size_wh[::-1], 3)
     assert (here / "out" / "labels" / "a.txt").read_text() == "1 0.5 0.5 1 1\n"
     assert read_image(here / "out" / "crops" / "white_bright" / "a-1.png").min() == 255
 
 
 def test_ctrl_c_leaves_files_that_can_be_read(here, monkeypatch, capsys):
-    add = Outputs.add
+    write = Outputs.write
 
     def interrupted(outputs, found, drawn):
         if found.frame.index == 6:
             raise KeyboardInterrupt
-        add(outputs, found, drawn)
+        write(outputs, found, drawn)
 
-    monkeypatch.setattr(Outputs, "add", interrupted)
+    monkeypatch.setattr(Outputs, "write", interrupted)
     write_video(here / "clip.avi")
     with pytest.raises(KeyboardInterrupt):
-        run("clip.avi", wanted=OutputOptions(save=True, json=True))
+        run("clip.avi", options=OutputOptions(save=True, json=True))
     assert len(read_video(here / "out" / "clip.mp4")[1]) == 6
     assert len(json.loads((here / "out" / "detections.json").read_text())["frames"]) == 6
     assert "6 frames read; 6 found" in capsys.readouterr().out
@@ -130,59 +131,47 @@ def test_windows_go_on_until_the_user_has_seen_enough(here, monkeypatch):
             shown.append((name, image.shape))
             return len([1 for kind, _ in shown if kind == name]) < limit
 
-        monkeypatch.setattr(detection_run, name, show)
+        monkeypatch.setattr(inference_run, name, show)
     write_video(here / "clip.avi")
     write_image(here / "a.png", dark_image(30, 20))
     write_image(here / "b.png", dark_image(30, 20))
-    assert run("clip.avi", wanted=OutputOptions(show=True), output=None) == 0
+    assert run("clip.avi", options=OutputOptions(show=True), output=None) == 0
     assert shown == [("show_frame", (48, 64, 3))] * 4
     shown.clear()
-    assert run("a.png", "b.png", wanted=OutputOptions(save=True, show=True)) == 0
+    assert run("a.png", "b.png", options=OutputOptions(save=True, show=True)) == 0
     assert shown == [("open_window", (20, 30, 3))]
 
 
-class Terminal:
-    """Stand in for a terminal, and keep what is written."""
+class Clock:
+    now = 0.0
 
-    def __init__(self):
-        self.text = ""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
+    def __call__(self):
+        return self.now
 
 
-def test_progress_tells_speed_and_time_left(capsys):
-    times = iter([0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
-    progress = DetectionProgress(40, Terminal(), lambda: next(times))
-    progress.add(10)
-    assert (
-        progress._stream.text
-        == "\r[=====               ] 10/40 frames  10.0 frames/s  3 s left\x1b[K"
-    )
-    progress.message("a.png: nothing found")
-    assert progress._stream.text.endswith("\r\x1b[K")  # the line is gone before the message
-    assert capsys.readouterr().out == "a.png: nothing found\n"
-    progress.add(50)
-    assert "60/60 frames  30.0 frames/s  0 s left" in progress._stream.text
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(40, "20/40 frames  10.0 frames/s  2 s left"), (None, "20 frames  10.0 frames/s")],
+)
+def test_progress_tells_speed_and_time_left(monkeypatch, total, expected):
+    stream, clock = io.StringIO(), Clock()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_LINES", 2)
+    report = Report(["white"], total, clock)
+    [source] = find_sources(["rtsp://host/door"])
+    for _ in range(20):
+        clock.now += 0.1
+        report.add(Detections(Frame(source), *NO_OBJECTS))
+    assert stream.getvalue() == expected + "\n"
 
 
-def test_progress_of_something_endless_has_no_time_left():
-    times = iter([0.0, 1.0, 1.0, 1.0])
-    progress = DetectionProgress(None, Terminal(), lambda: next(times))
-    progress.add(5)
-    assert progress._stream.text == "\r5 frames  5.0 frames/s\x1b[K"
-
-
-def test_progress_in_a_file_is_a_line_now_and_then(capsys):
-    times = iter([0.0, 1.0, 31.0, 31.0, 31.0])
-    progress = DetectionProgress(10, sys.stderr, lambda: next(times))
-    progress.add(1)
-    assert capsys.readouterr().err == ""
-    progress.add(1)
-    assert capsys.readouterr().err.count("\n") == 1
+def test_frames_of_an_error_count_and_a_header_may_state_too_few(monkeypatch):
+    stream, clock = io.StringIO(), Clock()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_LINES", 0)
+    report = Report(["white"], 4, clock)
+    [source] = find_sources(["rtsp://host/door"])
+    clock.now = 2.0
+    report.add(Detections(Frame(source, error="gone", lost=6), *NO_OBJECTS))
+    error, line = stream.getvalue().splitlines()
+    assert error == "skipped: gone" and line.startswith("6/6 frames  3.0 frames/s")
