@@ -3,65 +3,88 @@
     python tools/get_weights.py                      all three files, 446 MB
     python tools/get_weights.py yolov3-tiny.weights  one of them
 
-A download that was cut off goes on where it stopped. A file that is there already is only
-verified. Exit codes: 0, 1 (a download failed), 2 (bad input), 130 (Ctrl-C; the next run goes on).
+A file that is there already is only verified. Exit codes: 0, 1 (a download failed), 2 (bad input),
+130 (Ctrl-C).
 """
 
 import argparse
+import hashlib
+import socket
+import sys
 from pathlib import Path
 
-from resumable import KnownFile, download
-from yolov3.cli.run import run_script
+from yolov3.cli.flags import Parser
+from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.configs import REPO
+from yolov3.files import atomic_write
 
-MODEL_DATA = Path(__file__).resolve().parents[1] / "model_data"
 URL = "https://data.pjreddie.com/files/"
-# Sizes and checksums as others publish them, see model_data/README.md.
-FILES = {
-    file.name: file
-    for file in (
-        KnownFile(
-            "yolov3.weights",
-            248_007_048,
-            "sha256",
-            "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
-        ),
-        KnownFile(
-            "yolov3-tiny.weights",
-            35_434_956,
-            "sha256",
-            "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
-        ),
-        KnownFile(
-            "darknet53.conv.74",
-            162_482_580,
-            "sha512",
-            "8983e1c129e2d6e8e3da0cc0781ecb7a07813830ef5a87c24b53100df6a5f23d"
-            "b6c6e6a402aec78025a93fe060b75d1958f1b8f7439a04b54a3f19c81e2ae99b",
-        ),
-    )
+STALL_S = 60  # seconds without a byte after which a download is given up
+# The checksums as others publish them: see model_data/README.md.
+SHA256 = {
+    "yolov3.weights": "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
+    "yolov3-tiny.weights": "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
 }
+SHA512 = {
+    "darknet53.conv.74": "8983e1c129e2d6e8e3da0cc0781ecb7a07813830ef5a87c24b53100df6a5f23d"
+    "b6c6e6a402aec78025a93fe060b75d1958f1b8f7439a04b54a3f19c81e2ae99b",
+}
+CHECKSUMS = SHA256 | SHA512
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("files", nargs="*", metavar="FILE", help=f"of {', '.join(FILES)} (all)")
+    parser = Parser(__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"{', '.join(CHECKSUMS)} (all)")
     parser.add_argument("--url", default=URL, help="folder on a server that has them (%(default)s)")
-    parser.add_argument("--folder", default=MODEL_DATA, type=Path, help="where to (model_data)")
+    folder = REPO / "model_data"
+    parser.add_argument("--folder", default=folder, type=Path, help="where to (model_data)")
     return parser.parse_args(argv)
+
+
+def check(path: Path, name: str) -> None:
+    """Raise ValueError if a file is not the published one of this name."""
+    algorithm, expected = "sha512" if name in SHA512 else "sha256", CHECKSUMS[name]
+    with path.open("rb") as stream:
+        received = hashlib.file_digest(stream, algorithm).hexdigest()
+    if received != expected:
+        size = f"{path.stat().st_size:,} bytes"
+        raise ValueError(f"expected {algorithm} {expected}; received {size} with {received}")
+
+
+def download(url: str, path: Path) -> None:
+    """Download a file and verify it; only then it gets its name. Raises OSError if that fails."""
+    import_tensorflow()
+    import keras
+
+    if not sys.stdout.isatty():  # a log does not want its thousand progress lines
+        keras.config.disable_interactive_logging()
+    socket.setdefaulttimeout(STALL_S)
+    with atomic_write(path) as partial:
+        folder = str(partial.parent.resolve())  # not Keras's own cache
+        try:
+            keras.utils.get_file(partial.name, url, cache_subdir=folder, force_download=True)
+            check(partial, path.name)  # get_file itself knows no SHA-512
+        except Exception as error:  # a plain Exception where the server cannot be reached
+            raise OSError(f"{url}: {error}") from None
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    names = args.files or list(FILES)
-    if unknown := [name for name in names if name not in FILES]:
-        raise ValueError(f"expected names of {', '.join(FILES)}; received {unknown[0]!r}")
+    names = args.files or list(CHECKSUMS)
+    if unknown := [name for name in names if name not in CHECKSUMS]:
+        raise ValueError(f"expected names of {', '.join(CHECKSUMS)}; received {unknown[0]!r}")
     for name in names:
-        url = f"{args.url.rstrip('/')}/{name}"
-        if not (args.folder / name).exists():
-            print(f"{name}: downloading {FILES[name].size:,} bytes from {url}", flush=True)
-        print(f"{download(url, args.folder, FILES[name])}: size and checksum are right", flush=True)
+        path, url = args.folder / name, f"{args.url.rstrip('/')}/{name}"
+        if path.exists():
+            try:
+                check(path, name)
+            except ValueError as error:
+                advice = "move it away to download the published file"
+                raise ValueError(f"{path}: {error}; {advice}") from None
+        else:
+            print(f"{name}: downloading from {url}", flush=True)
+            download(url, path)
+        print(f"{path}: the checksum is right", flush=True)
     return 0
 
 
