@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     configs.Config(seed=args.seed)  # checks it
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
+    from yolov3.cli.progress import counted
     from yolov3.data.anchors import kmeans_anchors, letterboxed_sizes
     from yolov3.data.statistics import read_sized_annotations
     from yolov3.files import check_outputs
-    from yolov3.formats.notes import counted
 
     records, sizes_wh = read_sized_annotations(args.file)
     if args.plot:

@@ -1,6 +1,6 @@
 """Check an annotation file and its images without training.
 
-    python tools/check_annotations.py mnist/mnist_train.txt --classes mnist/mnist.names
+    python tools/check_annotations.py mnist/mnist_train.txt --names mnist/mnist.names
 
 Prints one report: bad lines, then warnings, counted and with the first ten of each kind. Exits with
 0 if no line is bad, else with 2. The file is never changed.
@@ -9,16 +9,14 @@ Prints one report: bad lines, then warnings, counted and with the first ten of e
 import argparse
 
 from yolov3 import configs
-from yolov3.cli.flags import input_size
+from yolov3.cli.flags import Parser, input_size
 from yolov3.cli.run import BAD_INPUT, run_script
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--classes", required=True, help="class names, one per line")
+    parser.add_argument("--names", required=True, help="class names, one per line")
     parser.add_argument(
         "--input-size",
         type=input_size,
@@ -36,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     _, report = check_annotations(
         args.file,
-        len(read_class_names(args.classes)),
+        len(read_class_names(args.names)),
         anchors=configs.TINY_ANCHORS if args.tiny else configs.ANCHORS,
         strides=configs.TINY_STRIDES if args.tiny else configs.STRIDES,
         input_size=args.input_size,

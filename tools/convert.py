@@ -4,14 +4,14 @@
         --to annotations voc_train.txt
     python tools/convert.py --from coco instances_val2017.json --images val2017 \\
         --to annotations coco_val.txt
-    python tools/convert.py --from annotations train.txt --classes train.names --to yolo labels
+    python tools/convert.py --from annotations train.txt --names train.names --to yolo labels
 
 format       what --from reads and --to writes
 annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads
 voc          a folder of Pascal VOC .xml files, one per image (--from also takes one file)
 coco         a .json file with images, annotations and categories
 yolo         a folder of .txt files, one per image, 'class x_centre y_centre width height'
-             as shares of the image; classes.txt in it has the class names
+             as fractions of the image; classes.txt in it has the class names
 
 The summary says what was dropped and why: images that are missing, unreadable or of another size
 than annotated, boxes that are empty or outside, crowds of COCO. Exits with 2 for what cannot be
@@ -21,6 +21,7 @@ read, and nothing is written then. The inputs are never changed.
 import argparse
 from pathlib import Path
 
+from yolov3.cli.flags import Parser
 from yolov3.cli.run import run_script
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
@@ -28,11 +29,8 @@ FORMATS = ("annotations", "voc", "coco", "yolo")
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="%(prog)s --from FORMAT INPUT --to FORMAT OUTPUT [options]",
-    )
+    parser = Parser(__doc__)
+    parser.usage = "%(prog)s --from FORMAT INPUT --to FORMAT OUTPUT [options]"
     for flag, what in (("--from", "INPUT"), ("--to", "OUTPUT")):
         parser.add_argument(
             flag,
@@ -49,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="folder of the images that INPUT names (default: the folder of INPUT)",
     )
     parser.add_argument(
-        "--classes",
+        "--names",
         type=Path,
         metavar="FILE",
         help="class names, one per line. From annotations and yolo: the names of the labels. "
@@ -58,11 +56,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--voc-corners",
-        choices=("pixels", "edges"),
-        default="pixels",
+        choices=("auto", "pixels", "edges"),
+        default="auto",
         help="what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
         "in VOC itself (xmin and ymin are one more than in the other formats); edges: the same as "
-        "in the other formats, as some tools write them (default: pixels)",
+        "in the other formats, as some tools write them; auto: edges in files that LabelImg wrote, "
+        "pixels in all others (default: auto)",
     )
     parser.add_argument(
         "--trust-sizes",
@@ -87,21 +86,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from yolov3.formats.conversion import Task, convert
+    from yolov3.formats.conversion import ConversionJob, convert
     from yolov3.formats.voc import Corners
 
-    task = Task(
+    job = ConversionJob(
         source=Path(args.source[1]),
         source_format=args.source[0],
         target=Path(args.target[1]),
         target_format=args.target[0],
         images=args.images,
-        classes=args.classes,
-        corners=Corners[args.voc_corners.upper()],
+        names=args.names,
+        corners=None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()],
         trust_sizes=args.trust_sizes,
         overwrite=args.overwrite,
     )
-    print(convert(task))
+    print(convert(job))
     return 0
 
 

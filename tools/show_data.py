@@ -1,7 +1,7 @@
 """Show what is in a data set before a training: annotated images, and statistics of the boxes.
 
-    python tools/show_data.py train.txt --classes train.names --output data_look
-    python tools/show_data.py train.txt --classes train.names --output data_look \\
+    python tools/show_data.py train.txt --names train.names --output data_look
+    python tools/show_data.py train.txt --names train.names --output data_look \\
         --augment-flip 0.5 --augment-scale 0.4 --augment-color 0.3
 
 Writes images.png and statistics.png to the output folder. With augmentation flags, those of
@@ -12,7 +12,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from yolov3.cli.flags import config_from_flags, input_size, positive_int
+from yolov3.cli.flags import Parser, config_from_flags, input_size, positive_int
 from yolov3.cli.run import run_script
 from yolov3.configs import Config
 
@@ -22,11 +22,9 @@ FIGURES = ("images.png", "statistics.png")
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--classes", required=True, metavar="FILE", help="names, one per line")
+    parser.add_argument("--names", required=True, metavar="FILE", help="names, one per line")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="folder for the two images"
     )
@@ -61,12 +59,12 @@ def main(argv: list[str] | None = None) -> int:
     config = config_from_flags(args)
     from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
+    from yolov3.cli.progress import counted
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
-    from yolov3.formats.notes import counted
 
-    class_names = read_class_names(args.classes)
+    class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
     settings = Augmentation(
         **{name: getattr(config, f"augment_{name}") for name in Augmentation._fields}
@@ -75,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     if any(settings):
         changed = augment_sizes(records, sizes_wh, settings, config.seed)
         after = statistics_of(*changed, config.train_input_size)
-    inputs = [args.file, args.classes, *(record.image_path for record in records)]
+    inputs = [args.file, args.names, *(record.image_path for record in records)]
     check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
     images, boxes = counted(len(records), "image"), counted(len(before.classes), "box")
     print(f"{args.file}: {images}, {boxes}")

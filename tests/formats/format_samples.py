@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from yolov3.formats.conversion import Task, convert
+from yolov3.formats.conversion import ConversionJob, convert
 
 NAMES = ["cat", "dog & <co>", "möwe"]
 WIDTH, HEIGHT = 60, 40  # pixels
@@ -38,19 +38,19 @@ def coco_content(**changes):
 
 def write_coco(folder, **changes):
     (folder / "in.json").write_text(json.dumps(coco_content(**changes)), encoding="utf-8")
-    return Task(folder / "in.json", "coco", folder / "out.txt", "annotations")
+    return ConversionJob(folder / "in.json", "coco", folder / "out.txt", "annotations")
 
 
 def write_voc(folder, text=VOC, name="a.xml"):
     (folder / name).write_text(text, encoding="utf-8")
-    return Task(folder, "voc", folder / "out.txt", "annotations")
+    return ConversionJob(folder, "voc", folder / "out.txt", "annotations")
 
 
 def write_yolo(folder, text, name="a.txt"):
     (folder / "labels" / name).parent.mkdir(parents=True)
     (folder / "labels" / "classes.txt").write_text("cat\ndog\n")
     (folder / "labels" / name).write_text(text)
-    return Task(
+    return ConversionJob(
         folder / "labels", "yolo", folder / "out.txt", "annotations", folder, overwrite=True
     )
 
@@ -60,9 +60,9 @@ def lines(folder, name="out.txt"):
     return text.replace(f"{folder}/", "").splitlines()
 
 
-def assert_refused(task: Task, message: str) -> None:
+def assert_refused(job: ConversionJob, message: str) -> None:
     """Convert, which must raise a ValueError of one line with this message and write nothing."""
     with pytest.raises(ValueError) as error:
-        convert(task)
+        convert(job)
     assert message in str(error.value) and "\n" not in str(error.value)
-    assert not task.target.exists()
+    assert not job.target.exists()

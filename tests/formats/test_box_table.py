@@ -25,7 +25,7 @@ def rows(table):
 
 
 def test_images_come_with_their_boxes(table):
-    assert table.owner.tolist() == [0, 0, 2]
+    assert table.image_index.tolist() == [0, 0, 2]
     assert rows(table) == [
         ("a", (60, 40), [1, 2], [0, 1]),
         ("b", (30, 20), [], []),
@@ -41,7 +41,7 @@ def test_left_out_boxes_leave_their_images(table):
 def test_left_out_images_take_their_boxes_along(table):
     left = table.keep_images(np.array([False, True, True]))
     assert rows(left) == [("b", (30, 20), [], []), ("c", (10, 10), [3], [2])]
-    assert left.owner.tolist() == [1]
+    assert left.image_index.tolist() == [1]
 
 
 def test_a_table_may_be_empty():

@@ -37,11 +37,11 @@ def test_unusable_images_are_dropped_with_their_boxes(folder):
 def test_sizes_can_be_taken_from_the_annotations(folder):
     for image in folder.glob("*.[pj]*g"):
         image.unlink()
-    task = write_coco(folder)
+    job = write_coco(folder)
     with pytest.raises(
         ValueError, match=r"expected images; received 2 which cannot be read, first .*\(no"
     ):
-        convert(task)
-    summary = convert(task._replace(trust_sizes=True))
+        convert(job)
+    summary = convert(job._replace(trust_sizes=True))
     assert lines(folder) == ["b 1,2.jpg 0,0,60,40,0"]
     assert "dropped 1 image, whose size is not known: " in summary

@@ -4,7 +4,7 @@ import pytest
 from format_samples import NAMES, assert_refused, lines, write_coco
 from pycocotools.coco import COCO
 
-from yolov3.formats.conversion import Task, convert
+from yolov3.formats.conversion import ConversionJob, convert
 
 BOX = {"image_id": 3, "category_id": 2, "bbox": [1, 2, 3, 4]}
 
@@ -20,7 +20,7 @@ def test_coco_ids_may_have_gaps_and_crowds_are_dropped(folder):
 def test_pycocotools_reads_what_is_written(folder, capsys):
     (folder / "in.txt").write_text("b 1,2.jpg\na.png 1,2,4.5,6,2 0.1,0.2,0.3,0.4,0")
     source = folder / "in.txt", "annotations"
-    convert(Task(*source, folder / "out.json", "coco", classes=folder / "names"))
+    convert(ConversionJob(*source, folder / "out.json", "coco", names=folder / "names"))
     coco = COCO(folder / "out.json")
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == NAMES
     image = coco.loadImgs(coco.getImgIds())[1]
@@ -78,6 +78,6 @@ def test_bad_coco_is_refused(folder, changes, message):
     ],
 )
 def test_bad_json_is_refused(folder, text, message):
-    task = write_coco(folder)
+    job = write_coco(folder)
     (folder / "in.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert_refused(task, message)
+    assert_refused(job, message)

@@ -1,13 +1,15 @@
-"""Conversions there and back give the same boxes."""
+"""Conversions there and back give the same boxes; files are written completely or not at all."""
 
 import numpy as np
 import pytest
-from format_samples import HEIGHT, NAMES, WIDTH, lines
+from format_samples import HEIGHT, NAMES, WIDTH, lines, write_coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from yolov3 import files
 from yolov3.annotations import read_annotations
-from yolov3.formats.conversion import Task, convert
+from yolov3.formats.conversion import ConversionJob, convert
 from yolov3.formats.voc import Corners
 
 
@@ -27,8 +29,8 @@ def test_a_round_trip_gives_the_same_lines(folder, target_format):
     name, _, edges = target_format.partition(" ")
     corners = Corners.EDGES if edges else Corners.PIXELS
     there = {"voc": folder / "xml", "yolo": folder / "labels"}.get(name, folder / "there.json")
-    to = Task(folder / "in.txt", "annotations", there, name, classes=folder / "names")
-    back = Task(there, name, folder / "out.txt", "annotations", folder, folder / "names")
+    to = ConversionJob(folder / "in.txt", "annotations", there, name, names=folder / "names")
+    back = ConversionJob(there, name, folder / "out.txt", "annotations", folder, folder / "names")
 
     @settings(max_examples=40, deadline=None)
     @given(boxes(decimals=0) | boxes(decimals=4), boxes(decimals=2))
@@ -40,7 +42,7 @@ def test_a_round_trip_gives_the_same_lines(folder, target_format):
         (folder / "in.txt").write_text("\n".join(texts))
         convert(to._replace(corners=corners, overwrite=True))
         if name in ("voc", "coco") and not any(images):
-            return  # no class of --classes is in it
+            return  # no class of --names is in it
         convert(back._replace(corners=corners, overwrite=True))
         expected = read_annotations(folder / "in.txt")
         for one, other in zip(expected, read_annotations(folder / "out.txt"), strict=True):
@@ -64,5 +66,45 @@ def test_a_tour_of_all_formats_ends_where_it_began(folder):
     for (source_format, source), (target_format, target) in zip(tour, tour[1:], strict=False):
         images = None if source == "in.txt" else folder
         paths = folder / source, source_format, folder / target, target_format
-        convert(Task(*paths, images, folder / "names"))
+        convert(ConversionJob(*paths, images, folder / "names"))
     assert lines(folder) == lines(folder, "in.txt")
+
+
+def test_existing_files_and_inputs_are_not_replaced(folder):
+    job = write_coco(folder)
+    (folder / "out.txt").write_text("mine")
+    with pytest.raises(ValueError, match="out.txt: expected a new file; it exists"):
+        convert(job)
+    assert (folder / "out.txt").read_text() == "mine" and not (folder / "out.names").exists()
+    convert(job._replace(overwrite=True))
+    assert lines(folder)[0].startswith("b 1,2.jpg")
+    (folder / "link.json").symlink_to("in.json")
+    (folder / "hard.json").hardlink_to(folder / "in.json")
+    before = (folder / "in.json").read_bytes()
+    for name in ("in.json", "link.json", "hard.json", "a.png"):
+        again = job._replace(target=folder / name, target_format="coco", overwrite=True)
+        with pytest.raises(ValueError, match="refusing to overwrite an input file"):
+            convert(again)
+    with pytest.raises(ValueError, match="expected a file to write; received a folder"):
+        convert(job._replace(target=folder, overwrite=True))
+    assert (folder / "in.json").read_bytes() == before
+
+
+def test_nothing_is_left_of_a_failed_write(folder, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(files.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        convert(write_coco(folder)._replace(target_format="voc", target=folder / "xml"))
+    assert list((folder / "xml").iterdir()) == []
+
+
+def test_images_of_one_name_cannot_share_a_file(folder):
+    images = [{"id": 3, "file_name": "a.png"}, {"id": 7, "file_name": "sub/a.jpg"}]
+    (folder / "sub").mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "sub" / "a.jpg")
+    job = write_coco(folder, images=images)
+    with pytest.raises(ValueError, match="sub/a.jpg: expected a name of its own.*'a'"):
+        convert(job._replace(target_format="yolo", target=folder / "labels"))
+    convert(job)  # annotation lines have room for both

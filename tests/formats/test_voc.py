@@ -14,22 +14,48 @@ EBCDIC = b"<?xml version='1.0' encoding='cp037'?>" + LAUGHS[21:].encode("cp037")
 
 
 def test_voc_corners_are_the_first_and_last_pixel_counted_from_one(folder):
-    task = write_voc(folder)
-    convert(task)
+    job = write_voc(folder)
+    convert(job)
     assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
     assert lines(folder, "out.names") == ["cat", "dog"]
     # As plain edges, the second box has no width.
-    summary = convert(task._replace(corners=Corners.EDGES, overwrite=True))
+    summary = convert(job._replace(corners=Corners.EDGES, overwrite=True))
     assert lines(folder) == ["a.png 1,1,60,40,1"]
     assert "dropped 1 box, empty or inverted: " in summary and "a.png' 11,21.5,11,30" in summary
 
 
 def test_voc_corners_of_zero_are_pointed_out(folder):
-    task = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<"))
-    summary = convert(task)
+    job = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<"))
+    summary = convert(job)
     assert "found 1 file, with a corner of 0 where VOC counts from 1" in summary
     assert lines(folder)[0].startswith("a.png 0,0,60,40,1")  # -1 is clipped
-    assert "corner of 0" not in convert(task._replace(corners=Corners.EDGES, overwrite=True))
+    assert "corner of 0" not in convert(job._replace(corners=Corners.EDGES, overwrite=True))
+
+
+def from_labelimg(text, source="<database>Unknown</database>"):
+    return text.replace("<size>", f"<source>{source}</source><size>")
+
+
+def test_corners_of_labelimg_are_edges_unless_told(folder):
+    job = write_voc(folder, from_labelimg(VOC.replace("<xmin>11", "<xmin>9")))
+    summary = convert(job)
+    assert lines(folder) == ["a.png 1,1,60,40,1 9,21.5,11,30,0"]
+    assert "found 1 file, of LabelImg, whose corners are edges; see --voc-corners" in summary
+    summary = convert(job._replace(corners=Corners.PIXELS, overwrite=True))
+    assert lines(folder) == ["a.png 0,0,60,40,1 8,20.5,11,30,0"] and "LabelImg" not in summary
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        from_labelimg(VOC, "<database>The VOC2007 Database</database>"),
+        from_labelimg(VOC, "<database>Unknown</database><annotation>Unknown</annotation>"),  # CVAT
+        from_labelimg(VOC.replace("<path>/elsewhere/a.png</path>", "")),
+    ],
+)
+def test_corners_of_others_are_pixels(folder, text):
+    summary = convert(write_voc(folder, text))
+    assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"] and "LabelImg" not in summary
 
 
 @pytest.mark.parametrize(
@@ -54,9 +80,9 @@ def test_voc_corners_of_zero_are_pointed_out(folder):
     ],
 )
 def test_bad_voc_is_refused(folder, text, message):
-    task = write_voc(folder)
+    job = write_voc(folder)
     (folder / "a.xml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert_refused(task, message)
+    assert_refused(job, message)
 
 
 def test_deeply_nested_xml_is_harmless(folder):

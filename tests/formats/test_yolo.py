@@ -1,4 +1,4 @@
-"""YOLO label files: shares of the image, folders of them, and what is refused."""
+"""YOLO label files: fractions of the image, folders of them, and what is refused."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 from format_samples import HEIGHT, WIDTH, assert_refused, lines, write_yolo
 from PIL import Image
 
-from yolov3.formats.conversion import Task, convert
+from yolov3.formats.conversion import ConversionJob, convert
 
 
 def test_yolo_is_relative_to_the_image(folder):
@@ -30,30 +30,30 @@ def test_a_nested_folder_keeps_its_images_apart(folder):
         (folder / "labels" / split / "1.txt").write_text(f"{int(split == 'val')} .5 .5 1 1")
     (folder / "labels" / "classes.txt").write_text("cat\ndog\n")
     target = folder / "out.txt"
-    convert(Task(folder / "labels", "yolo", target, "annotations", folder / "images"))
+    convert(ConversionJob(folder / "labels", "yolo", target, "annotations", folder / "images"))
     assert lines(folder) == ["images/train/1.png 0,0,10,10,0", "images/val/1.png 0,0,10,10,1"]
 
 
 def test_label_files_without_an_image_are_counted(folder):
-    task = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
+    job = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
     (folder / "labels" / "a.txt").write_text("0 .5 .5 1 1")
-    summary = convert(task)
+    summary = convert(job)
     assert "dropped 1 label file, without an image: " in summary and "gone.txt" in summary
     assert "kept 1 image, as background" in summary
 
 
 def test_labels_of_which_none_has_an_image_are_refused(folder):
-    task = write_yolo(folder, "0 .5 .5 1 1", "deeper/a.txt")
-    assert_refused(task, "expected label files named like the images in ")
-    assert_refused(task, "deeper/a.txt'; give --images DIR, as images/train for labels/train")
+    job = write_yolo(folder, "0 .5 .5 1 1", "deeper/a.txt")
+    assert_refused(job, "expected label files named like the images in ")
+    assert_refused(job, "deeper/a.txt'; give --images DIR, as images/train for labels/train")
 
 
 def test_images_without_label_files_are_background(folder):
-    task = write_yolo(folder, "some words", "notes.txt")  # named like no image
+    job = write_yolo(folder, "some words", "notes.txt")  # named like no image
     (folder / ".thumbs").mkdir()
     for hidden in (".thumbs/a.png", ".b.png"):
         Image.new("RGB", (9, 9)).save(folder / hidden)
-    assert "kept 2 images, as background" in convert(task)
+    assert "kept 2 images, as background" in convert(job)
 
 
 def test_folders_of_images_and_labels_side_by_side(folder):
@@ -61,28 +61,30 @@ def test_folders_of_images_and_labels_side_by_side(folder):
         (folder / "ds" / name).mkdir(parents=True)
     Image.new("RGB", (10, 10)).save(folder / "ds" / "images" / "train" / "1.png")
     (folder / "ds" / "labels" / "train" / "1.txt").write_text("1 .5 .5 1 1")
-    task = Task(folder / "ds", "yolo", folder / "out.txt", "annotations", classes=folder / "names")
-    assert_refused(task, "give --images DIR, as images/train for labels/train")
+    job = ConversionJob(
+        folder / "ds", "yolo", folder / "out.txt", "annotations", names=folder / "names"
+    )
+    assert_refused(job, "give --images DIR, as images/train for labels/train")
     train = folder / "ds" / "labels" / "train", folder / "ds" / "images" / "train"
-    convert(task._replace(source=train[0], images=train[1]))  # as docs/own_data.md says
+    convert(job._replace(source=train[0], images=train[1]))  # as docs/own_data.md says
     assert lines(folder) == ["ds/images/train/1.png 0,0,10,10,1"]
 
 
 def test_endings_of_label_files_may_be_in_capitals(folder):
-    task = write_yolo(folder, "0 .5 .5 1 1", "a.TXT")
-    convert(task)
+    job = write_yolo(folder, "0 .5 .5 1 1", "a.TXT")
+    convert(job)
     assert lines(folder) == ["a.png 0,0,60,40,0", "b 1,2.jpg"]
     (folder / "labels" / "a.txt").write_text("1 .5 .5 1 1")
     with pytest.raises(ValueError, match="a.txt: expected one label file .* also .*a.TXT"):
-        convert(task)
+        convert(job)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
 @pytest.mark.parametrize("target_format", ["annotations", "voc", "coco"])
 def test_an_image_whose_name_is_not_utf_8_is_named(folder, target_format):
     (folder / "a.png").rename(folder / "a\udcff.png")
-    task = write_yolo(folder, "0 .5 .5 1 1", "a\udcff.txt")
-    assert_refused(task._replace(target_format=target_format), r"a\udcff.png")
+    job = write_yolo(folder, "0 .5 .5 1 1", "a\udcff.txt")
+    assert_refused(job._replace(target_format=target_format), r"a\udcff.png")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_an_image_whose_name_is_not_utf_8_is_named(folder, target_format):
         ("2 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '2'"),
         ("-1 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '-1'"),
         ("0.5 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '0.5'"),
-        ("0 30 20 10 10", "a.txt:1: expected shares of the image from 0 to 1; received"),
+        ("0 30 20 10 10", "a.txt:1: expected fractions of the image from 0 to 1; received"),
         ("0 inf .5 .1 .1", "a.txt:1: expected a number; received 'inf'"),
         ("cat .5 .5 .1 .1", "a.txt:1: expected a number; received 'cat'"),
     ],
@@ -103,13 +105,13 @@ def test_bad_yolo_is_refused(folder, text, message):
 
 
 def test_yolo_needs_class_names_and_one_image_per_label_file(folder):
-    task = write_yolo(folder, "0 .5 .5 1 1")
+    job = write_yolo(folder, "0 .5 .5 1 1")
     Image.new("RGB", (8, 8)).save(folder / "a.bmp")
     with pytest.raises(ValueError, match="a.png: expected one image .*; received also .*a.bmp"):
-        convert(task)
+        convert(job)
     (folder / "labels" / "classes.txt").unlink()
-    with pytest.raises(ValueError, match=r"expected class names in classes.txt or .* --classes"):
-        convert(task)
+    with pytest.raises(ValueError, match=r"expected class names in classes.txt or .* --names"):
+        convert(job)
 
 
 def test_yolo_cannot_label_an_image_called_like_the_class_file(folder):
@@ -117,4 +119,4 @@ def test_yolo_cannot_label_an_image_called_like_the_class_file(folder):
     (folder / "in.txt").write_text("classes.png 1,2,3,4,0")
     source = folder / "in.txt", "annotations"
     with pytest.raises(ValueError, match="classes.png: expected a name of its own"):
-        convert(Task(*source, folder / "labels", "yolo", classes=folder / "names"))
+        convert(ConversionJob(*source, folder / "labels", "yolo", names=folder / "names"))

@@ -17,10 +17,10 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
     (folder / "names").write_text("a\nb\n")
     (folder / "good.txt").write_text("a b.png 1,2,3,4,1\n")
     (folder / "bad.txt").write_text("a b.png 1,2,3,4,2\n")
-    good = run(folder, TOOL, "good.txt", "--classes", "names", "--tiny", "--input-size", "320")
+    good = run(folder, TOOL, "good.txt", "--names", "names", "--tiny", "--input-size", "320")
     assert (good.returncode, good.stderr) == (0, "")
     assert good.stdout == "good.txt: 1 good line, 1 box, 0 bad lines, 0 warnings\n"
-    bad = run(folder, TOOL, "bad.txt", "--classes", "names")
+    bad = run(folder, TOOL, "bad.txt", "--names", "names")
     assert (bad.returncode, bad.stderr) == (2, "")
     assert "line 1: expected a label in [0, 1]; received '1,2,3,4,2'" in bad.stdout
 
@@ -28,10 +28,10 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.txt", "--classes", "names"], "none.txt: expected a text file; received No such"),
-        (["good.txt", "--classes", "none"], "none: expected a text file; received No such"),
+        (["none.txt", "--names", "names"], "none.txt: expected a text file; received No such"),
+        (["good.txt", "--names", "none"], "none: expected a text file; received No such"),
         (
-            ["good.txt", "--classes", "names", "--input-size", "100"],
+            ["good.txt", "--names", "names", "--input-size", "100"],
             "of 32 up to 4096; rec",
         ),
     ],

@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 def test_the_tool_draws_both_images(folder, capsys):
-    command = [str(folder / "a.txt"), "--classes", str(folder / "names"), "--count", "2"]
+    command = [str(folder / "a.txt"), "--names", str(folder / "names"), "--count", "2"]
     assert show_data.main([*command, "--output", str(folder / "plain")]) == 0
     augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-color", "0.2"]
     assert show_data.main([*command, *augmented]) == 0
@@ -42,7 +42,7 @@ def test_the_tool_draws_both_images(folder, capsys):
 
 
 def test_an_augmented_tile_follows_each_image(folder):
-    arguments = [str(folder / "a.txt"), "--classes", "x", "--output", "x", "--count", "1"]
+    arguments = [str(folder / "a.txt"), "--names", "x", "--output", "x", "--count", "1"]
     args = show_data.parse_args(arguments)
     left = np.zeros((10, 20, 3), np.uint8)
     left[:, :10] = RED
@@ -60,11 +60,11 @@ def test_an_augmented_tile_follows_each_image(folder):
     [
         (["--augment-flip", "2"], "augment_flip: expected 0 to 1; received 2.0"),
         (["--count", "0"], "--count: expected at least 1; received 0"),
-        (["--classes", "gone"], "gone: expected a text file; received No such file"),
+        (["--names", "gone"], "gone: expected a text file; received No such file"),
     ],
 )
 def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
-    result = run(folder, TOOL, "a.txt", "--classes", "names", "--output", "out", *arguments)
+    result = run(folder, TOOL, "a.txt", "--names", "names", "--output", "out", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr
     assert not (folder / "out").exists()
@@ -75,6 +75,6 @@ def test_an_image_of_the_data_set_is_not_replaced(folder):
     Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(folder / "out" / "images.png")
     before = (folder / "out" / "images.png").read_bytes()
     (folder / "b.txt").write_text("out/images.png 0,0,10,10,0\n")
-    result = run(folder, TOOL, "b.txt", "--classes", "names", "--output", "out")
+    result = run(folder, TOOL, "b.txt", "--names", "names", "--output", "out")
     assert result.returncode == 2 and "refusing to overwrite an input file" in result.stderr
     assert (folder / "out" / "images.png").read_bytes() == before

@@ -13,15 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.formats.box_table import BoxTable
-from yolov3.formats.class_names import check_class_name
-from yolov3.formats.notes import Notes
-from yolov3.formats.numbers import is_coordinate
-from yolov3.formats.text_files import read_text
+from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate, read_text
 
 BOX = "[x, y, width, height] as numbers"
 
 
-def read_coco(path: Path, image_folder: Path, notes: Notes) -> BoxTable:
+def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
     """Read a COCO file whose file names are relative to the folder `image_folder`.
 
     Raises ValueError naming file, element and value for what cannot be read.
@@ -35,14 +32,14 @@ def read_coco(path: Path, image_folder: Path, notes: Notes) -> BoxTable:
     place = {category: index for index, category in enumerate(category_names)}
     image_paths, sizes_wh = _read_images(images, image_folder, path)
     crowds = [f"annotations[{i}]" for i, one in enumerate(annotations) if one.get("iscrowd")]
-    notes.add("dropped", "box", "of a crowd", crowds)
-    owner, classes, boxes_xywh = _read_boxes(annotations, row, place, path)
-    order = np.argsort(owner, kind="stable")
+    log.add("dropped", "box", "of a crowd", crowds)
+    image_index, classes, boxes_xywh = _read_boxes(annotations, row, place, path)
+    order = np.argsort(image_index, kind="stable")
     top_left, size = boxes_xywh[:, :2], boxes_xywh[:, 2:]
     return BoxTable(
         image_paths=image_paths,
         sizes_wh=sizes_wh,
-        owner=owner[order],
+        image_index=image_index[order],
         boxes_xyxy=np.hstack([top_left, top_left + size])[order],
         classes=classes[order],
         class_names=list(category_names.values()),
@@ -159,21 +156,21 @@ def _read_images(
 
 
 def _read_boxes(annotations, row: dict, place: dict, path: Path):
-    """Return owner (M,), classes (M,) and boxes_xywh (M, 4) of what is not a crowd."""
-    owner, classes, boxes_xywh = [], [], []
+    """Return image_index (M,), classes (M,) and boxes_xywh (M, 4) of what is not a crowd."""
+    image_index, classes, boxes_xywh = [], [], []
     for index, annotation in enumerate(annotations):
         if annotation.get("iscrowd"):
             continue
         image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
         where = f"{path}: annotations[{index}]"
-        owner.append(_find(image_id, row, f"{where}.image_id", "the id of an image"))
+        image_index.append(_find(image_id, row, f"{where}.image_id", "the id of an image"))
         classes.append(_find(category_id, place, f"{where}.category_id", "the id of a category"))
         box = annotation.get("bbox")
         if not isinstance(box, list) or len(box) != 4 or not all(map(is_coordinate, box)):
             raise ValueError(f"{where}.bbox: expected {BOX}; received {reprlib.repr(box)}")
         boxes_xywh.append(box)
     boxes_xywh = np.array(boxes_xywh, float).reshape(-1, 4)
-    return np.array(owner, int), np.array(classes, int), boxes_xywh
+    return np.array(image_index, int), np.array(classes, int), boxes_xywh
 
 
 def _find(identity: object, index: dict, where: str, expected: str) -> int:

@@ -5,21 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import read_class_names
+from yolov3.annotations import format_line, number_text, read_annotations, read_class_names
+from yolov3.cli.progress import counted
 from yolov3.files import check_outputs, write_files
-from yolov3.formats.box_table import BoxTable
-from yolov3.formats.class_names import select_classes
+from yolov3.formats.box_table import BoxTable, make_table
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
-from yolov3.formats.lines import format_lines, read_lines
-from yolov3.formats.notes import Notes, counted
+from yolov3.formats.common import ConversionLog, select_classes
 from yolov3.formats.voc import Corners, format_voc, read_voc
 from yolov3.formats.yolo import format_yolo, read_yolo
 
 CLASSES_SHOWN = 20  # in the summary
 
 
-class Task(NamedTuple):
+class ConversionJob(NamedTuple):
     """What to convert, and how."""
 
     source: Path
@@ -27,76 +26,95 @@ class Task(NamedTuple):
     target: Path
     target_format: str
     images: Path | None = None  # folder that image names start at, None for a fitting one
-    classes: Path | None = None  # class names file
-    corners: Corners = Corners.PIXELS  # what those of VOC mean
+    names: Path | None = None  # class names file
+    corners: Corners | None = None  # what those of VOC mean; None goes by the file
     trust_sizes: bool = False  # take the images' sizes from the annotations
     overwrite: bool = False
 
 
-def convert(task: Task) -> str:
+def convert(job: ConversionJob) -> str:
     """Convert a data set and return a summary in words.
 
     Raises ValueError naming file, element and value for bad input, OSError for files that cannot
     be written. Nothing is written in either case.
     """
-    notes = Notes()
-    table = _read(task, notes)
+    log = ConversionLog()
+    table = _read(job, log)
     read = f"read {counted(len(table.image_paths), 'image')}"
-    read += f" and {counted(len(table.classes), 'box')} from {task.source}"
+    read += f" and {counted(len(table.classes), 'box')} from {job.source}"
     if not table.class_names:
-        raise ValueError(f"{task.source}: expected boxes with class names; received none")
-    table = clean(table, notes, task.trust_sizes)
-    background = len(table.image_paths) - len(np.unique(table.owner))
-    notes.add("kept", "image", "as background: they have no box", [], background)
-    folder, texts = _format(task, table)
-    inputs = [*table.sources, *table.image_paths, *([task.classes] if task.classes else [])]
-    check_outputs([folder / name for name in texts], inputs, task.overwrite)
+        raise ValueError(f"{job.source}: expected boxes with class names; received none")
+    table = clean(table, log, job.trust_sizes)
+    background = len(table.image_paths) - len(np.unique(table.image_index))
+    log.add("kept", "image", "as background: they have no box", [], background)
+    folder, texts = _format(job, table)
+    inputs = [*table.sources, *table.image_paths, *([job.names] if job.names else [])]
+    check_outputs([folder / name for name in texts], inputs, job.overwrite)
     write_files(folder, texts)
-    lines = [read, *str(notes).splitlines(), _class_line(table)]
+    lines = [read, *str(log).splitlines(), _class_line(table)]
     written = f"{counted(len(table.image_paths), 'image')}, {counted(len(table.classes), 'box')}"
-    lines += [f"wrote {task.target}: {written}"]
-    if task.target_format == "annotations" and len(texts) > 1:
-        lines += [f"wrote {_names_path(task)}: {counted(len(table.class_names), 'class')}"]
+    lines += [f"wrote {job.target}: {written}"]
+    if job.target_format == "annotations" and len(texts) > 1:
+        lines += [f"wrote {_names_path(job)}: {counted(len(table.class_names), 'class')}"]
     return "\n".join(lines)
 
 
-def _read(task: Task, notes: Notes) -> BoxTable:
-    wanted = read_class_names(task.classes) if task.classes else None
-    source = task.source
-    images = task.images or (source if source.is_dir() else source.parent)
-    if task.source_format == "annotations":
-        if wanted is None:
-            raise ValueError(f"{source}: expected class names for its labels; give --classes FILE")
-        return read_lines(source, wanted)
-    if task.source_format == "yolo":
-        return read_yolo(source, images, wanted, notes)
-    if task.source_format == "voc":
-        table = read_voc(source, images, task.corners, notes)
+def _read(job: ConversionJob, log: ConversionLog) -> BoxTable:
+    names = read_class_names(job.names) if job.names else None
+    source = job.source
+    images = job.images or (source if source.is_dir() else source.parent)
+    if job.source_format == "annotations":
+        if names is None:
+            raise ValueError(f"{source}: expected class names for its labels; give --names FILE")
+        return read_lines(source, names)
+    if job.source_format == "yolo":
+        return read_yolo(source, images, names, log)
+    if job.source_format == "voc":
+        table = read_voc(source, images, job.corners, log)
     else:
-        table = read_coco(source, images, notes)
-    return table if wanted is None else select_classes(table, wanted, notes)
+        table = read_coco(source, images, log)
+    return table if names is None else select_classes(table, names, log)
 
 
-def _format(task: Task, table: BoxTable) -> tuple[Path, dict[str, str]]:
+def _format(job: ConversionJob, table: BoxTable) -> tuple[Path, dict[str, str]]:
     """Return the folder of the output and its texts by file name."""
-    target = task.target
-    if task.target_format == "voc":
-        return target, format_voc(table, task.corners)
-    if task.target_format == "yolo":
+    target = job.target
+    if job.target_format == "voc":
+        return target, format_voc(table, job.corners or Corners.PIXELS)
+    if job.target_format == "yolo":
         return target, format_yolo(table)
-    if task.target_format == "coco":
+    if job.target_format == "coco":
         folder = target.absolute().parent
         return target.parent, {target.name: format_coco(table, folder, PIXEL_DECIMALS)}
     texts = {target.name: format_lines(table)}
-    if task.classes is None:
-        if target == _names_path(task):
+    if job.names is None:
+        if target == _names_path(job):
             raise ValueError(f"{target}: expected another ending; class names get this one")
-        texts[_names_path(task).name] = "\n".join(table.class_names) + "\n"
+        texts[_names_path(job).name] = "\n".join(table.class_names) + "\n"
     return target.parent, texts
 
 
-def _names_path(task: Task) -> Path:
-    return task.target.with_suffix(".names")
+def read_lines(path: Path, class_names: list[str]) -> BoxTable:
+    """Read an annotation file. Raises ValueError naming file, line and value for a bad one."""
+    rows = []
+    for record in read_annotations(path, len(class_names)):
+        # The file's own decimals: as float64 the float32 nearest to 12.3 is 12.300000190734863.
+        boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
+        rows.append((record.image_path, (0, 0), boxes, record.classes.tolist()))
+    return make_table(rows, class_names, [str(path)])
+
+
+def format_lines(table: BoxTable) -> str:
+    """Write the annotation file of a table, with absolute paths.
+
+    Raises ValueError for a path that no annotation line can hold.
+    """
+    lines = [format_line(one.path, one.boxes_xyxy, one.classes) for one in table.images()]
+    return "\n".join(lines) + "\n"
+
+
+def _names_path(job: ConversionJob) -> Path:
+    return job.target.with_suffix(".names")
 
 
 def _class_line(table: BoxTable) -> str:

@@ -2,8 +2,8 @@
 
 The corners of VOC are pixels, counted from 1, and both belong to the box: xmin = 1, xmax = 500 is
 all of an image 500 wide (VOC development kit, section on annotations). Here a box is bounded by
-edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. Some tools write plain
-edges into the same tags; `Corners.EDGES` takes these as they are.
+edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. LabelImg writes plain
+edges into the same tags, cut to whole pixels, and 1 in place of 0; so do some other tools.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -12,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from yolov3.annotations import number_text
 from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
-from yolov3.formats.class_names import check_class_name
-from yolov3.formats.notes import Notes
-from yolov3.formats.numbers import number_text, parse_number
-from yolov3.formats.text_files import image_stems, read_text
+from yolov3.formats.common import (
+    ConversionLog,
+    check_class_name,
+    image_stems,
+    parse_number,
+    read_text,
+)
 
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -28,27 +32,36 @@ class Corners(Enum):
     EDGES = (0, 0, 0, 0)
 
 
-def read_voc(path: Path, image_folder: Path, corners: Corners, notes: Notes) -> BoxTable:
+def read_voc(
+    path: Path, image_folder: Path, corners: Corners | None, log: ConversionLog
+) -> BoxTable:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    Images are in `image_folder`, those of XML files in a subfolder of `path` in a subfolder of the
-    same name. Raises ValueError naming file, element and value.
+    `corners` None takes those of VOC, but for files of LabelImg. Images are in `image_folder`,
+    those of XML files in a subfolder of `path` in a subfolder of the same name. Raises ValueError
+    naming file, element and value.
     """
     files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
     top = path if path.is_dir() else path.parent
-    rows, from_zero = [], []
+    rows, from_zero, from_labelimg = [], [], []
     for file in files:
-        name, size_wh, boxes_xyxy, names = _read_image(file)
-        if any(min(box[:2]) < 1 for box in boxes_xyxy):
+        root = _parse(file)
+        name, size_wh, boxes_xyxy, names = _read_image(root, file)
+        is_labelimg = corners is None and _is_from_labelimg(root)
+        of_file = corners or (Corners.EDGES if is_labelimg else Corners.PIXELS)
+        if is_labelimg and names:
+            from_labelimg.append(repr(str(file)))
+        if of_file is Corners.PIXELS and any(min(box[:2]) < 1 for box in boxes_xyxy):
             from_zero.append(repr(str(file)))
-        boxes_xyxy = [[v - o for v, o in zip(b, corners.value, strict=True)] for b in boxes_xyxy]
+        boxes_xyxy = [[v - o for v, o in zip(b, of_file.value, strict=True)] for b in boxes_xyxy]
         image_path = (image_folder / file.parent.relative_to(top) / name).absolute()
         rows.append((str(image_path), size_wh, boxes_xyxy, names))
-    if corners is Corners.PIXELS:
-        reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
-        notes.add("found", "file", reason, from_zero)
+    reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
+    log.add("found", "file", reason, from_zero)
+    reason = "of LabelImg, whose corners are edges; see --voc-corners"
+    log.add("found", "file", reason, from_labelimg)
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}
     rows = [(*row, [place[name] for name in names]) for *row, names in rows]
@@ -64,9 +77,16 @@ def format_voc(table: BoxTable, corners: Corners) -> dict[str, str]:
     }
 
 
-def _read_image(path: Path) -> tuple[str, tuple[int, int], list, list[str]]:
+def _is_from_labelimg(root: ElementTree.Element) -> bool:
+    """Tell by what LabelImg alone writes: <path>, and a <source> with an unknown database only."""
+    source = [(child.tag, child.text) for child in root.iterfind("source/*")]
+    return source == [("database", "Unknown")] and root.find("path") is not None
+
+
+def _read_image(
+    root: ElementTree.Element, path: Path
+) -> tuple[str, tuple[int, int], list, list[str]]:
     """Return file name, size (0, 0 if unknown), boxes as written, and class names of an image."""
-    root = _parse(path)
     name = _text(root, "filename", path)
     size_wh = (0, 0)
     if root.find("size") is not None:

@@ -1,6 +1,6 @@
 """YOLO txt: a label file per image with lines `class x_centre y_centre width height`.
 
-The four numbers are shares of the image's width and height, so the images must be at hand. A
+The four numbers are fractions of the image's width and height, so the images must be at hand. An
 image and its label file have the same name but for the ending, in the same or in two like
 folders. An image without a label file is background. `classes.txt` has the class names.
 """
@@ -12,20 +12,18 @@ import numpy as np
 
 from yolov3.annotations import read_class_names
 from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
-from yolov3.formats.notes import Notes
-from yolov3.formats.numbers import parse_number
-from yolov3.formats.text_files import image_stems, read_text
+from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text
 from yolov3.images import IMAGE_SUFFIXES
 
 CLASS_STEM = "classes"  # names no label file
 LABEL_SUFFIX = ".txt"
 CLASS_FILE = CLASS_STEM + LABEL_SUFFIX
 LINE = "class x_centre y_centre width height"
-SHARE_TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
+TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 
 
-def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, notes: Notes):
+def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, log: ConversionLog):
     """Read the label files below a folder as a `BoxTable` of relative boxes.
 
     Raises ValueError naming file, line and value for what cannot be read, and where label files are
@@ -45,7 +43,7 @@ def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, n
             f"{folder}: expected label files named like the images in {image_folder}; received "
             f"none, but {without[0]}; give --images DIR, as images/train for labels/train"
         )
-    notes.add("dropped", "label file", "without an image", without)
+    log.add("dropped", "label file", "without an image", without)
     rows = []
     for stem, image in images.items():
         boxes, classes = (
@@ -69,7 +67,7 @@ def format_yolo(table: BoxTable) -> dict[str, str]:
 def _read_own_class_names(folder: Path) -> list[str]:
     if not (folder / CLASS_FILE).is_file():
         raise ValueError(
-            f"{folder}: expected class names in {CLASS_FILE} or in a file given with --classes"
+            f"{folder}: expected class names in {CLASS_FILE} or in a file given with --names"
         )
     return read_class_names(folder / CLASS_FILE)
 
@@ -100,7 +98,7 @@ def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[
 
 
 def _read_labels(path: Path, num_classes: int) -> tuple[list, list]:
-    """Return the boxes_xyxy of a label file, as shares, and their classes."""
+    """Return the boxes_xyxy of a label file, as fractions, and their classes."""
     boxes_xyxy, classes = [], []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
@@ -119,9 +117,9 @@ def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], i
         raise ValueError(
             f"{where}: expected a class in [0, {num_classes - 1}]; received {fields[0]!r}"
         )
-    if not all(-SHARE_TOLERANCE <= v <= 1 + SHARE_TOLERANCE for v in (x, y, width, height)):
+    if not all(-TOLERANCE <= v <= 1 + TOLERANCE for v in (x, y, width, height)):
         raise ValueError(
-            f"{where}: expected shares of the image from 0 to 1; received {line[:80]!r}"
+            f"{where}: expected fractions of the image from 0 to 1; received {line[:80]!r}"
         )
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
@@ -129,8 +127,8 @@ def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], i
 def format_labels(image: AnnotatedImage) -> list[str]:
     """Return the lines of an image's label file."""
     low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
-    shares_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(image.size_wh, 2)  # (N, 4)
+    fractions_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(image.size_wh, 2)  # (N, 4)
     return [
-        " ".join([str(label), *(format(share, f".{DIGITS}g") for share in box)]) + "\n"
-        for label, box in zip(image.classes, shares_xywh, strict=True)
+        " ".join([str(label), *(format(value, f".{DIGITS}g") for value in box)]) + "\n"
+        for label, box in zip(image.classes, fractions_xywh, strict=True)
     ]

@@ -1,0 +1,68 @@
+"""What formats share: the log of a conversion, numbers as text, and the choice of classes."""
+
+import numpy as np
+import pytest
+from format_samples import lines, write_coco
+
+from yolov3.annotations import number_text
+from yolov3.formats.common import ConversionLog, is_coordinate, parse_number
+from yolov3.formats.conversion import convert
+
+
+def test_reasons_are_counted_in_the_order_of_appearance():
+    log = ConversionLog()
+    log.add("dropped", "image", "which cannot be read", ["a.png"])
+    log.add("cut", "box", "at the edge", [], count=1200)
+    log.add("dropped", "image", "which cannot be read", ["b.png", "c.png", "d.png"])
+    log.add("dropped", "box", "of a crowd", [])  # none
+    assert str(log).splitlines() == [
+        "dropped 4 images, which cannot be read: a.png; b.png; c.png ...",
+        "cut 1,200 boxes, at the edge",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1, True),
+        (-2.5, True),
+        (2**24, True),
+        (2**24 + 1, False),
+        (float("nan"), False),
+        (float("inf"), False),
+        (10**400, False),
+        (True, False),
+        ("1", False),
+        (None, False),
+    ],
+)
+def test_coordinates_are_finite_numbers_of_some_pixels(value, expected):
+    assert is_coordinate(value) is expected
+
+
+def test_numbers_are_decimal():
+    assert parse_number(" 1e2 ", "a:1") == 100
+    for text in ("1_0", "nan", "1e999", "0x1", "", "12,5"):
+        with pytest.raises(ValueError, match=f"^a:1: expected a number; received '{text}'$"):
+            parse_number(text, "a:1")
+
+
+@pytest.mark.parametrize(("value", "text"), [(12.0, "12"), (12.5, "12.5"), (1e-7, "0.0000001")])
+def test_text_is_short_and_reads_back(value, text):
+    assert number_text(value) == text
+    assert float(number_text(np.float64(value))) == value
+
+
+def test_classes_select_and_order_those_of_voc_and_coco(folder):
+    (folder / "names").write_text("train\ntoothbrush\n")
+    summary = convert(write_coco(folder)._replace(names=folder / "names"))
+    assert lines(folder) == ["b 1,2.jpg", "a.png 1,2,4.5,6,1"]
+    assert not (folder / "out.names").exists()
+    assert "dropped 2 boxes, of a class that --names leaves out: 'bicycle' 2\n" in summary
+    assert "kept 1 image, as background: they have no box" in summary
+
+
+def test_a_data_set_without_a_wanted_class_is_refused(folder):
+    job = write_coco(folder)
+    with pytest.raises(ValueError, match="expected at least one of the classes .*'cat'.*bicycle"):
+        convert(job._replace(names=folder / "names"))

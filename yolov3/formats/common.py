@@ -1,0 +1,117 @@
+"""What all formats share: text files, numbers, class names, and the log of a conversion."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from yolov3.annotations import MAX_EXACT, UTF8_BOM, read_bytes
+from yolov3.cli.progress import counted
+from yolov3.formats.box_table import BoxTable
+
+EXAMPLES = 3  # shown of each reason
+
+
+class ConversionLog:
+    """What a conversion drops or changes, counted by reason, with the first examples of each."""
+
+    def __init__(self):
+        self._counts: Counter[tuple[str, str, str]] = Counter()  # in the order of appearance
+        self._examples: dict[tuple[str, str, str], list[str]] = {}
+
+    def add(self, action: str, thing: str, reason: str, examples: list[str], count=None) -> None:
+        """Log that `action` ("dropped") befell `thing` ("box") for a reason, once per example.
+
+        `count` says how often where there are fewer examples than that.
+        """
+        count = len(examples) if count is None else count
+        if count:
+            key = action, thing, reason
+            self._counts[key] += count
+            self._examples.setdefault(key, []).extend(examples)
+
+    def __str__(self) -> str:
+        return "\n".join(self._line(key) for key in self._counts)
+
+    def _line(self, key: tuple[str, str, str]) -> str:
+        (action, thing, reason), examples = key, self._examples[key]
+        line = f"{action} {counted(self._counts[key], thing)}, {reason}"
+        if examples:
+            line += ": " + "; ".join(examples[:EXAMPLES]) + " ..." * (len(examples) > EXAMPLES)
+        return line
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file with or without a byte-order mark, or raise ValueError naming it."""
+    try:
+        return read_bytes(path).removeprefix(UTF8_BOM).decode()
+    except UnicodeDecodeError as error:
+        bad = error.object[error.start : error.start + 8]
+        raise ValueError(f"{path}: expected UTF-8 text; received {bad!r}") from None
+
+
+def image_stems(image_paths: Iterable[str], reserved: str = "") -> list[str]:
+    """Return the images' names without ending, which name their annotation files.
+
+    Raises ValueError if two are alike or one is `reserved`: their files would be the same.
+    """
+    first: dict[str, str] = {}
+    for path in image_paths:
+        stem = Path(path).stem
+        if stem in first or stem == reserved:
+            other = first.get(stem, "a file of the format")
+            raise ValueError(
+                f"{path}: expected a name of its own for its annotation file; "
+                f"received {stem!r}, which is that of {other}"
+            )
+        first[stem] = path
+    return list(first)
+
+
+def is_coordinate(value: object) -> bool:
+    """Tell whether a value is a number that can be a coordinate: finite and not absurdly large."""
+    return type(value) in (int, float) and -MAX_EXACT <= value <= MAX_EXACT  # False for NaN
+
+
+def parse_number(text: str, where: str) -> float:
+    """Read a finite decimal number, or raise ValueError; `where` starts its message."""
+    try:
+        number = float(text) if "_" not in text else math.nan  # Python would read 1_0 as 10
+    except ValueError:
+        number = math.nan
+    if not is_coordinate(number):
+        raise ValueError(f"{where}: expected a number; received {text[:80]!r}")
+    return number
+
+
+def check_class_name(name: str, where: str) -> str:
+    """Return a name without white space around it; `where` starts the message of the ValueError.
+
+    A names file has one name per line, so a name is one line of printable characters.
+    """
+    stripped = name.strip()
+    if not stripped or not stripped.isprintable():
+        raise ValueError(f"{where}: expected a class name on one line; received {name!r}")
+    return stripped
+
+
+def select_classes(table: BoxTable, names: list[str], log: ConversionLog) -> BoxTable:
+    """Number the classes as in `names` and drop the boxes of all others.
+
+    Raises ValueError if none of them is in the table.
+    """
+    if not set(names) & set(table.class_names):
+        raise ValueError(
+            f"{table.sources[0]}: expected at least one of the classes {names[:5]}; "
+            f"received {table.class_names[:5]}"
+        )
+    place = {name: index for index, name in enumerate(names)}
+    new_index = np.array([place.get(name, -1) for name in table.class_names], int)
+    classes = new_index[table.classes]  # (M,), -1 for a class that is left out
+    others = Counter(table.class_names[index] for index in table.classes[classes < 0])
+    shown = [f"{name!r} {count:,}" for name, count in others.most_common()]
+    log.add("dropped", "box", "of a class that --names leaves out", shown, others.total())
+    return replace(table, classes=classes, class_names=names).keep_boxes(classes >= 0)
