@@ -8,9 +8,9 @@ Prints one report: bad lines, then warnings, counted and with the first ten of e
 
 import argparse
 
-from yolov3 import configs
 from yolov3.cli.flags import Parser, input_size
 from yolov3.cli.run import BAD_INPUT, run_script
+from yolov3.configs import Config
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -32,13 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     from yolov3.annotations import read_class_names
     from yolov3.data.annotation_check import check_annotations
 
-    _, report = check_annotations(
-        args.file,
-        len(read_class_names(args.names)),
-        anchors=configs.TINY_ANCHORS if args.tiny else configs.ANCHORS,
-        strides=configs.TINY_STRIDES if args.tiny else configs.STRIDES,
-        input_size=args.input_size,
-    )
+    config = Config(tiny=args.tiny, train_input_size=args.input_size)
+    _, report = check_annotations(args.file, len(read_class_names(args.names)), config)
     print(report)
     return 0 if report.ok else BAD_INPUT
 

@@ -80,11 +80,7 @@ def kmeans_anchors(boxes_wh: np.ndarray, count: int, seed: int = 0) -> np.ndarra
 
 
 def find_shared_anchors(
-    records: list[Record],
-    sizes_wh: np.ndarray,
-    anchors: np.ndarray,
-    strides: np.ndarray,
-    input_size: int,
+    records: list[Record], sizes_wh: np.ndarray, anchors, strides, input_size: int
 ) -> list[Problem]:
     """Warn of objects whose centres share a cell at the scale of the same best anchor.
 

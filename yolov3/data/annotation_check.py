@@ -8,15 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import (
-    UTF8_BOM,
-    Problem,
-    Record,
-    box_text,
-    read_bytes,
-    scan,
-    stack_boxes,
-)
+from yolov3.annotations import UTF8_BOM, Problem, Record, box_text, read_bytes, scan, stack_boxes
 from yolov3.cli.progress import counted, track
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
@@ -78,13 +70,7 @@ def load_records(
     Raises ValueError if a line is bad: the one line, or the report of all. With "skip" as
     `bad_lines` (None takes that of `config`) only if all are; the good lines are used.
     """
-    records, report = check_annotations(
-        existing_file(annotation_path),
-        num_classes,
-        anchors=config.anchors,
-        strides=config.strides,
-        input_size=config.train_input_size,
-    )
+    records, report = check_annotations(existing_file(annotation_path), num_classes, config)
     shared = [one for one in report.warnings if one.kind == SAME_ANCHOR]
     report = replace(report, warnings=[one for one in report.warnings if one.kind != SAME_ANCHOR])
     skip = (bad_lines or config.bad_lines) == "skip"
@@ -103,21 +89,14 @@ def load_records(
 
 
 def check_annotations(
-    path: str | Path,
-    num_classes: int,
-    *,
-    anchors: np.ndarray | None = None,
-    strides: np.ndarray | None = None,
-    input_size: int | None = None,
-    progress: bool = True,
-    workers: int | None = None,
+    path: str | Path, num_classes: int, config: Config | None = None, workers: int | None = None
 ) -> tuple[list[Record], Report]:
     """Read an annotation file and the header of every image; return the good lines and a report.
 
     The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
     cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
-    boxes listed twice, line ends and a byte-order mark are `report.warnings`; so are, if `anchors`
-    (S, A, 2) in pixels, `strides` (S,) and `input_size` are given, objects that share an anchor.
+    boxes listed twice, line ends and a byte-order mark are `report.warnings`; so are objects that
+    share an anchor in the network of `config`, if it is given.
     `workers` is the number of processes that open images, None for a fitting one. Raises
     ValueError for a file that is missing, empty, too large or UTF-16. Images are not decoded:
     see `images.read_image_size` for what that leaves unseen.
@@ -126,14 +105,14 @@ def check_annotations(
     records, problems = scan(content, path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
     sizes: dict[str, tuple[int, int] | ImageFileError] = {}
-    batches = read_sizes(paths, workers)
-    for batch in track(batches, len(paths), "checking images") if progress else batches:
+    for batch in track(read_sizes(paths, workers), len(paths), "checking images"):
         sizes.update((paths[index], size) for index, size in batch)
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
     warnings = _check_encoding(content) + _repeated_images(records) + _repeated_boxes(records)
-    if anchors is not None:
-        warnings += find_shared_anchors(records, sizes_wh, anchors, strides, input_size)
+    if config:
+        network = config.anchors, config.strides, config.train_input_size
+        warnings += find_shared_anchors(records, sizes_wh, *network)
     problems = sorted(problems + unreadable + outside, key=lambda problem: problem.line)
     boxes = sum(len(record.classes) for record in records)
     return records, Report(path, len(records), boxes, problems, warnings)

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.formats.box_table import BoxTable
+from yolov3.formats.box_table import BoxTable, make_table
 from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate, read_text
-
-BOX = "[x, y, width, height] as numbers"
 
 
 def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
@@ -30,21 +28,18 @@ def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
     row = _index_by_id(images, f"{path}: images")
     category_names = _read_categories(categories, path)  # by id, in order
     place = {category: index for index, category in enumerate(category_names)}
-    image_paths, sizes_wh = _read_images(images, image_folder, path)
+    rows = _read_images(images, str(image_folder.absolute()), path)
     crowds = [f"annotations[{i}]" for i, one in enumerate(annotations) if one.get("iscrowd")]
     log.add("dropped", "box", "of a crowd", crowds)
-    image_index, classes, boxes_xywh = _read_boxes(annotations, row, place, path)
-    order = np.argsort(image_index, kind="stable")
-    top_left, size = boxes_xywh[:, :2], boxes_xywh[:, 2:]
-    return BoxTable(
-        image_paths=image_paths,
-        sizes_wh=sizes_wh,
-        image_index=image_index[order],
-        boxes_xyxy=np.hstack([top_left, top_left + size])[order],
-        classes=classes[order],
-        class_names=list(category_names.values()),
-        sources=[str(path)],
-    )
+    for index, annotation in enumerate(annotations):
+        if not annotation.get("iscrowd"):
+            where = f"{path}: annotations[{index}]"
+            image = _find(annotation, "image_id", row, where, "the id of an image")
+            label = _find(annotation, "category_id", place, where, "the id of a category")
+            _, _, boxes_xyxy, classes = rows[image]
+            boxes_xyxy.append(_read_box(annotation.get("bbox"), f"{where}.bbox"))
+            classes.append(label)
+    return make_table(rows, list(category_names.values()), [str(path)])
 
 
 def format_coco(table: BoxTable, folder: Path, decimals: int) -> str:
@@ -85,8 +80,7 @@ def _load(path: Path) -> dict:
         raise ValueError(f"{path}:{error.lineno}: expected JSON; received {error.msg}") from None
     except (ValueError, RecursionError) as error:  # absurdly long numbers, deeply nested lists
         raise ValueError(f"{path}: expected COCO JSON; received {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object; received {reprlib.repr(content)}")
+    _require(isinstance(content, dict), path, "a JSON object", content)
     return content
 
 
@@ -96,15 +90,16 @@ def _forget_outlines(element: dict) -> dict:
     return element
 
 
+def _require(is_right: bool, where: object, expected: str, value: object) -> None:
+    if not is_right:
+        raise ValueError(f"{where}: expected {expected}; received {reprlib.repr(value)}")
+
+
 def _elements(content: dict, key: str, path: Path) -> list[dict]:
     elements = content.get(key)
-    if not isinstance(elements, list):
-        raise ValueError(f"{path}: expected a list {key!r}; received {reprlib.repr(elements)}")
+    _require(isinstance(elements, list), path, f"a list {key!r}", elements)
     for index, element in enumerate(elements):
-        if not isinstance(element, dict):
-            raise ValueError(
-                f"{path}: {key}[{index}]: expected an object; received {reprlib.repr(element)}"
-            )
+        _require(isinstance(element, dict), f"{path}: {key}[{index}]", "an object", element)
     return elements
 
 
@@ -113,74 +108,52 @@ def _index_by_id(elements: list[dict], where: str) -> dict:
     row: dict = {}
     for index, element in enumerate(elements):
         identity = element.get("id")
-        if type(identity) not in (int, str) or identity in row:
-            raise ValueError(
-                f"{where}[{index}].id: expected an id of its own; received {reprlib.repr(identity)}"
-            )
+        is_new = type(identity) in (int, str) and identity not in row
+        _require(is_new, f"{where}[{index}].id", "an id of its own", identity)
         row[identity] = index
     return row
 
 
 def _read_categories(categories: list[dict], path: Path) -> dict:
     """Return the class names by category id, in the order of the ids."""
-    where = f"{path}: categories"
     names: dict = {}
-    for identity, index in _index_by_id(categories, where).items():
-        element = f"{where}[{index}]"
-        name = _string(categories[index], "name", element)
-        name = check_class_name(name, f"{element}.name")
-        if name in names.values():
-            raise ValueError(f"{element}.name: expected a new name; received {name!r}")
+    for identity, index in _index_by_id(categories, f"{path}: categories").items():
+        where = f"{path}: categories[{index}]"
+        name = check_class_name(_string(categories[index], "name", where), f"{where}.name")
+        _require(name not in names.values(), f"{where}.name", "a new name", name)
         names[identity] = name
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _read_images(
-    images: list[dict], image_folder: Path, path: Path
-) -> tuple[list[str], np.ndarray]:
-    """Return absolute paths and sizes (R, 2), 0 where they are not given."""
-    folder = str(image_folder.absolute())
-    paths, sizes_wh = [], np.zeros((len(images), 2), int)
+def _read_images(images: list[dict], folder: str, path: Path) -> list[tuple]:
+    """Return (absolute path, size_wh, [], []) of each, as `make_table` takes it."""
+    rows = []
     for index, image in enumerate(images):
         where = f"{path}: images[{index}]"
         name = _string(image, "file_name", where)
-        paths.append(os.path.normpath(os.path.join(folder, name)))
-        for column, key in enumerate(("width", "height")):
-            value = image.get(key) or 0
-            if not is_coordinate(value):
-                raise ValueError(
-                    f"{where}.{key}: expected a number; received {reprlib.repr(value)}"
-                )
-            sizes_wh[index, column] = value
-    return paths, sizes_wh
+        size_wh = [image.get(key) or 0 for key in ("width", "height")]  # 0 where it is not given
+        for key, value in zip(("width", "height"), size_wh, strict=True):
+            _require(is_coordinate(value), f"{where}.{key}", "a number", value)
+        rows.append((os.path.normpath(os.path.join(folder, name)), size_wh, [], []))
+    return rows
 
 
-def _read_boxes(annotations, row: dict, place: dict, path: Path):
-    """Return image_index (M,), classes (M,) and boxes_xywh (M, 4) of what is not a crowd."""
-    image_index, classes, boxes_xywh = [], [], []
-    for index, annotation in enumerate(annotations):
-        if annotation.get("iscrowd"):
-            continue
-        image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
-        where = f"{path}: annotations[{index}]"
-        image_index.append(_find(image_id, row, f"{where}.image_id", "the id of an image"))
-        classes.append(_find(category_id, place, f"{where}.category_id", "the id of a category"))
-        box = annotation.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(map(is_coordinate, box)):
-            raise ValueError(f"{where}.bbox: expected {BOX}; received {reprlib.repr(box)}")
-        boxes_xywh.append(box)
-    boxes_xywh = np.array(boxes_xywh, float).reshape(-1, 4)
-    return np.array(image_index, int), np.array(classes, int), boxes_xywh
+def _read_box(box: object, where: str) -> list[float]:
+    """Return a box as xyxy."""
+    is_box = isinstance(box, list) and len(box) == 4 and all(map(is_coordinate, box))
+    _require(is_box, where, "[x, y, width, height] as numbers", box)
+    x, y, width, height = box
+    return [x, y, x + width, y + height]
 
 
-def _find(identity: object, index: dict, where: str, expected: str) -> int:
-    if type(identity) not in (int, str) or identity not in index:
-        raise ValueError(f"{where}: expected {expected}; received {reprlib.repr(identity)}")
+def _find(element: dict, key: str, index: dict, where: str, expected: str) -> int:
+    identity = element.get(key)
+    is_known = type(identity) in (int, str) and identity in index
+    _require(is_known, f"{where}.{key}", expected, identity)
     return index[identity]
 
 
 def _string(element: dict, key: str, where: str) -> str:
     value = element.get(key)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{where}.{key}: expected a text; received {reprlib.repr(value)}")
+    _require(isinstance(value, str) and value != "", f"{where}.{key}", "a text", value)
     return value
