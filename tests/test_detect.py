@@ -99,16 +99,10 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
         (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
         (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),
-        (
-            ["a.png", "--input-size=100"],
-            "--input-size: expected a multiple of 32 up to 4096; received 100",
-        ),
-        (["a.png", "--input-size=64x"], "--input-size: "),
-        (["a.png", "--input-size=64x96x32"], "--input-size: "),
-        (["a.png", "--max-detections=0"], "--max-detections: expected at least 1; received 0"),
-        (["a.png", "--batch-size=0"], "--batch-size: expected at least 1; received 0"),
+        (["a.png", "--input-size=64x"], "--input-size: expected a multiple of 32 up to 4096"),
+        (["a.png", "--input-size=64x96x32"], "--input-size: expected a multiple of 32 up to 4096"),
+        (["a.png", "--max-detections=0"], "--max-detections: expected a whole number of at least"),
         (["a.png", "--weights=nowhere"], "nowhere: expected a checkpoint"),
-        ([], "the following arguments are required: SOURCE"),
     ],
 )
 def test_detect_refuses_bad_input(here, capfd, flags, expected):

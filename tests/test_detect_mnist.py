@@ -62,7 +62,7 @@ def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
     line = refusal(capfd, detect_mnist.main, [*weights, "--count=2", "--output=one.png"])
     assert "--output: expected a folder for several images; received 'one.png'" in line
     line = refusal(capfd, detect_mnist.main, ["--count=0"])
-    assert "--count: expected at least 1; received 0" in line
+    assert "--count: expected a whole number of at least 1; received 0" in line
 
 
 @pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])

@@ -36,14 +36,14 @@ def with_settings(trained, folder, **settings):
     return f"--weights={copy}"
 
 
-def test_bad_lines_are_passed_over_where_the_run_did_so(
+def test_bad_lines_are_skipped_if_the_run_skipped_them(
     trained, digit_scenes, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
     bad = write(tmp_path / "bad.txt", digit_scenes.read_text() + "gone.png 1,2,3,4,5\n")
     weights = with_settings(trained, tmp_path, bad_lines="skip", test_annot_path=str(bad))
     assert evaluate_mAP.main([weights]) == 0
-    assert "going on with the good lines alone" in capfd.readouterr().out
+    assert "using the good lines alone" in capfd.readouterr().out
     line = refusal(capfd, evaluate_mAP.main, [weights, "--bad-lines=error"])
     assert "bad.txt:9: expected an image" in line
 
@@ -71,7 +71,3 @@ def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
     good = write(tmp_path / "good.txt", "")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", good, "--json", good])
     assert "good.txt: refusing to overwrite an input file" in line
-    line = refusal(capfd, evaluate_mAP.main, ["--input-size=100"])
-    assert "--input-size: expected a multiple of 32 up to 4096; received 100" in line
-    line = refusal(capfd, evaluate_mAP.main, ["--iou-threshold=2"])
-    assert "--iou-threshold: expected 0 to 1; received 2" in line

@@ -11,7 +11,7 @@ from yolov3.configs import Config
 from yolov3.darknet import open_darknet
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_params
 from yolov3.kernels.folding import fold_into
-from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision
+from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes
 from yolov3.weights.by_name import network_with
 from yolov3.weights.checkpoint_search import find_checkpoint
@@ -47,6 +47,7 @@ class Detector:
         agnostic_nms: bool = False,
         max_detections: int = MAX_DETECTIONS,
     ):
+        grow_gpu_memory()  # the network is the first to use it
         opened = _open(source, names_file)
         model, self.config, self.class_names, trained_size, self.origin = opened
         self.input_size = input_size or trained_size

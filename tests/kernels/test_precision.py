@@ -3,7 +3,12 @@
 import pytest
 
 from yolov3.kernels import precision
-from yolov3.kernels.precision import choose_precision, cpu_has_bf16, hardware_name
+from yolov3.kernels.precision import (
+    choose_precision,
+    cpu_has_bf16,
+    grow_gpu_memory,
+    hardware_name,
+)
 
 CPUINFO = """processor	: 0
 model name	: Some CPU @ 2.00GHz
@@ -88,3 +93,18 @@ def test_hardware_has_a_name(cpu, monkeypatch):
     assert hardware_name() == "Some CPU @ 2.00GHz"
     have_gpus(monkeypatch, {"device_name": "Big GPU"}, {"device_name": "Big GPU"})
     assert hardware_name() == "2 x Big GPU"
+
+
+def test_gpu_memory_grows_unless_it_is_in_use(monkeypatch):
+    grown = []
+
+    def set_memory_growth(gpu, is_on):
+        grown.append((gpu, is_on))
+        if gpu == "first":
+            raise RuntimeError("cannot be modified after being initialized")
+
+    config = precision.tf.config
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(config.experimental, "set_memory_growth", set_memory_growth)
+    grow_gpu_memory()
+    assert grown == [("first", True), ("second", True)]

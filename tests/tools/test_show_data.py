@@ -59,7 +59,7 @@ def test_an_augmented_tile_follows_each_image(folder):
     ("arguments", "message"),
     [
         (["--augment-flip", "2"], "augment_flip: expected 0 to 1; received 2.0"),
-        (["--count", "0"], "--count: expected at least 1; received 0"),
+        (["--count", "0"], "--count: expected a whole number of at least 1; received 0"),
         (["--names", "gone"], "gone: expected a text file; received No such file"),
     ],
 )

@@ -1,6 +1,7 @@
 """One vocabulary of command-line flags, and a parser that answers a mistake in one line."""
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import sys
@@ -83,40 +84,25 @@ class Parser(argparse.ArgumentParser):
         return f"{answer} ({advice})" if advice else answer
 
 
-def integer(text: str) -> int:
-    """Parse a whole number, for argparse."""
-    return _parse(int, text, "a whole number")
+def _parser_of(kind, expected: str, holds=lambda value: True):
+    """Return a function that parses an argument's text, for argparse's `type`."""
+
+    def parse(text: str):
+        with contextlib.suppress(ValueError):
+            if holds(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}")
+
+    return parse
 
 
-def number(text: str) -> float:
-    """Parse a number, for argparse."""
-    return _parse(float, text, "a number")
-
-
-def fraction(text: str) -> float:
-    """Parse a number from 0 to 1, for argparse."""
-    value = number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1; received {text}")
-    return value
-
-
-def positive_int(text: str) -> int:
-    """Parse a whole number of at least 1, for argparse."""
-    value = integer(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1; received {text}")
-    return value
-
-
-def input_size(text: str) -> int:
-    """Parse an input size, a multiple of 32 pixels up to 4096, for argparse."""
-    value = integer(text)
-    if value not in INPUT_SIZES:
-        raise argparse.ArgumentTypeError(
-            f"expected a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}; received {text}"
-        )
-    return value
+integer = _parser_of(int, "a whole number")
+number = _parser_of(float, "a number")
+positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
+fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+input_size = _parser_of(
+    int, f"a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__
+)
 
 
 def input_hw(text: str) -> tuple[int, int]:
@@ -128,13 +114,6 @@ def input_hw(text: str) -> tuple[int, int]:
 def names_list(text: str) -> list[str]:
     """Parse names with commas between them, for argparse."""
     return text.split(",")
-
-
-def _parse(kind, text, expected):
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}") from None
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:

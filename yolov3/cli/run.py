@@ -100,10 +100,11 @@ class StopRequest:
 
 
 def import_tensorflow(frozen_weights: bool = False) -> None:
-    """Import TensorFlow without its start-up messages, which no log level turns off.
+    """Import TensorFlow without its start-up messages, and let it take GPU memory as it needs it.
 
-    They go to the process's standard error before TensorFlow reads its settings, so that is held
-    back, and shown if the import fails. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
+    No log level turns those messages off: they go to the process's standard error before TensorFlow
+    reads its settings. So that is held back, and shown if the import fails. TF_CPP_MIN_LOG_LEVEL=0
+    shows everything.
 
     `frozen_weights` promises that no convolution of this process ever gets other weights: on a CPU
     they are then laid out for its kernels once, not before every image. A process that trains
@@ -113,12 +114,11 @@ def import_tensorflow(frozen_weights: bool = False) -> None:
         os.environ.setdefault(ASSUME_FROZEN_WEIGHTS, "1")
     else:
         os.environ[ASSUME_FROZEN_WEIGHTS] = "0"
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow  # noqa: F401
+    is_quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
+    with _held_back_stderr() if is_quiet else contextlib.nullcontext():
+        from yolov3.kernels.precision import grow_gpu_memory  # imports TensorFlow
 
-        return
-    with _held_back_stderr():
-        import tensorflow  # noqa: F401
+        grow_gpu_memory()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Choose the computing precision that this hardware is fast at."""
 
+import contextlib
 import platform
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def choose_precision(setting: str) -> str:
             return "bfloat16"
         return "float16" if capability >= FIRST_FP16_GPU else "float32"
     return "bfloat16" if cpu_has_bf16() else "float32"
+
+
+def grow_gpu_memory() -> None:
+    """Let TensorFlow take GPU memory as it needs it, not all at once, if it did not start yet."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):  # the GPU is in use
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
