@@ -11,7 +11,7 @@ BENCHMARKS = matrix_rate training_step kernel_gradient winograd detection input_
 TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
-.PHONY: help demo data train evaluate detect tensorboard weights figures test torture bench lint clean env \
+.PHONY: help demo data train evaluate detect tensorboard weights figures test test-slow torture bench lint clean env \
   env-dev env-bench
 
 help: ## list the targets
@@ -44,6 +44,9 @@ figures: env ## draw the figures of the documentation again
 
 test: env-dev ## run the tests
 	$(PY) -m pytest $(ARGS)
+
+test-slow: env-dev ## run the tests that train for minutes
+	$(PY) -m pytest -m slow $(ARGS)
 
 torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minutes on 2 cores
 	$(PY) -m tests.torture $(ARGS)
