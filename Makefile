@@ -54,9 +54,10 @@ torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minute
 bench: env-bench ## speed of every part, and of other engines beside it (ARGS=--quick: does it run?)
 	@for name in $(BENCHMARKS); do $(PY) benchmarks/$$name.py $(ARGS) || exit; done
 
-lint: env-dev ## check style and formatting
+lint: env-dev ## check style, formatting and which module may import which
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 
 clean: ## remove .venv and caches, never data, logs or checkpoints
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
