@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from yolov3.annotations import Record
-from yolov3.configs import ANCHORS, STRIDES, Config
+from yolov3.configs import Config
 from yolov3.data import annotation_check
 from yolov3.data.annotation_check import check_annotations, existing_file, fingerprint, load_records
 
@@ -137,7 +137,7 @@ def test_an_empty_or_missing_file_is_an_error(folder):
 
 
 def test_a_file_of_bad_lines_only_gives_no_records(folder):
-    records, report = check(folder, "none.png\n", anchors=ANCHORS, strides=STRIDES, input_size=416)
+    records, report = check(folder, "none.png\n", config=Config())
     assert records == [] and kinds(report.problems) == [("missing image", 1)]
 
 

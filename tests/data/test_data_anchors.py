@@ -7,7 +7,7 @@ from PIL import Image
 
 from yolov3.annotations import Record, read_annotations
 from yolov3.boxes import shape_iou
-from yolov3.configs import ANCHORS, STRIDES
+from yolov3.configs import ANCHORS, STRIDES, Config
 from yolov3.data.anchors import (
     anchor_fit,
     find_shared_anchors,
@@ -98,9 +98,8 @@ x.png {first} 27,20,77,65,1
 x.png {first} 42,40,48,44,1
 x.png {first} 21,20,71,65,1 20,21,70,66,2
 """
-    options = {"anchors": ANCHORS, "strides": STRIDES, "input_size": 416}
     (tmp_path / "train.txt").write_text(text)
-    _, report = check_annotations(tmp_path / "train.txt", 10, **options)
+    _, report = check_annotations(tmp_path / "train.txt", 10, Config(train_input_size=416))
     shared = [one for one in report.warnings if one.kind == "objects that share their anchor"]
     assert [one.line for one in shared] == [1, 5, 5]
     assert shared[0].message == (
