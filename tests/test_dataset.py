@@ -128,11 +128,11 @@ def test_the_next_image_takes_the_place_of_one_that_cannot_be_read(records, spoi
     stand_ins = {2: 4, 3: 4, COUNT - 1: 0}
     steps = (0, 2 * COUNT // BATCH)
     before, after = batches_of(records, steps), batches_of(spoiled, steps)
-    wanted = [wanted for *_, indices in before for wanted, _ in indices]
+    requested = [index for *_, indices in before for index, _ in indices]
     assert [pair.tolist() for *_, indices in after for pair in indices] == [
-        [index, stand_ins.get(index, index)] for index in wanted
+        [index, stand_ins.get(index, index)] for index in requested
     ]
-    found = [stand_ins.get(index, index) for index in wanted]
+    found = [stand_ins.get(index, index) for index in requested]
     assert order_of(after) == found
     labels = [classes for _, _, classes, _ in after for classes in classes]
     for index, classes in zip(found, labels, strict=True):  # image i has i boxes of class i

@@ -18,9 +18,9 @@ class Augmentation(NamedTuple):
     """How strongly to augment; 0 turns a part off."""
 
     flip: float = 0.0  # probability of a mirror image, left to right; never for digits or text
-    crop: float = 0.0  # largest share of the free margin around all boxes to cut away, per side
+    crop: float = 0.0  # largest fraction of the free margin around all boxes to cut away, per side
     scale: float = 0.0  # largest zoom-out: the window is up to 1 + scale times the image
-    translate: float = 0.0  # largest shift, as a share of the window
+    translate: float = 0.0  # largest shift, as a fraction of the window
     color: float = 0.0  # largest relative change of brightness, contrast and saturation
 
 

@@ -1,8 +1,8 @@
 """The tf.data pipeline: records -> batches of images and boxes.
 
-Order and augmentation are functions of (seed, position), so a resumed run sees what it would have
-seen. An image that was read when the annotations were checked, and cannot be read any more, is
-tried again whenever it is its turn: what takes its place depends on the files alone.
+Order and augmentation are functions of (seed, position), so a resumed run sees the same batches. An
+image that can no longer be read is tried again each time it is due, so what replaces it depends on
+the files alone.
 """
 
 import os
@@ -24,23 +24,22 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
-    input, classes int32 (B, N), records int32 (B, 2)), N the largest count of any record, the rest
-    empty boxes. The batches are cut from an endless stream of passes over the data, each in its own
-    order, so all are full and no image is repeated or left out.
+    input, classes int32 (B, N), indices int32 (B, 2)). N is the largest number of boxes of any
+    record; the rest are empty boxes. The batches are cut from an endless stream of passes over the
+    data, each in its own order, so all are full and no image is repeated or left out.
 
-    `records` holds the index of the record whose turn it was and that of the one which is there:
-    another one, the next in the order of the file, if the first could not be read; -1, and a grey
-    image without boxes, if none could.
+    `indices` holds (requested, used) record indices. They differ if an image could not be read and
+    the next one of the file took its place; -1, and a grey image without boxes, if none could.
     """
     capacity = _box_capacity(records)
 
     def load(index, position):
-        image, found = _read_or_next(records, index)
-        boxes_xyxy, classes = _boxes_of(records, found)
+        image, used = _read_or_next(records, index)
+        boxes_xyxy, classes = _boxes_of(records, used)
         rng = np.random.default_rng([seed, position])
         image, boxes_xyxy = augment(image, boxes_xyxy, augmentation, rng)
         image, boxes_xyxy, classes = _to_input(image, boxes_xyxy, classes, input_size, capacity)
-        return image, boxes_xyxy, classes, np.array([index, found], np.int32)
+        return image, boxes_xyxy, classes, np.array([index, used], np.int32)
 
     first, stop = steps
     positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
@@ -51,10 +50,10 @@ def training_batches(records, augmentation: Augmentation, seed, batch_size, inpu
 
 
 def evaluation_batches(records, batch_size, input_size):
-    """Return a dataset of all records in order, as `training_batches`.
+    """Return a dataset of the batches of all records in order, as `training_batches` does.
 
-    The last batch may be smaller. The fourth part is the height and width of the images as they
-    were, int32 (B, 2): 0 and 0 for one that can no longer be read, which is grey and has no boxes.
+    The last batch may be smaller. In place of `indices` there is the original height and width of
+    the images, int32 (B, 2): 0 and 0 for one that cannot be read, which is grey and has no boxes.
     """
     capacity = _box_capacity(records)
 
@@ -70,7 +69,7 @@ def evaluation_batches(records, batch_size, input_size):
 
 
 def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-    """Return the record at a position of the endless stream: pass p is the p-th shuffle of all."""
+    """Return the record index at a position of the endless stream: pass p is the p-th shuffle."""
     epoch, place = position // count, position % count
     return tf.random.experimental.index_shuffle(place, [seed, epoch], count - 1)
 
