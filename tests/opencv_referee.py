@@ -51,13 +51,13 @@ class Pair(NamedTuple):
         ]
 
 
-def make_pair(folder, tiny, layers, mask=darknet_cfg.TINY_MASK, tiny_anchors="darknet"):
+def make_pair(folder, tiny, layers, mask=darknet_cfg.TINY_MASK, anchors=None):
     cfg, weights = str(folder / "network.cfg"), str(folder / "network.weights")
     with open(cfg, "w", encoding="utf-8") as stream:
         stream.write(darknet_cfg.cfg_text(tiny, CLASSES, 416, 416, mask))
     darknet_cfg.write_weights(weights, layers)
     words = list(enumerate(darknet_cfg.sections(tiny, mask)))
-    model, config, _ = open_darknet(weights, tiny_anchors=tiny_anchors)
+    model, config, _ = open_darknet(weights, anchors=anchors)
     return Pair(
         model=model,
         config=config,

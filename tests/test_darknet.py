@@ -13,7 +13,7 @@ from darknet_weights import (
 )
 from weight_changes import changed_names, snapshot
 
-from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET, Config
+from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET
 from yolov3.darknet import COCO_NAMES, load_darknet_weights, open_darknet, save_darknet_weights
 from yolov3.weights.darknet_file import BACKBONE_FLOATS
 from yolov3.yolov3 import build_yolov3
@@ -114,7 +114,7 @@ def test_open_gives_network_configuration_and_names(whole_file, layers, tmp_path
     assert config.tiny and config.anchors == TINY_ANCHORS_DARKNET
     np.testing.assert_array_equal(model.get_layer("conv_12").bias.numpy(), layers[12][0])
     assert open_darknet(whole_file)[2] == ["0", "1", "2"]
-    assert open_darknet(whole_file, tiny_anchors="scratch")[1].anchors == TINY_ANCHORS
+    assert open_darknet(whole_file, anchors="yolov3-tiny")[1].anchors == TINY_ANCHORS
 
 
 def test_names_that_do_not_match_are_an_error_with_both_counts(whole_file):
@@ -129,9 +129,3 @@ def test_eighty_classes_are_those_of_coco(tmp_path):
     names = open_darknet(empty_file(tmp_path / "a.weights", tiny_floats(80)))[2]
     assert len(names) == 80
     assert (names[0], names[16], names[79]) == ("person", "dog", "toothbrush")
-
-
-def test_training_from_scratch_uses_the_first_anchors():
-    assert Config(tiny=True).anchors[0] == ((10, 14), (23, 27), (37, 58))
-    assert Config(tiny=True, tiny_anchors="darknet").anchors[0] == ((23, 27), (37, 58), (81, 82))
-    assert Config(tiny_anchors="darknet").anchors == Config().anchors

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yolov3.files import read_bounded, read_json, regular_size
+from yolov3.files import is_a, read_bounded, read_json, regular_size
 
 
 def test_a_regular_file_is_read_whole_up_to_the_bound(tmp_path):
@@ -83,3 +83,29 @@ def test_bad_json_is_one_line_that_names_the_file(tmp_path, content, message):
 def test_a_json_object_is_read(tmp_path):
     (tmp_path / "x.json").write_text('{"a": [1, 0.5], "b": null}')
     assert read_json(tmp_path / "x.json") == {"a": [1, 0.5], "b": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (1, int, True),
+        (1.0, int, False),
+        (True, int, False),
+        (True, bool, True),
+        (1, float, True),
+        (True, float, False),
+        ("1", float, False),
+        (None, str, False),
+        (["a", "b"], list[str], True),
+        (["a", 1], list[str], False),
+        ([], list[str], True),
+        ("ab", list[str], False),
+        ({"a": 1, "b": 0.5}, dict[str, float], True),
+        ({"a": None}, dict[str, float], False),
+        ((0.5, 1), tuple[float, ...], True),
+        ((0.5, "1"), tuple[float, ...], False),
+        ([0.5], tuple[float, ...], False),
+    ],
+)
+def test_a_value_is_of_a_type_or_not(value, kind, expected):
+    assert is_a(value, kind) is expected

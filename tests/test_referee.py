@@ -54,12 +54,12 @@ def test_raw_maps_boxes_and_probabilities_of_the_full_network_agree(full_pair, i
 
 
 def test_anchors_of_training_from_scratch_are_mask_012(tmp_path):
-    pair = make_pair(tmp_path, True, random_layers(tiny=True), "0,1,2", tiny_anchors="scratch")
+    pair = make_pair(tmp_path, True, random_layers(tiny=True), "0,1,2", anchors="yolov3-tiny")
     assert_agree(pair, IMAGES["320 square"])
 
 
 def test_wrong_tiny_anchors_give_boxes_of_half_the_size(tiny_pair):
-    wrong = tiny_pair._replace(config=Config(tiny=True, tiny_anchors="scratch"))
+    wrong = tiny_pair._replace(config=Config(tiny=True))
     _, _, rows, their_rows = wrong.run(IMAGES["320 square"])[0]
     ratio = (rows[:, 2:4] / (their_rows[:, 2:4] * 320)).reshape(-1, 3, 2)
     expected = np.array([(10 / 23, 14 / 27), (23 / 37, 27 / 58), (37 / 81, 58 / 82)])

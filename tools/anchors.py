@@ -1,31 +1,29 @@
-"""Find anchors that fit the boxes of a data set, and compare them with the current ones.
+"""Find anchors that fit the boxes of a data set, and compare them with the network's own.
 
     python tools/anchors.py train.txt
+    python tools/anchors.py train.txt --tiny --output anchors.json    # for: train.py --tiny
     python tools/anchors.py train.txt --input-size 608 --plot anchors.png
 
-Prints for YOLOv3 and YOLOv3-tiny the share of boxes with an anchor of IoU above 0.5, the mean IoU
-of boxes and their best anchors, and the new anchors as yolov3/configs.py has them. Change them
-there only if that gains much: weights that were trained with others lose their sense of size.
+Prints for YOLOv3 and YOLOv3-tiny the share of boxes with an anchor of IoU above 0.5 and the mean
+IoU of boxes and their best anchors. `train.py --anchors anchors.json` trains with the new ones. Do
+that only if they gain much: weights that were trained with other anchors lose their sense of size.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from yolov3 import configs
-from yolov3.cli.flags import input_size
+from yolov3.cli.flags import Parser, input_size, integer
+from yolov3.cli.progress import counted
 from yolov3.cli.run import run_script
+from yolov3.files import atomic_write, check_outputs
 
-NETWORKS = (
-    ("YOLOv3", "ANCHORS", configs.ANCHORS),
-    ("YOLOv3-tiny", "TINY_ANCHORS", configs.TINY_ANCHORS),
-)
+NETWORKS = {"YOLOv3": configs.ANCHORS, "YOLOv3-tiny": configs.TINY_ANCHORS}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; exit with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
     parser.add_argument(
         "--input-size",
@@ -34,10 +32,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="PX",
         help="input width and height of the network that is to be trained (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="K", help="the same seed finds the same (default: 0)"
-    )
+    parser.add_argument("--tiny", action="store_true", help="--output gets those of YOLOv3-tiny")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the new anchors here")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw boxes and anchors here")
+    parser.add_argument(
+        "--seed", type=integer, default=0, metavar="K", help="seed of k-means (default: 0)"
+    )
     return parser.parse_args(argv)
 
 
@@ -46,51 +46,50 @@ def main(argv: list[str] | None = None) -> int:
     configs.Config(seed=args.seed)  # checks it
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
-    from yolov3.cli.progress import counted
     from yolov3.data.anchors import kmeans_anchors, letterboxed_sizes
     from yolov3.data.statistics import read_sized_annotations
-    from yolov3.files import check_outputs
 
     records, sizes_wh = read_sized_annotations(args.file)
-    if args.plot:
-        inputs = [args.file, *(record.image_path for record in records)]
-        check_outputs([args.plot], inputs, overwrite=True)
+    inputs = [args.file, *(record.image_path for record in records)]
+    check_outputs([path for path in (args.output, args.plot) if path], inputs, overwrite=True)
     boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
-    images = counted(len(records), "image")
-    print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {images}")
+    print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
     print(f"best anchors at input size {args.input_size}    share with IoU > 0.5    mean IoU")
-    found = []
-    for network, name, current in NETWORKS:
-        current_wh = [anchor for scale in current for anchor in scale]
+    panels = []
+    for network, usual in NETWORKS.items():
+        usual_wh = [anchor for scale in usual for anchor in scale]
         try:
-            new_wh = kmeans_anchors(boxes_wh, len(current_wh), args.seed).tolist()
+            new_wh = kmeans_anchors(boxes_wh, len(usual_wh), args.seed).tolist()
         except ValueError as error:
             raise ValueError(f"{args.file}: {error}") from None
-        print_fits(network, boxes_wh, current_wh, new_wh)
-        found.append((network, name, current_wh, new_wh))
-    print("\nas in yolov3/configs.py:\n")
-    for _, name, _, new_wh in found:
-        print(config_text(name, new_wh))
+        print_fits(network, boxes_wh, current=usual_wh, new=new_wh)
+        panels.append((network, usual_wh, new_wh))
+    print()
+    for network, _, new_wh in panels:
+        print(f"{network}: " + "  ".join(f"{width}x{height}" for width, height in new_wh))
+    if args.output:
+        write_anchors(args.output, panels[args.tiny][2])
+        print(f"\nsaved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors FILE")
     if args.plot:
-        save_plot(args.plot, boxes_wh, [(panel[0], *panel[2:]) for panel in found])
+        save_plot(args.plot, boxes_wh, panels)
     return 0
 
 
-def print_fits(network: str, boxes_wh, current_wh, new_wh) -> None:
-    """Print a line for the current and one for the new anchors."""
+def print_fits(network: str, boxes_wh, **anchors_wh) -> None:
+    """Print a line for each set of anchors."""
     from yolov3.data.anchors import anchor_fit
 
-    for label, anchors_wh in (("current", current_wh), ("new", new_wh)):
-        fit = anchor_fit(boxes_wh, anchors_wh)
+    for label, sizes in anchors_wh.items():
+        fit = anchor_fit(boxes_wh, sizes)
         print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
 
 
-def config_text(name: str, anchors_wh: list[list[int]]) -> str:
-    """Write anchors, small to large, as the constant of yolov3/configs.py: a line per scale."""
+def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
+    """Write anchors, small to large, as the JSON that `configs.read_anchors` reads."""
     per_scale = configs.ANCHORS_PER_SCALE
     scales = [anchors_wh[i : i + per_scale] for i in range(0, len(anchors_wh), per_scale)]
-    rows = [", ".join(f"({width}, {height})" for width, height in scale) for scale in scales]
-    return "\n".join([f"{name} = (", *(f"    ({row})," for row in rows), ")"])
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps({"anchors": scales}) + "\n")
 
 
 def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:

@@ -20,10 +20,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from yolov3.config_file import config_from_json, config_to_json
 from yolov3.configs import INPUT_SIZES, Config
-from yolov3.data.typed_json import is_a
-from yolov3.files import REPLACED, atomic_folder, read_json, regular_size, remove_folder
+from yolov3.files import REPLACED, atomic_folder, is_a, read_json, regular_size, remove_folder
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
@@ -75,7 +73,7 @@ def save_checkpoint(
         _save_tensors(weights, folder / WEIGHTS)
         if resume is not None:
             _save_tensors(resume, folder / RESUME)
-        (folder / CONFIG).write_text(config_to_json(config), encoding="utf-8")
+        (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
         (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
         sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
         (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
@@ -128,7 +126,7 @@ def open_checkpoint(folder) -> Checkpoint:
 
 def read_config(folder) -> Config:
     """Read a checkpoint's configuration unverified. Raises ValueError for anything else."""
-    return config_from_json(_file(folder, CONFIG))
+    return Config.from_json(_file(folder, CONFIG))
 
 
 def read_state(folder) -> dict:

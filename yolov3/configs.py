@@ -1,11 +1,14 @@
-"""The settings of a run: one frozen dataclass, plus the true constants of YOLOv3."""
+"""The settings of a run: one frozen dataclass, its rules and its JSON; YOLOv3's constants."""
 
 import dataclasses
+import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from yolov3.config_rules import requirements
-from yolov3.data.typed_json import is_a
+from yolov3.files import is_a, read_json
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
@@ -17,24 +20,23 @@ ANCHORS = (
     ((30, 61), (62, 45), (59, 119)),
     ((116, 90), (156, 198), (373, 326)),
 )
-TINY_ANCHORS = (
-    ((10, 14), (23, 27), (37, 58)),
-    ((81, 82), (135, 169), (344, 319)),
-)
+TINY_ANCHORS = (((10, 14), (23, 27), (37, 58)), ((81, 82), (135, 169), (344, 319)))
 # The official tiny weights decode their fine scale with anchors 1, 2, 3, though the cfg of today
 # says 0, 1, 2.
-TINY_ANCHORS_DARKNET = (
-    ((23, 27), (37, 58), (81, 82)),
-    ((81, 82), (135, 169), (344, 319)),
-)
+TINY_ANCHORS_DARKNET = (((23, 27), (37, 58), (81, 82)), TINY_ANCHORS[1])
+ANCHOR_PRESETS = {
+    "yolov3": ANCHORS,
+    "yolov3-tiny": TINY_ANCHORS,
+    "yolov3-tiny-darknet": TINY_ANCHORS_DARKNET,
+}
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
-TINY_ANCHOR_SETS = ("scratch", "darknet")
 # What the tutorial's 1,000 scenes need; the shorter a run, the higher its rate: docs/recipe.md.
 EPOCHS, TINY_EPOCHS = 6, 15
 LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
 LEARNING_RATE_END = 1e-4  # no less: averaging the weights takes the place of the last decay
-NETWORK_DEFAULTS = {  # defaults that depend on it: YOLOv3, YOLOv3-tiny
+NETWORK_DEFAULTS = {  # of settings that depend on it: YOLOv3, YOLOv3-tiny
+    "anchors": (ANCHORS, TINY_ANCHORS),
     "train_epochs": (EPOCHS, TINY_EPOCHS),
     "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
 }
@@ -43,12 +45,42 @@ TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 EVAL_SCORE_THRESHOLD = 0.001
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+MAX_SEED = 2**32 - 1  # of NumPy
 REPO = Path(__file__).resolve().parents[1]
 
 
-def setting(default, group: str, text: str, **extra):
-    """Declare a setting: its default, the part of `--help` that shows it, and what it means."""
-    return dataclasses.field(default=default, metadata={"group": group, "help": text, **extra})
+class Rule(NamedTuple):
+    """What a setting must fulfil beyond its type."""
+
+    expected: str
+    holds: Callable
+
+
+AT_LEAST_0 = Rule("at least 0", lambda value: 0 <= value < math.inf)
+AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
+ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
+FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
+BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
+FRACTIONS = Rule(
+    "fractions above 0 up to 1", lambda values: values and all(0 < value <= 1 for value in values)
+)
+SEED = Rule(f"0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
+A_FILE = Rule("the path of a file", bool)
+INPUT_SIZE = Rule(
+    f"a positive multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__
+)
+
+
+def setting(default, group: str, text: str, rule: Rule | None = None, **extra):
+    """Declare a setting: default, group and text in `--help`, and what it must fulfil.
+
+    With the default None, which depends on the network, `type` is what a flag's word is.
+    """
+    if choices := extra.get("choices"):
+        rule = Rule(f"one of {', '.join(choices)}", choices.__contains__)
+    return dataclasses.field(
+        default=default, metadata={"group": group, "help": text, "rule": rule, **extra}
+    )
 
 
 @dataclass(frozen=True)
@@ -60,132 +92,122 @@ class Config:
     wrong type or out of range.
     """
 
-    train_classes: str = setting("mnist/mnist.names", "data", "class names, one per line")
-    train_annot_path: str = setting("mnist/mnist_train.txt", "data", "annotations to train on")
+    train_classes: str = setting("mnist/mnist.names", "data", "class names, one per line", A_FILE)
+    train_annot_path: str = setting("mnist/mnist_train.txt", "data", "training images", A_FILE)
     test_annot_path: str = setting(
-        "mnist/mnist_test.txt", "data", "annotations to validate on; an empty path trains without"
+        "mnist/mnist_test.txt", "data", "validation images; '' trains without validation"
     )
     bad_lines: str = setting(
-        "error",
-        "data",
-        "bad lines of annotations: end with a report of them, or go on without them",
-        choices=BAD_LINES,
+        "error", "data", "bad lines of annotations: end with a report, or skip", choices=BAD_LINES
     )
-    train_logdir: str = setting(
-        "log", "data", "each run writes its TensorBoard log to a folder in here"
-    )
-    train_checkpoints_folder: str = setting(
-        "checkpoints", "data", "each run writes its checkpoints to a folder in here"
-    )
+    train_logdir: str = setting("log", "data", "TensorBoard logs, a folder for each run")
+    train_checkpoints_folder: str = setting("checkpoints", "data", "a folder for each run")
 
     tiny: bool = setting(False, "network", "YOLOv3-tiny, in place of YOLOv3 with Darknet-53")
-    tiny_anchors: str = setting(
-        "scratch",
+    anchors: tuple[tuple[tuple[float, ...], ...], ...] = setting(
+        None,
         "network",
-        "anchors of YOLOv3-tiny; darknet: those of its official weights, for networks that "
-        "started from them",
-        choices=TINY_ANCHOR_SETS,
+        f"a file of tools/anchors.py, or {', '.join(ANCHOR_PRESETS)} (default: the network's)",
+        type=str,
     )
     train_input_size: int = setting(
-        416, "network", "input width and height in pixels, a multiple of 32", sizes=INPUT_SIZES
+        416, "network", "input width and height in pixels, a multiple of 32", INPUT_SIZE
     )
     precision: str = setting(
-        "auto",
-        "network",
-        "computing precision; auto: the fastest of this hardware",
-        choices=PRECISIONS,
+        "auto", "network", "auto: the fastest of this hardware", choices=PRECISIONS
     )
 
     weights: str = setting(
-        "",
-        "transfer",
-        "start from these: a checkpoint, a folder of them (the best is taken), or a file of "
-        "Darknet weights",
+        "", "transfer", "start from a checkpoint, the best of a folder, or Darknet weights"
     )
     transfer: str = setting(
         "all-but-heads", "transfer", "which layers of them to copy", choices=TRANSFER_SCOPES
     )
     freeze_epochs: int = setting(
-        0, "transfer", "keep the backbone as it is for the first epochs, batch normalisation too"
+        0, "transfer", "epochs with a frozen backbone, batch normalisation too", AT_LEAST_0
     )
 
     train_epochs: int = setting(
         None,
         "training",
         f"passes over the data (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
+        AT_LEAST_1,
         type=int,
     )
-    train_batch_size: int = setting(4, "training", "images per step, over all devices")
+    train_batch_size: int = setting(4, "training", "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(
         None,
         "training",
-        "learning rate after the warm-up "
-        f"(default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
+        f"peak learning rate (default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
+        ABOVE_0,
         type=float,
     )
     train_lr_end: float = setting(
         None,
         "training",
-        "learning rate at the end of the cosine decay "
-        f"(default: {LEARNING_RATE_END:g}, but at most a tenth of the first)",
+        f"last learning rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)",
+        AT_LEAST_0,
         type=float,
     )
-    train_warmup_epochs: float = setting(0.5, "training", "epochs of linear warm-up from zero")
-    train_weight_decay: float = setting(0.0, "training", "decoupled (AdamW) decay of the kernels")
+    train_warmup_epochs: float = setting(0.5, "training", "linear, from zero", AT_LEAST_0)
+    train_weight_decay: float = setting(0.0, "training", "AdamW's, of the kernels", AT_LEAST_0)
     train_average_decay: float = setting(
-        0.99, "training", "moving average of the weights, which is what is kept; 0 is none"
+        0.99, "training", "EMA decay of the weights that are saved; 0 turns it off", BELOW_1
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.77, 1.0),
-        "training",
-        "progressive input size: the epochs are split into as many equal parts, each at this share",
+        (0.54, 0.77, 1.0), "training", "fractions of the input size, one after another", FRACTIONS
     )
-    seed: int = setting(
-        0, "training", "seed of the initial weights, the order and the augmentation"
-    )
+    seed: int = setting(0, "training", "seed of initial weights, order, augmentation", SEED)
 
     augment_flip: float = setting(
-        0.0, "augmentation", "probability of a mirror image; wrong for digits and text"
+        0.0, "augmentation", "probability of a mirror image; wrong for digits and text", FRACTION
     )
     augment_crop: float = setting(
-        0.0, "augmentation", "cut off up to this share of the margin around all boxes, on each side"
+        0.0, "augmentation", "crop up to this fraction of the margin around all boxes", FRACTION
     )
-    augment_scale: float = setting(0.0, "augmentation", "zoom out by up to this share")
+    augment_scale: float = setting(0.0, "augmentation", "zoom out by up to it", AT_LEAST_0)
     augment_translate: float = setting(
-        0.0, "augmentation", "shift by up to this share of the image"
+        0.0, "augmentation", "shift by up to this fraction of the image", FRACTION
     )
     augment_color: float = setting(
-        0.0, "augmentation", "brightness, contrast and saturation, +- share"
+        0.0, "augmentation", "brightness, contrast and saturation, +- fraction", FRACTION
     )
 
     test_score_threshold: float = setting(
-        0.3, "detection", "least score of a detection that is shown"
+        0.3, "detection", "lowest score of a detection that is shown", FRACTION
     )
     test_iou_threshold: float = setting(
-        0.45, "detection", "IoU above which the weaker of two boxes of a class is suppressed"
+        0.45, "detection", "IoU above which NMS drops the weaker of two boxes of a class", FRACTION
     )
 
     def __post_init__(self):
-        for name, (full, tiny) in NETWORK_DEFAULTS.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, tiny if self.tiny else full)
-        if self.train_lr_end is None and is_a(self.train_lr_init, float):
-            object.__setattr__(self, "train_lr_end", default_lr_end(self.train_lr_init))
+        object.__setattr__(self, "anchors", _preset_or_tuples(self.anchors))
+        self._set_defaults()
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+            value, rule = getattr(self, field.name), field.metadata["rule"]
             if not is_a(value, field.type):
-                expected = getattr(field.type, "__name__", field.type)
-                raise ValueError(f"{field.name}: expected {expected}; received {value!r:.80}")
-        for name, holds, expected in requirements(self):
-            if not holds:
-                raise ValueError(f"{name}: expected {expected}; received {getattr(self, name)!r}")
+                _refuse(field.name, getattr(field.type, "__name__", field.type), value)
+            if rule and not rule.holds(value):
+                _refuse(field.name, rule.expected, value)
+        if self.train_lr_end > self.train_lr_init:
+            _refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
+        if not _fit_network(self.anchors, len(self.strides)):
+            expected = (
+                f"for {self.network} {len(self.strides)} scales of {ANCHORS_PER_SCALE} anchors, "
+                "each a width and a height above 0"
+            )
+            _refuse("anchors", expected, self.anchors)
 
-    @property
-    def anchors(self) -> tuple:
-        """Anchors (S, A, 2), width and height in pixels, fine to coarse."""
-        if not self.tiny:
-            return ANCHORS
-        return TINY_ANCHORS_DARKNET if self.tiny_anchors == "darknet" else TINY_ANCHORS
+    def _set_defaults(self):
+        """Give what was left to the network its value of this network, and mark it as such."""
+        for name, (full, tiny) in NETWORK_DEFAULTS.items():
+            self._set_default(name, tiny if self.tiny else full)
+        if is_a(self.train_lr_init, float):
+            self._set_default("train_lr_end", default_lr_end(self.train_lr_init))
+
+    def _set_default(self, name, value):
+        if getattr(self, name) is None or isinstance(getattr(self, name), _Default):
+            object.__setattr__(self, name, _MARKED[type(value)](value))
 
     @property
     def strides(self) -> tuple:
@@ -194,7 +216,54 @@ class Config:
 
     @property
     def network(self) -> str:
+        """Name of the network: yolov3 or yolov3-tiny."""
         return "yolov3-tiny" if self.tiny else "yolov3"
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON, a setting to a line."""
+        lines = [f'  "{k}": {json.dumps(v)}' for k, v in dataclasses.asdict(self).items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, path) -> "Config":
+        """Read what `to_json` returned. Raises ValueError that names the file otherwise."""
+        try:
+            values = read_json(path)
+            if "anchors" not in values:
+                raise ValueError("no anchors: it was written by a version before they were stored")
+            if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
+                raise ValueError(f"unknown settings {sorted(unknown)}")
+            return cls(**{name: _as_tuples(value) for name, value in values.items()})
+        except (OSError, ValueError) as error:
+            expected = f"{path}: expected the configuration of a run"
+            raise ValueError(f"{expected}; received {error}") from None
+
+
+class _Default:
+    """Mark a value as the default of the network, which another network replaces by its own."""
+
+
+_MARKED = {kind: type(kind.__name__, (kind, _Default), {}) for kind in (int, float, tuple)}
+
+
+def read_anchors(source) -> tuple:
+    """Return anchors (S, A, 2), fine to coarse, of a preset or of a file of `tools/anchors.py`.
+
+    The file is JSON, {"anchors": [[[width, height], ...], ...]} in pixels. Raises ValueError.
+    """
+    if source in ANCHOR_PRESETS:
+        return ANCHOR_PRESETS[source]
+    presets = ", ".join(ANCHOR_PRESETS)
+    try:
+        anchors = _as_tuples(read_json(source).get("anchors"))
+    except (OSError, ValueError) as error:
+        expected = f"anchors: expected one of {presets}, or a file that tools/anchors.py wrote"
+        raise ValueError(f"{expected}; received {error}") from None
+    if not any(_fit_network(anchors, scales) for scales in (len(STRIDES), len(TINY_STRIDES))):
+        raise ValueError(
+            f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
+        )
+    return anchors
 
 
 def default_lr_end(train_lr_init: float) -> float:
@@ -206,3 +275,29 @@ def changed_settings(before: Config, now: Config) -> list[str]:
     """Name the settings that differ."""
     names = [field.name for field in dataclasses.fields(Config)]
     return [name for name in names if getattr(before, name) != getattr(now, name)]
+
+
+def _refuse(name, expected, value):
+    raise ValueError(f"{name}: expected {expected}; received {value!r:.80}")
+
+
+def _preset_or_tuples(anchors):
+    if isinstance(anchors, str) and anchors not in ANCHOR_PRESETS:
+        _refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
+    if isinstance(anchors, str):
+        return ANCHOR_PRESETS[anchors]
+    return anchors if isinstance(anchors, _Default) else _as_tuples(anchors)
+
+
+def _as_tuples(value):
+    """Turn lists into tuples, at any depth."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _fit_network(anchors, scales: int) -> bool:
+    """Tell whether these are anchors (S, A, 2) above 0 of a network with so many scales."""
+    if not is_a(anchors, Config.__annotations__["anchors"]):
+        return False
+    shape = [[len(size) for size in scale] for scale in anchors]
+    sides = [side for scale in anchors for size in scale for side in size]
+    return shape == [[2] * ANCHORS_PER_SCALE] * scales and all(map(ABOVE_0.holds, sides))

@@ -102,14 +102,12 @@ def save_darknet_weights(model: keras.Model, path) -> None:
     os.replace(aside, path)
 
 
-def open_darknet(
-    path, names_file=None, tiny_anchors: str = "darknet"
-) -> tuple[keras.Model, Config, list[str]]:
+def open_darknet(path, names_file=None, *, anchors=None) -> tuple[keras.Model, Config, list[str]]:
     """Return the network, configuration and class names of a file that holds a whole network.
 
     Without `names_file`, 80 classes are those of COCO and any others are numbered. The file does
-    not tell its anchors: `tiny_anchors` of `Config` does, for YOLOv3-tiny. Raises ValueError as
-    `load_darknet_weights`, and where there are not as many names as classes.
+    not say its anchors: without `anchors` they are those of the official weights. Raises ValueError
+    as `load_darknet_weights`, and where there are not as many names as classes.
     """
     tiny, num_classes = detect_network(path)
     names = [str(index) for index in range(num_classes)]
@@ -124,7 +122,8 @@ def open_darknet(
         )
     model = build_yolov3(num_classes, tiny, blank=True)
     load_darknet_weights(model, path)
-    return model, Config(tiny=tiny, tiny_anchors=tiny_anchors), names
+    anchors = anchors or ("yolov3-tiny-darknet" if tiny else "yolov3")
+    return model, Config(tiny=tiny, anchors=anchors), names
 
 
 def _layout(model, num_classes) -> list[list[_Part]]:

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args, get_origin
 
 REPLACED = ".replaced"
 SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
@@ -72,6 +73,25 @@ def read_json(path) -> dict:
     if not isinstance(value, dict):
         raise ValueError(f"{name}: not a JSON object but {value!r:.80}")
     return value
+
+
+def is_a(value, kind) -> bool:
+    """Tell whether a value has a type such as int, list[str] or dict[str, float].
+
+    An int will do for a float; True and False are no numbers.
+    """
+    if kind in (int, float):
+        kinds = (int, float) if kind is float else int
+        return isinstance(value, kinds) and not isinstance(value, bool)
+    origin = get_origin(kind)
+    if origin is None:
+        return type(value) is kind
+    if not isinstance(value, origin):
+        return False
+    items, item_kind = value, get_args(kind)[0]
+    if origin is dict:
+        items, item_kind = value.values(), get_args(kind)[1]
+    return all(is_a(item, item_kind) for item in items)
 
 
 def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite: bool) -> None:

@@ -6,7 +6,6 @@ from enum import Enum
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import Checkpoint
 from yolov3.cli.run import StopRequest
-from yolov3.config_file import config_to_json
 from yolov3.configs import Config
 from yolov3.data.annotation_check import fingerprint
 from yolov3.dataset import NONE, training_batches
@@ -50,7 +49,7 @@ class Training:
         self.journal = RunLogger(self.plan, records, class_names, self.learner.strategy)
         self.epochs_done = 0  # trained, validated and saved
         self.is_validated = True  # if the last step ends an epoch
-        self.settings_to_log = config_to_json(config)
+        self.settings_to_log = config.to_json()
         self.is_frozen = False
         self.seconds = 0.0  # spent in fit
 
@@ -66,7 +65,8 @@ class Training:
 
     def start_from(self, source: str, scope: str):
         """Copy layers of a trained network and print which. Raises ValueError if it is another."""
-        print(transfer_weights(self.learner.model, source, scope), flush=True)
+        model, anchors = self.learner.model, self.config.anchors
+        print(transfer_weights(model, source, scope=scope, anchors=anchors), flush=True)
         self.learner.reset_ema()
 
     @property

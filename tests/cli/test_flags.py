@@ -38,6 +38,8 @@ def words_for(value):
 
 def another_value(field):
     """Return a good value for a setting that is not its default."""
+    if field.name == "anchors":
+        return "yolov3"
     default = getattr(Config(), field.name)
     if "choices" in field.metadata:
         return next(choice for choice in field.metadata["choices"] if choice != default)

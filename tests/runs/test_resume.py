@@ -68,6 +68,9 @@ def test_another_network_is_refused(tmp_path):
     last = save(tmp_path, "last", 100)
     with pytest.raises(ValueError, match=f"{last}: expected --tiny, as it was trained"):
         resumed(tmp_path, "--no-tiny")
+    resumed(tmp_path, "--anchors=yolov3-tiny")
+    with pytest.raises(ValueError, match=f"{last}: it was trained with other anchors"):
+        resumed(tmp_path, "--anchors=yolov3-tiny-darknet")
 
 
 def test_checkpoint_to_detect_with_is_refused(tmp_path):

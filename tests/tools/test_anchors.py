@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import anchors as tool
-from yolov3.configs import ANCHORS, TINY_ANCHORS
+from yolov3.configs import Config, read_anchors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,19 +32,21 @@ def run_tool(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-def test_the_tool_prints_what_can_be_pasted_and_draws(folder, capsys):
+def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
     words = [f"0,0,{width},{height},0" for width in (10, 20, 40) for height in (12, 24, 48)]
     (folder / "a.txt").write_text("wide.png " + " ".join(words))
+    output = str(folder / "new" / "anchors.json")
     arguments = ["--input-size", "192", "--plot", str(folder / "new" / "plot.png")]
+    arguments += ["--output", output]
     assert tool.main([str(folder / "a.txt"), *arguments]) == 0
     printed = capsys.readouterr().out
     assert "9 boxes on 1 image\n" in printed
-    pasted: dict = {}
-    exec(printed[printed.index("ANCHORS = (") : printed.index("\nsaved")], pasted)
-    assert np.shape(pasted["ANCHORS"]) == np.shape(ANCHORS)
-    assert np.shape(pasted["TINY_ANCHORS"]) == np.shape(TINY_ANCHORS)
+    assert "YOLOv3: 10x12  " in printed
     # Nine anchors for nine sizes, at 192 of 200 pixels; 9.6 x 11.52 is rounded to 10 x 12.
-    assert pasted["ANCHORS"][0][0] == (10, 12) and pasted["ANCHORS"][2][2] == (38, 46)
+    found = Config(anchors=read_anchors(output)).anchors
+    assert found[0][0] == (10, 12) and found[2][2] == (38, 46)
+    assert tool.main([str(folder / "a.txt"), "--tiny", "--output", output]) == 0
+    assert np.shape(Config(tiny=True, anchors=read_anchors(output)).anchors) == (2, 3, 2)
     assert Image.open(folder / "new" / "plot.png").size == (1200, 600)
 
 

@@ -6,7 +6,7 @@ import pytest
 from weight_changes import changed_layers, snapshot
 
 from yolov3.checkpoints import save_checkpoint
-from yolov3.configs import Config
+from yolov3.configs import TINY_ANCHORS, Config, read_anchors
 from yolov3.weights.transfer import transfer_weights
 from yolov3.yolov3 import build_yolov3
 
@@ -37,7 +37,7 @@ def model(tiny_yolov3):
 )
 def test_scopes_copy_their_layers_and_no_others(model, darknet_file, layers, scope, copied):
     before = snapshot(model)
-    report = transfer_weights(model, darknet_file, scope)
+    report = transfer_weights(model, darknet_file, scope=scope, anchors=TINY_ANCHORS)
     assert changed_layers(model, before) == copied
     after = snapshot(model)
     assert report.copied == [f"conv_{i}" for i in sorted(copied)]
@@ -50,7 +50,7 @@ def test_scopes_copy_their_layers_and_no_others(model, darknet_file, layers, sco
 
 def test_all_copies_everything_of_the_same_classes(darknet_file, layers):
     model = build_yolov3(SOURCE_CLASSES, tiny=True)
-    report = transfer_weights(model, darknet_file, "all")
+    report = transfer_weights(model, darknet_file, scope="all", anchors=TINY_ANCHORS)
     assert report.copied == [f"conv_{i}" for i in range(CONVS)]
     np.testing.assert_array_equal(model.get_layer("conv_12").bias.numpy(), layers[12][0])
 
@@ -58,31 +58,40 @@ def test_all_copies_everything_of_the_same_classes(darknet_file, layers):
 def test_all_of_other_classes_is_an_error_with_both_counts(model, darknet_file):
     before = snapshot(model)
     with pytest.raises(
-        ValueError, match="expected weights for 3 classes.*received those of 5 classes"
+        ValueError, match="expected weights for 3 classes.*received weights for 5 classes"
     ):
-        transfer_weights(model, darknet_file, "all")
+        transfer_weights(model, darknet_file, scope="all", anchors=TINY_ANCHORS)
     assert changed_layers(model, before) == set()
 
 
 def test_heads_stay_even_where_they_would_fit(darknet_file):
     model = build_yolov3(SOURCE_CLASSES, tiny=True)
     before = snapshot(model)
-    transfer_weights(model, darknet_file, "all-but-heads")
+    transfer_weights(model, darknet_file, scope="all-but-heads", anchors=TINY_ANCHORS)
     assert changed_layers(model, before) == set(range(CONVS)) - {9, 12}
 
 
 def test_a_backbone_file_gives_what_it_has(model, tmp_path, layers):
     darknet_cfg.write_weights(tmp_path / "tiny.conv.15", layers[:9])
-    assert transfer_weights(model, tmp_path / "tiny.conv.15", "backbone").copied[-1] == "conv_6"
-    report = transfer_weights(model, tmp_path / "tiny.conv.15", "all-but-heads")
+    assert (
+        transfer_weights(
+            model, tmp_path / "tiny.conv.15", scope="backbone", anchors=TINY_ANCHORS
+        ).copied[-1]
+        == "conv_6"
+    )
+    report = transfer_weights(
+        model, tmp_path / "tiny.conv.15", scope="all-but-heads", anchors=TINY_ANCHORS
+    )
     assert report.copied[-1] == "conv_8"
-    assert report.rows[10].fate == "skipped: not in the file"
+    assert report.rows[10].status == "skipped: not in the file"
     with pytest.raises(ValueError, match="received a backbone without classes"):
-        transfer_weights(model, tmp_path / "tiny.conv.15", "all")
+        transfer_weights(model, tmp_path / "tiny.conv.15", scope="all", anchors=TINY_ANCHORS)
 
 
-def test_the_table_joins_neighbours_of_one_fate(model, darknet_file):
-    assert str(transfer_weights(model, darknet_file, "all-but-heads")) == (
+def test_the_table_joins_neighbours_of_one_status(model, darknet_file):
+    assert str(
+        transfer_weights(model, darknet_file, scope="all-but-heads", anchors=TINY_ANCHORS)
+    ) == (
         f"weights of {darknet_file} (all-but-heads):\n"
         "  conv_0 to conv_8      copied\n"
         "  conv_9                skipped: output convolution\n"
@@ -100,14 +109,14 @@ def test_another_network_is_an_error(model, tmp_path, scope):
     with pytest.raises(
         ValueError, match="expected weights of YOLOv3-tiny; received those of YOLOv3$"
     ):
-        transfer_weights(model, path, scope)
+        transfer_weights(model, path, scope=scope, anchors=TINY_ANCHORS)
 
 
 def test_unknown_scope_and_missing_source(model, darknet_file, tmp_path):
     with pytest.raises(ValueError, match="scope: expected one of backbone, all-but-heads, all"):
-        transfer_weights(model, darknet_file, "head")
+        transfer_weights(model, darknet_file, scope="head", anchors=TINY_ANCHORS)
     with pytest.raises(ValueError, match="nothing.weights: expected"):
-        transfer_weights(model, tmp_path / "nothing.weights", "all")
+        transfer_weights(model, tmp_path / "nothing.weights", scope="all", anchors=TINY_ANCHORS)
 
 
 def test_checkpoints_are_sources_too(model, tmp_path):
@@ -116,17 +125,30 @@ def test_checkpoints_are_sources_too(model, tmp_path):
     state |= {"input_size": 416, "best_size": 416}
     save_checkpoint(tmp_path / "run", "best", Config(tiny=True), state, snapshot(source))
     before = snapshot(model)
-    report = transfer_weights(model, tmp_path, "all-but-heads")
+    report = transfer_weights(model, tmp_path, scope="all-but-heads", anchors=TINY_ANCHORS)
     assert report.copied == [f"conv_{i}" for i in range(CONVS) if i not in (9, 12)]
     after = snapshot(model)
     np.testing.assert_array_equal(after["conv_8/kernel"], snapshot(source)["conv_8/kernel"])
     np.testing.assert_array_equal(after["conv_9/kernel"], before["conv_9/kernel"])
-    with pytest.raises(ValueError, match="received those of 5 classes"):
-        transfer_weights(model, tmp_path, "all")
+    with pytest.raises(ValueError, match="received weights for 5 classes"):
+        transfer_weights(model, tmp_path, scope="all", anchors=TINY_ANCHORS)
     with pytest.raises(
         ValueError, match="expected weights of YOLOv3; received those of YOLOv3-tiny"
     ):
-        transfer_weights(build_yolov3(3), tmp_path, "backbone")
+        transfer_weights(build_yolov3(3), tmp_path, scope="backbone", anchors=TINY_ANCHORS)
+
+
+def test_a_checkpoint_with_other_anchors_gives_its_backbone_alone(model, tmp_path):
+    arrays, config = snapshot(model), Config(tiny=True, anchors="yolov3-tiny-darknet")
+    state = {"class_names": ["a"], "step": 1, "epoch": 0, "metrics": {}, "best_mAP": -1.0}
+    state |= {"input_size": 64, "best_size": 64}
+    folder = save_checkpoint(tmp_path / "run", "best", config, state, arrays)
+    for scope in ("all-but-heads", "all"):
+        with pytest.raises(ValueError, match=f"{folder}: trained with other anchors .*config.json"):
+            transfer_weights(model, tmp_path, scope=scope, anchors=TINY_ANCHORS)
+    transfer_weights(model, tmp_path, scope="backbone", anchors=TINY_ANCHORS)
+    theirs = read_anchors(folder / "config.json")  # the way out that the message names
+    transfer_weights(model, tmp_path, scope="all-but-heads", anchors=theirs)
 
 
 def test_checkpoint_that_lacks_a_weight_is_an_error(model, tmp_path):
@@ -136,4 +158,4 @@ def test_checkpoint_that_lacks_a_weight_is_an_error(model, tmp_path):
     state |= {"input_size": 64, "best_size": 64}
     folder = save_checkpoint(tmp_path, "best", Config(tiny=True), state, arrays)
     with pytest.raises(ValueError, match=r"missing \['bn_3/gamma'\]"):
-        transfer_weights(model, folder, "backbone")
+        transfer_weights(model, folder, scope="backbone", anchors=TINY_ANCHORS)

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import sys
 
-from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config, default_lr_end
+from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config, default_lr_end, read_anchors
 
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 # Flags that users of other tools bring along, with ours of the same meaning: of several the first
@@ -138,6 +138,8 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
     given = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
+    if "anchors" in given:
+        given["anchors"] = read_anchors(given["anchors"])
     if base is None:
         return Config(**given)
     if "train_lr_init" in given and base.train_lr_end == default_lr_end(base.train_lr_init):

@@ -5,7 +5,7 @@ import dataclasses
 
 from yolov3.checkpoints import RESUME, Checkpoint
 from yolov3.cli.flags import config_from_flags
-from yolov3.configs import Config, changed_settings
+from yolov3.configs import Config, changed_settings, read_anchors
 from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS
 from yolov3.weights.checkpoint_search import find_checkpoint
 
@@ -33,6 +33,7 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
             f"{checkpoint.path}: expected a checkpoint last-*; received one to detect with, "
             f"without {RESUME}"
         )
+    _refuse_another_network(checkpoint, args)
     config = config_from_flags(args, base=checkpoint.config)
     where_it_is = checkpoint.config.train_checkpoints_folder
     if path and config.train_checkpoints_folder != where_it_is:
@@ -40,12 +41,20 @@ def resumable(path: str, args: argparse.Namespace) -> tuple[Config, Checkpoint]:
     config = dataclasses.replace(config, train_checkpoints_folder=where_it_is)
     for name in changed_settings(checkpoint.config, config):
         before, now = getattr(checkpoint.config, name), getattr(config, name)
-        if name == "tiny":
-            raise ValueError(
-                f"{checkpoint.path}: expected --{'' if before else 'no-'}tiny, as it was trained"
-            )
         print(f"changed: {name} from {before!r} to {now!r} ({_effect(name)})")
     return config, checkpoint
+
+
+def _refuse_another_network(checkpoint, args):
+    config = checkpoint.config
+    if getattr(args, "tiny", config.tiny) != config.tiny:
+        word = "--tiny" if config.tiny else "--no-tiny"
+        raise ValueError(f"{checkpoint.path}: expected {word}, as it was trained")
+    if hasattr(args, "anchors") and read_anchors(args.anchors) != config.anchors:
+        raise ValueError(
+            f"{checkpoint.path}: it was trained with other anchors, and can only be resumed with "
+            "them: leave --anchors out, or start a new run"
+        )
 
 
 def _effect(name) -> str:

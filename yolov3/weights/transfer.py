@@ -25,11 +25,11 @@ class LayerTransfer(NamedTuple):
     """What became of a convolution and its batch normalisation."""
 
     layer: str  # conv_0 ...
-    fate: str  # "copied", or "skipped: " and why
+    status: str  # "copied", or "skipped: " and why
 
 
 class TransferReport(NamedTuple):
-    """What a transfer did to each layer; prints as a table, a line for neighbours of one fate."""
+    """What a transfer did to each layer; prints as a table, a line for neighbours of one status."""
 
     source: str
     scope: str
@@ -38,61 +38,85 @@ class TransferReport(NamedTuple):
     @property
     def copied(self) -> list[str]:
         """Names of the convolutions that were copied."""
-        return [row.layer for row in self.rows if row.fate == "copied"]
+        return [row.layer for row in self.rows if row.status == "copied"]
 
     def __str__(self) -> str:
         lines = [f"weights of {self.source} ({self.scope}):"]
-        for fate, rows in groupby(self.rows, key=lambda row: row.fate):
+        for status, rows in groupby(self.rows, key=lambda row: row.status):
             names = [row.layer for row in rows]
             span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-            lines.append(f"  {span:<20}  {fate}")
+            lines.append(f"  {span:<20}  {status}")
         return "\n".join(lines)
 
 
-def transfer_weights(model: keras.Model, source, scope: str) -> TransferReport:
+def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> TransferReport:
     """Copy weights of a trained network into `model`, whose number of classes may be another.
 
-    `source` is a file of Darknet weights (whole, or a backbone alone), a checkpoint, or a folder of
-    checkpoints, whose best is taken. `scope` is "backbone", "all-but-heads" (all but the output
-    convolutions) or "all". Layers that are not copied stay as they are. Raises ValueError, and
-    copies nothing, if the source is another network, or with "all" has other classes or ends early.
+    `source` is a file of Darknet weights (complete, or a backbone alone), a checkpoint, or a folder
+    of checkpoints, of which the best is taken. `scope` is "backbone", "all-but-heads" (all but the
+    output convolutions) or "all". Layers that are not copied stay as they are. Raises ValueError,
+    and copies nothing, if the source is another network, if more than the backbone of a checkpoint
+    with other anchors than `anchors` is wanted, or with "all" if it has other classes.
     """
     if scope not in SCOPES:
         raise ValueError(f"scope: expected one of {', '.join(SCOPES)}; received {scope!r}")
-    weights, classes = _read_source(source, model)
-    if scope == "all" and classes != class_count(model):
-        other = "a backbone without classes" if classes is None else f"those of {classes} classes"
+    trained = _read_source(source, model)
+    if scope != "backbone" and trained.anchors not in (None, anchors):
+        raise ValueError(
+            f"{trained.name}: trained with other anchors than this run; train with the same "
+            f"(--anchors {trained.name}/config.json) or copy the backbone alone "
+            "(--transfer backbone)"
+        )
+    if scope == "all" and trained.classes != class_count(model):
         raise ValueError(
             f"{source}: expected weights for {class_count(model)} classes, to copy all of them; "
-            f"received {other}; choose all-but-heads or backbone"
+            f"received {trained.contents}; choose all-but-heads or backbone"
         )
     rows = tuple(
-        LayerTransfer(conv.name, _fate(model, conv, weights, scope)) for conv in conv_layers(model)
+        LayerTransfer(conv.name, _status(model, conv, trained.weights, scope))
+        for conv in conv_layers(model)
     )
     report = TransferReport(str(source), scope, rows)
     variables = _variables(model, report.copied)
-    assign_by_name(variables, {name: weights[name] for name in variables if name in weights})
+    weights = {name: trained.weights[name] for name in variables if name in trained.weights}
+    assign_by_name(variables, weights)
     return report
 
 
-def _read_source(source, model):
-    """Return a source's weights by name and its number of classes, None for a backbone alone."""
-    source = Path(source)
-    if source.is_file():
-        tiny, classes = identify_network(measure(source).floats) or (is_tiny(model), None)
-    else:
-        checkpoint = find_checkpoint(source)
-        tiny, classes = checkpoint.config.tiny, len(checkpoint.class_names)
+class _Source(NamedTuple):
+    """Trained weights by layer name, and what is known of them."""
+
+    name: str
+    weights: dict
+    classes: int | None  # None for a backbone alone
+    anchors: tuple | None  # a file of Darknet weights does not say
+
+    @property
+    def contents(self) -> str:
+        if self.classes is None:
+            return "a backbone without classes"
+        return f"weights for {self.classes} classes"
+
+
+def _read_source(source, model) -> _Source:
+    path = Path(source)
+    if path.is_file():
+        tiny, classes = identify_network(measure(path).floats) or (is_tiny(model), None)
+        _require_network(source, tiny, model)
+        return _Source(str(path), read_darknet_weights(path, model, classes), classes, None)
+    checkpoint = find_checkpoint(path)
+    config, classes = checkpoint.config, len(checkpoint.class_names)
+    _require_network(source, config.tiny, model)
+    return _Source(str(checkpoint.path), checkpoint.weights(), classes, config.anchors)
+
+
+def _require_network(source, tiny, model):
     if tiny != is_tiny(model):
         expected, received = network_name(is_tiny(model)), network_name(tiny)
         raise ValueError(f"{source}: expected weights of {expected}; received those of {received}")
-    weights = (
-        read_darknet_weights(source, model, classes) if source.is_file() else checkpoint.weights()
-    )
-    return weights, classes
 
 
-def _fate(model, conv, weights, scope) -> str:
+def _status(model, conv, weights, scope) -> str:
     if scope == "backbone" and conv not in backbone_layers(model):
         return "skipped: not in the backbone"
     if scope == "all-but-heads" and norm_of(model, conv) is None:
