@@ -8,15 +8,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from yolov3.cli.flags import Parser
 from yolov3.cli.run import import_tensorflow, run_script
 
 TAGS = {"mAP/AP50": "mAP50", "mAP/AP75": "mAP75", "mAP/AP": "mAP"}
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
     parser.add_argument(
         "--output", default="training.png", metavar="PNG", help="default: %(default)s"
