@@ -1,6 +1,10 @@
 """The documentation: its links lead somewhere, and its claims hold."""
 
+import os
 import re
+import subprocess
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,27 @@ from yolov3.configs import ANCHORS, STRIDES, Config
 from yolov3.labels import assign_anchors
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [path for folder in (".", "*") for path in sorted(ROOT.glob(f"{folder}/*.md"))]
+PAGES = [path for folder in (".", "[!.]*") for path in sorted(ROOT.glob(f"{folder}/*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ROW = re.compile(r"^\| `([^`]+)` \| (.+) \|$", re.MULTILINE)
+
+
+COMMAND = re.compile(r"^ *\$? *python ((?:\w+/)*\w+\.py)((?: .*\\\n)* .*)?", re.M)
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OTHER_FLAGS = {"--index-url", "--logdir", "--help", "--share", "--only", "--rename"}
+
+
+@lru_cache
+def flags(script):
+    """Return the flags that the help of a script lists."""
+    run = subprocess.run(
+        [sys.executable, ROOT / script, "--help"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, f"{script}: {run.stderr}"
+    return set(FLAG.findall(run.stdout))
 
 
 def section(page, title):
@@ -28,6 +50,26 @@ def test_relative_links_lead_to_files(page):
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     relative = [target for target in targets if "://" not in target and not target.startswith("#")]
     assert [name for name in relative if not (page.parent / name.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_have_the_flags_of_their_scripts(page):
+    commands = COMMAND.findall(page.read_text(encoding="utf-8"))
+    unknown = [
+        f"{script} {flag}"
+        for script, arguments in commands
+        for flag in FLAG.findall(arguments.partition("#")[0])
+        if flag not in flags(script)
+    ]
+    assert unknown == []
+
+
+def test_every_flag_that_a_page_names_is_one_of_a_script():
+    folders = (".", "tools", "mnist", "benchmarks")
+    scripts = [p for f in folders for p in (ROOT / f).glob("*.py") if "run_script" in p.read_text()]
+    known = set().union(*(flags(str(script.relative_to(ROOT))) for script in scripts))
+    named = {flag for page in PAGES for flag in FLAG.findall(page.read_text(encoding="utf-8"))}
+    assert named - known - OTHER_FLAGS == set()
 
 
 def test_the_index_names_every_page():

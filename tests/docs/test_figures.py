@@ -56,6 +56,17 @@ def test_a_script_draws_its_figure_and_prints_what_its_page_quotes(script, tmp_p
     assert_same_to_the_last_digit(capsys.readouterr().out, quoted)
 
 
+def test_ground_truth_and_detections_of_a_trained_network_stand_side_by_side(
+    trained, digit_scenes, tmp_path, capsys
+):
+    png = tmp_path / "detections.png"
+    argv = ["--weights", trained.folder, "--annotations", digit_scenes, "--output", png]
+    assert load(DOCS / "figures" / "detections.py").main([str(arg) for arg in argv]) == 0
+    assert capsys.readouterr().out.startswith("2 boxes, ")
+    with Image.open(png) as drawn, Image.open(DOCS / "figures" / "detections.png") as published:
+        assert drawn.size == published.size
+
+
 def test_a_script_runs_from_any_folder_and_explains_itself(tmp_path):
     command = [sys.executable, str(DOCS / "figures" / "step_size.py")]
     settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True}
