@@ -1,5 +1,6 @@
 """Tests of what all scripts do alike: exit codes, one-line errors, a reader that has gone."""
 
+import contextlib
 import io
 import os
 import signal
@@ -27,9 +28,20 @@ def failing(error):
     return main
 
 
+def run_body(body, **kwargs) -> subprocess.CompletedProcess:
+    """Run a script whose `main` has this body as a process of its own."""
+    code = f"import sys\nfrom yolov3.cli.run import run_script\ndef main():\n    {body}\n"
+    kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | kwargs
+    return subprocess.run([sys.executable, "-c", code + "run_script(main)"], cwd=REPO, **kwargs)
+
+
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_code_of_main_is_that_of_the_script(capsys, code):
     assert end_of(lambda: code, capsys) == (code, "")
+
+
+OOM = "OOM when allocating tensor with shape[64,416,416,64]"
+ADVICE = "smaller batches or images take less\n"
 
 
 @pytest.mark.parametrize(
@@ -38,20 +50,16 @@ def test_code_of_main_is_that_of_the_script(capsys, code):
         (ValueError("a.txt:3: expected a box"), 2, "error: a.txt:3: expected a box\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (OSError("No space left on device"), 1, "failed: No space left on device\n"),
+        (MemoryError(), 1, f"failed: out of memory (MemoryError); {ADVICE}"),
+        (
+            tf.errors.ResourceExhaustedError(None, None, f"{OOM}\nhint: more lines"),
+            1,
+            f"failed: out of memory ({OOM}); {ADVICE}",
+        ),
     ],
 )
 def test_errors_are_one_line_and_a_code(capsys, error, code, line):
     assert end_of(failing(error), capsys) == (code, line)
-
-
-def test_too_little_memory_is_one_line_and_a_code(capsys):
-    line = "failed: out of memory (MemoryError); smaller batches or images take less\n"
-    assert end_of(failing(MemoryError()), capsys) == (1, line)
-    text = "OOM when allocating tensor with shape[64,416,416,64]\nhint: more lines"
-    code, error = end_of(failing(tf.errors.ResourceExhaustedError(None, None, text)), capsys)
-    assert code == 1
-    assert "out of memory (OOM when allocating tensor with shape[64,416,416,64]);" in error
-    assert error.count("\n") == 1
 
 
 def test_mistakes_of_the_program_keep_their_traceback():
@@ -63,14 +71,7 @@ def test_mistakes_of_the_program_keep_their_traceback():
 def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
     name = os.fsdecode(b"a\xff.png")
     body = f"print({name!r}); print({name!r}, file=sys.stderr); return 0"
-    code = "import sys\nfrom yolov3.cli.run import run_script\n"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}def main():\n    {body}\nrun_script(main)"],
-        cwd=REPO,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-        capture_output=True,
-        text=True,
-    )
+    done = run_body(body, env={**os.environ, "PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stdout, done.stderr) == (0, *["a\\udcff.png\n"] * 2)
 
 
@@ -85,17 +86,9 @@ def test_output_that_cannot_be_reconfigured_or_is_none_stays(monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
 def test_output_to_a_full_disk_is_one_line_and_a_code():
-    code = "from yolov3.cli.run import run_script\nrun_script(lambda: print('found') or 0)"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=REPO,
-            env=environment,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        done = run_body("print('found'); return 0", env=environment, stdout=full)
     message = "failed: [Errno 28] No space left on device\n"
     assert (done.returncode, done.stderr) == (1, message)
 
@@ -111,12 +104,9 @@ def test_output_to_a_full_disk_is_one_line_and_a_code():
     ids=["buffered", "much", "flushed", "exit"],
 )
 def test_closed_output_is_no_error_message(body):
-    code = f"from yolov3.cli.run import run_script\ndef main():\n    {body}\nrun_script(main)"
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPO, stdout=writer, stderr=subprocess.PIPE, text=True
-    )
+    done = run_body(body, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -136,17 +126,13 @@ def test_a_second_signal_acts_at_once():
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_signals_are_as_before_afterwards():
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_signals_are_as_before_afterwards(error):
     before = [signal.getsignal(number) for number in StopRequest.SIGNALS]
-    with StopRequest():
+    with contextlib.suppress(ZeroDivisionError), StopRequest():
         assert [signal.getsignal(number) for number in StopRequest.SIGNALS] != before
+        if error:
+            raise error
     assert [signal.getsignal(number) for number in StopRequest.SIGNALS] == before
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_signals_are_as_before_after_an_error():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(ZeroDivisionError), StopRequest():
-        raise ZeroDivisionError
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -67,22 +67,32 @@ def test_colours_of_a_video_are_not_swapped(tmp_path):
     assert red > 200 and green < 50 and blue < 50
 
 
-def test_damaged_frames_are_told_and_the_others_keep_their_numbers(tmp_path):
-    path = damage_frame(damage_frame(write_video(tmp_path / "x.avi"), 3), 4)
-    got = read(path)
-    assert [(frame.index, frame.lost) for frame in got] == [
-        *((index, 0) for index in range(3)),
-        (3, 2),
-        *((index, 0) for index in range(5, 10)),
-    ]
-    assert got[3].error == f"{path}: 2 frames lost, from number 3 on"
+def numbers(frames):
+    """Return the index of each frame, and how many an error stands for."""
+    return [(frame.index, frame.lost) for frame in frames]
 
 
-@pytest.mark.parametrize("index", [0, 9])
-def test_the_first_or_last_frame_may_be_damaged(tmp_path, index):
-    got = read(damage_frame(write_video(tmp_path / "x.avi"), index))
-    assert sum(frame.lost for frame in got) == 1
-    assert len(got) == 10 and got[index].error.endswith(f"1 frame lost, from number {index} on")
+def good(*indices):
+    return [(index, 0) for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "expected", "where"),
+    [
+        ([3, 4], [*good(0, 1, 2), (3, 2), *good(5, 6, 7, 8, 9)], "2 frames lost, from number 3 on"),
+        ([0], [(0, 1), *good(*range(1, 10))], "1 frame lost, from number 0 on"),
+        ([9], [*good(*range(9)), (9, 1)], "1 frame lost, from number 9 on"),
+    ],
+)
+def test_damaged_frames_are_told_and_the_others_keep_their_numbers(
+    tmp_path, damaged, expected, where
+):
+    path = write_video(tmp_path / "x.avi")
+    for index in damaged:
+        damage_frame(path, index)
+    frames = read(path)
+    assert numbers(frames) == expected
+    assert [frame.error for frame in frames if frame.lost] == [f"{path}: {where}"]
 
 
 @pytest.mark.parametrize("name", ["x.avi", "x #2?.avi"])
@@ -90,9 +100,9 @@ def test_a_video_that_was_cut_off_tells_how_much_is_missing(tmp_path, name):
     path = write_video(tmp_path / name)
     data = path.read_bytes()
     path.write_bytes(data[: frame_start(data, 6) + 20])
-    *got, last = read(path)
-    assert [frame.index for frame in got] == [0, 1, 2, 3, 4, 5]
-    assert last.error == f"{path}: 4 frames lost, from number 6 on" and last.lost == 4
+    got = read(path)
+    assert numbers(got) == [*good(0, 1, 2, 3, 4, 5), (6, 4)]
+    assert got[-1].error == f"{path}: 4 frames lost, from number 6 on"
 
 
 def test_a_length_that_is_not_stated_is_no_loss(tmp_path, monkeypatch):
@@ -100,8 +110,7 @@ def test_a_length_that_is_not_stated_is_no_loss(tmp_path, monkeypatch):
     for stated in (0, 9):  # not told; guessed, in a container that does not count
         monkeypatch.setattr(frames, "stated_frames", lambda _, stated=stated: stated)
         monkeypatch.setattr(frames, "COUNTED_SUFFIXES", frozenset())
-        got = read(path)
-        assert [frame.index for frame in got] == [0, 1, 2, 3] and not any(f.lost for f in got)
+        assert numbers(read(path)) == good(0, 1, 2, 3)
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.avi"])
@@ -120,7 +129,7 @@ def test_a_camera_that_is_not_there_is_one_error(tmp_path, monkeypatch):
 def test_a_video_over_http_is_read_whole(tmp_path, serve):
     site = serve(write_video(tmp_path / "x.avi", frames=6).read_bytes())
     got = read(site.url)
-    assert [frame.index for frame in got] == [0, 1, 2, 3, 4, 5]
+    assert numbers(got) == good(0, 1, 2, 3, 4, 5)
     assert got[0].source.kind is Kind.STREAM and not any(frame.is_live for frame in got)
 
 
@@ -147,7 +156,7 @@ class FakeCamera:
 def test_a_live_source_tells_of_gaps_and_ends_after_many():
     camera = FakeCamera([1, 2, None, None, 3] + [None] * 50)
     got = list(read_live(CAMERA, camera))
-    assert [(frame.index, frame.lost) for frame in got] == [(0, 0), (1, 0), (2, 2), (4, 0)]
+    assert numbers(got) == [(0, 0), (1, 0), (2, 2), (4, 0)]
     assert "2 frames lost" in got[2].error
     assert all(frame.is_live and frame.fps == DEFAULT_FPS for frame in got if not frame.lost)
     assert (np.diff([frame.seconds for frame in got if not frame.lost]) >= 0).all()
