@@ -101,14 +101,6 @@ def test_batches_have_the_shapes_and_types_of_the_step(records):
     )
 
 
-def test_nothing_is_tuned_automatically_as_an_iterator_may_then_hang_for_half_a_minute(records):
-    for batches in (
-        training_batches(records, UNCHANGED, SEED, BATCH, SIZE, (0, 1)),
-        evaluation_batches(records, BATCH, SIZE),
-    ):
-        assert batches.options().autotune.enabled is False
-
-
 @pytest.fixture
 def spoiled(records, tmp_path):
     """Copy the records; 2, 3 and the last are no images any more."""

@@ -76,18 +76,6 @@ a b.png 1,2,30,42,0
     assert "inside the 60x40 image; received 1,2,30,42" in report.problems[9].message
 
 
-def test_one_problem_is_one_line_and_more_are_a_report_of_the_first_ten(folder):
-    _, one = check(folder, "a b.png 1,2,3,4,0\nc.jpg 1,2,3,4,99\n")
-    assert one.error == (f"{folder}/train.txt:2: expected a label in [0, 9]; received '1,2,3,4,99'")
-    _, many = check(folder, "c.jpg\n" + "none.png\n" * 12)
-    assert many.error == str(many)
-    lines = str(many).splitlines()
-    assert lines[0].endswith("1 good line, 0 boxes, 12 bad lines, 0 warnings")
-    assert lines[1] == "bad: missing image: 12"
-    assert lines[2].startswith("  line 2: expected an image; received ")
-    assert len(lines) == 13 and lines[-1] == "  and 2 more"
-
-
 @pytest.mark.parametrize(
     ("box", "expected"),
     [

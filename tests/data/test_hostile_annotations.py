@@ -28,14 +28,6 @@ def kinds(found):
     return [(one.kind, one.line) for one in found]
 
 
-def test_an_image_that_is_cut_off_behind_its_header_is_found(folder):
-    (folder / "half.png").write_bytes((folder / "a b.png").read_bytes()[:-9])
-    (folder / "half.jpg").write_bytes((folder / "c.jpg").read_bytes()[:-2])
-    _, report = check(folder, "half.png\nc.jpg\nhalf.jpg\n")
-    assert kinds(report.problems) == [("unreadable image", 1), ("unreadable image", 3)]
-    assert all("(cut off before its end)" in one.message for one in report.problems)
-
-
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
 def test_utf16_is_one_error_rather_than_one_per_line(folder, encoding):
     text = "\ufeff" * (encoding == "utf-16-be") + "c.jpg\n" * 9

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import UTF8_BOM, Problem, Record, box_text, read_bytes, scan, stack_boxes
-from yolov3.cli.progress import counted, track
+from yolov3.cli.progress import counted
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
 from yolov3.data.image_sizes import read_sizes
@@ -104,9 +104,7 @@ def check_annotations(
     content = read_bytes(path)
     records, problems = scan(content, path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
-    sizes: dict[str, tuple[int, int] | ImageFileError] = {}
-    for batch in track(read_sizes(paths, workers), len(paths), "checking images"):
-        sizes.update((paths[index], size) for index, size in batch)
+    sizes = dict(zip(paths, read_sizes(paths, "checking images", workers), strict=True))
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
     warnings = _check_encoding(content) + _repeated_images(records) + _repeated_boxes(records)

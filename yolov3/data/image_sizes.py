@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from yolov3.cli.progress import track
 from yolov3.images import ImageFileError, read_image_size
 
 MAX_WORKERS = 8
@@ -23,9 +24,9 @@ BATCH = 256  # images between two signs of progress
 
 
 def read_sizes(
-    paths: list[str], workers: int | None = None
-) -> Iterator[list[tuple[int, tuple[int, int] | ImageFileError]]]:
-    """Yield batches of (index into `paths`, (width, height) or the error) until all are done.
+    paths: list[str], label: str, workers: int | None = None
+) -> list[tuple[int, int] | ImageFileError]:
+    """Return (width, height) of each image, or the error; show the progress with a label.
 
     `workers` is a number of processes: 1 stays in this one, None chooses by the number of paths.
     Raises ChildProcessError if a process dies.
@@ -34,8 +35,7 @@ def read_sizes(
         workers = min(os.cpu_count() or 1, MAX_WORKERS, len(paths) // IMAGES_PER_WORKER)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     results = _read_in_processes(batches, workers) if workers > 1 else map(_read_batch, batches)
-    for number, sizes in enumerate(results):
-        yield list(enumerate(sizes, start=number * BATCH))
+    return [size for sizes in track(results, len(paths), label) for size in sizes]
 
 
 def _read_in_processes(batches: list[list[str]], workers: int) -> Iterator[list]:

@@ -6,7 +6,6 @@ import numpy as np
 
 from yolov3.annotations import Record, read_annotations, stack_boxes
 from yolov3.augment import Augmentation, augment
-from yolov3.cli.progress import track
 from yolov3.data.anchors import letterboxed_boxes
 from yolov3.data.image_sizes import read_sizes
 from yolov3.images import ImageFileError
@@ -30,13 +29,11 @@ def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[R
     """
     records = read_annotations(path, num_classes)
     paths = [record.image_path for record in records]
-    sizes_wh = np.zeros((len(records), 2), int)
-    for batch in track(read_sizes(paths), len(paths), "reading image sizes"):
-        for index, size in batch:
-            if isinstance(size, ImageFileError):
-                raise ValueError(f"{path}:{records[index].line}: {size}")
-            sizes_wh[index] = size
-    return records, sizes_wh
+    sizes = read_sizes(paths, "reading image sizes")
+    for record, size in zip(records, sizes, strict=True):
+        if isinstance(size, ImageFileError):
+            raise ValueError(f"{path}:{record.line}: {size}")
+    return records, np.array(sizes, int)
 
 
 def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:

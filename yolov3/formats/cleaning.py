@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from yolov3.annotations import box_text
-from yolov3.cli.progress import track
 from yolov3.data.image_sizes import read_sizes
 from yolov3.formats.box_table import BoxTable
 from yolov3.formats.common import ConversionLog
@@ -40,7 +39,7 @@ def _keep_given_sizes(table: BoxTable, log: ConversionLog) -> BoxTable:
 
 def _measure_images(table: BoxTable, log: ConversionLog) -> BoxTable:
     """Read the images' sizes; drop those that are unreadable or not as large as annotated."""
-    sizes = _read_sizes(table.image_paths)
+    sizes = read_sizes(table.image_paths, "reading image sizes")
     bad = np.array([isinstance(size, ImageFileError) for size in sizes], bool)
     details = [getattr(size, "reason", "") for size in sizes]
     table = _drop_images(table, bad, NOT_READ, details, log)
@@ -53,14 +52,6 @@ def _measure_images(table: BoxTable, log: ConversionLog) -> BoxTable:
         for (width, height), (given_width, given_height) in zip(sizes_wh, given_wh, strict=True)
     ]
     return _drop_images(table, differs, "whose annotation gives another size", details, log)
-
-
-def _read_sizes(paths: list[str]) -> list[tuple[int, int] | ImageFileError]:
-    sizes: list = [None] * len(paths)
-    for batch in track(read_sizes(paths), len(paths), "reading image sizes"):
-        for index, size in batch:
-            sizes[index] = size
-    return sizes
 
 
 def _drop_images(table: BoxTable, bad, reason: str, details: list, log: ConversionLog) -> BoxTable:
