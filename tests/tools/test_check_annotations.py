@@ -20,6 +20,9 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
     good = run(folder, TOOL, "good.txt", "--names", "names", "--tiny", "--input-size", "320")
     assert (good.returncode, good.stderr) == (0, "")
     assert good.stdout == "good.txt: 1 good line, 1 box, 0 bad lines, 0 warnings\n"
+    (folder / "near.txt").write_text("a b.png 1,2,9,9,1 1,2,9,10,1\n")
+    shared = run(folder, TOOL, "near.txt", "--names", "names", "--anchors", "yolov3")
+    assert shared.returncode == 0 and "shares its cell and anchor with 1,2,9,9" in shared.stdout
     bad = run(folder, TOOL, "bad.txt", "--names", "names")
     assert (bad.returncode, bad.stderr) == (2, "")
     assert "line 1: expected a label in [0, 1]; received '1,2,3,4,2'" in bad.stdout
@@ -28,6 +31,7 @@ def test_the_tool_prints_the_report_and_tells_by_its_exit_code(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["good.txt", "--names", "names", "--anchors", "x"], "anchors: expected one of yolov3, yo"),
         (["none.txt", "--names", "names"], "none.txt: expected a text file; received No such"),
         (["good.txt", "--names", "none"], "none: expected a text file; received No such"),
         (
