@@ -60,7 +60,14 @@ def test_ground_truth_and_detections_of_a_trained_network_stand_side_by_side(
     trained, digit_scenes, tmp_path, capsys
 ):
     png = tmp_path / "detections.png"
-    argv = ["--weights", trained.folder, "--annotations", digit_scenes, "--output", png]
+    argv = [
+        "--weights",
+        trained.folder / "checkpoints",
+        "--annotations",
+        digit_scenes,
+        "--output",
+        png,
+    ]
     assert load(DOCS / "figures" / "detections.py").main([str(arg) for arg in argv]) == 0
     assert capsys.readouterr().out.startswith("2 boxes, ")
     with Image.open(png) as drawn, Image.open(DOCS / "figures" / "detections.png") as published:
