@@ -3,8 +3,9 @@
     python evaluate_mAP.py
     python evaluate_mAP.py --weights checkpoints/my_run --annotations my_test.txt --json result.json
 
-AP50, AP75 and AP (the mean over IoU 0.50 to 0.95) are those of the COCO evaluation, by pycocotools,
-over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad input), 130 (Ctrl-C).
+mAP50, mAP75 and mAP (the mean over IoU 0.50 to 0.95) are those of the COCO evaluation, by
+pycocotools, over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad input),
+130 (Ctrl-C).
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python train.py                      the MNIST tutorial, as yolov3/configs.py has it
     python train.py --tiny               the same with YOLOv3-tiny
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
-    python train.py --resume             continue the newest run where it stopped
+    python train.py --resume             resume the newest run where it stopped
 
 Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log
 to folders of its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit
@@ -23,7 +23,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         nargs="?",
         const="",
         metavar="CHECKPOINT",
-        help="continue this run (a checkpoint or its folder; default: the newest one in "
+        help="resume this run (a checkpoint or its folder; default: the newest one in "
         "--train-checkpoints-folder); its settings hold unless a flag changes one",
     )
     add_config_flags(parser)
@@ -32,16 +32,12 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    # The flags of a resumed run are checked together with its own settings.
-    config = config_from_flags(args) if args.resume is None else None
-    checkpoint = None
-    import_tensorflow()  # not before the flags are known to be good: it takes seconds
-    from yolov3.runs.resume import resumable
+    if args.resume is None:
+        config_from_flags(args)  # refuses bad values at once: importing TensorFlow takes seconds
+    import_tensorflow()
     from yolov3.runs.start import start_training
 
-    if args.resume is not None:
-        config, checkpoint = resumable(args.resume, args)
-    return start_training(config, checkpoint)
+    return start_training(args)
 
 
 if __name__ == "__main__":

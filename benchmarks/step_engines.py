@@ -9,7 +9,7 @@ SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the image
 
 
 def repository(size: int, batch_size: int, precision: str):
-    """The step of `train.py` as it is, with the gradient's norm and the average of the weights."""
+    """The step of `train.py` as it is, with the gradient's norm and the EMA of the weights."""
     from yolov3.cli.run import import_tensorflow
 
     import_tensorflow()
@@ -20,10 +20,10 @@ def repository(size: int, batch_size: int, precision: str):
     from yolov3.train_step import TrainStep
 
     precision = choose_precision(precision)
-    learner = TrainStep(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
+    train_step = TrainStep(Config(), NUM_CLASSES, steps_per_epoch=250, precision=precision)
     batch = [tf.constant(part) for part in random_batch(size, batch_size)]
     facts = {"precision": precision, "versions": versions("tensorflow", "keras")}
-    return lambda: {name: value.numpy() for name, value in learner.step(*batch).items()}, facts
+    return lambda: {name: value.numpy() for name, value in train_step(*batch).items()}, facts
 
 
 def pytorch(size: int, batch_size: int, precision: str, compiled: bool = False):

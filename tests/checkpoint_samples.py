@@ -16,10 +16,11 @@ WEIGHTS = {
 RESUME = {"step": np.int64(7), "optimizer/momentum": np.arange(5, dtype=np.float32)}
 CLASS_NAMES = ["zero", "one two"]
 STATE = {"class_names": CLASS_NAMES, "best_mAP": 0.5, "best_size": 416}
+STATE |= {"trained_on": "1f", "validated_on": "2e"}
 
 
 def save(run, kind, step, ap=None, size=416, weights=WEIGHTS, state=(), **settings):
-    metrics = {} if ap is None else {"AP": ap, "AP50": 0.9}
+    metrics = {} if ap is None else {"mAP": ap, "mAP50": 0.9}
     usual = {**STATE, "step": step, "epoch": 3, "metrics": metrics}
     state = usual | {"best_size": size, "input_size": size} | dict(state)
     resume = {name: np.asarray(value) for name, value in RESUME.items()}

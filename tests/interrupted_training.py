@@ -1,12 +1,13 @@
-"""A short training that may be disturbed, gone on with, and compared with one that was not."""
+"""A short training that may be interrupted, resumed, and compared with one that was not."""
 
 import numpy as np
-from small_training import config_in, events_of, fit, training_of
+from small_training import after_each, config_in, events_of, fit, training_of
 
+from yolov3.checkpoints import find_checkpoint
+from yolov3.runs import start
 from yolov3.runs.run_folders import resumed_run
 from yolov3.training import Outcome
 from yolov3.weights.by_name import state_dict
-from yolov3.weights.checkpoint_search import find_checkpoint
 
 PER_EPOCH, TOTAL = 3, 9  # steps
 CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}
@@ -24,21 +25,21 @@ def train_whole(records, folder, **changes) -> dict:
 
 
 def resume(records, folder, **changes):
-    """Go on with the run in a folder to its end; return the training and where it began."""
+    """Resume the run in a folder to its end; return the training and where it began."""
     training = prepare(records, folder, **changes)
     last = find_checkpoint(training.config.train_checkpoints_folder, "last")
-    training.resume(last)
-    assert training.fit(resumed_run(training.config, last)) is Outcome.FINISHED
+    start.resume(training, last)
+    assert fit(training, resumed_run(training.config, last)) is Outcome.FINISHED
     return training, last
 
 
 def final_state(training) -> dict:
     """Return all that a run leaves: variables, log, what validation kept, checkpoints."""
-    keeper = training.keeper
+    manager = training.manager
     return {
-        "variables": state_dict(training.learner.variables()),
+        "variables": state_dict(training.train_step.variables()),
         "log": [event for event in events_of(training.run.log) if event[0] != "config"],
-        "kept": (keeper.metrics, keeper.best, keeper.best_size),
+        "kept": (manager.metrics, manager.best_mAP, manager.best_size),
         "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
         "run": training.run,
     }
@@ -54,13 +55,6 @@ def assert_same(end, expected):
         assert end[name] == expected[name], name
 
 
-def die_at(training, step, die):
-    """Have `die()` called when a step was noted."""
-    note = training.journal.step
-
-    def note_and_die(number, *rest):
-        note(number, *rest)
-        if number == step:
-            die()
-
-    training.journal.step = note_and_die
+def die_at(step, die):
+    """Have `die()` called when a step was logged, within a `with` block."""
+    return after_each("log_step", lambda number, *_: die() if number == step else None)

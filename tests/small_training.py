@@ -1,16 +1,19 @@
 """Trainings that take seconds, and what they leave in their logs."""
 
-import io
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from yolov3.configs import Config
-from yolov3.runs.event_files import LOG_PREFIX
+from yolov3.runs import start
 from yolov3.runs.run_folders import new_run
-from yolov3.runs.training_progress import TrainingProgress
-from yolov3.training import Outcome, Training
+from yolov3.runs.run_logger import RunLogger
+from yolov3.runs.start import Training
+from yolov3.training import Outcome
 
 NAMES = list("0123456789")
 
@@ -32,17 +35,28 @@ def config_in(folder: Path, **changes) -> Config:
 
 
 def training_of(config: Config, records, test_records=()) -> Training:
-    """Build a training whose messages go to `training.stream`."""
-    keras.utils.set_random_seed(config.seed)
-    training = Training(config, records, list(test_records), NAMES)
-    training.stream = io.StringIO()
-    training.journal.progress = TrainingProgress(training.stream)
-    return training
+    """Build a training on records, without the checks of `prepare`."""
+    return start.build(config, records, list(test_records), NAMES)
 
 
-def fit(training: Training) -> Outcome:
-    """Train to the end of a new run."""
-    return training.fit(new_run(training.config))
+def fit(training: Training, run=None) -> Outcome:
+    """Train to the end of a run, a new one unless given, which is then `training.run`."""
+    training.run = run or new_run(training.config)
+    return start.fit(training, training.run)
+
+
+@contextmanager
+def after_each(method: str, call):
+    """Within this, have `call(*args)` called after each call of a method of `RunLogger`."""
+    with pytest.MonkeyPatch.context() as patch:
+        original = getattr(RunLogger, method)
+
+        def call_both(logger, *args):
+            original(logger, *args)
+            call(*args)
+
+        patch.setattr(RunLogger, method, call_both)
+        yield
 
 
 def thin_network(net, image):
@@ -58,16 +72,14 @@ def thin_network(net, image):
 
 
 def events_of(folder: Path) -> list[tuple[str, int, object]]:
-    """Return all (tag, step, value) that the event files of a log hold, sorted.
-
-    The files are read as they are: TensorBoard would drop what is there twice.
-    """
-    events = []
-    for path in Path(folder).glob(f"{LOG_PREFIX}*"):
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            event = tf.compat.v1.Event.FromString(record)
-            for value in event.summary.value:
-                events.append((value.tag, event.step, tf.make_ndarray(value.tensor).tolist()))
+    """Return all (tag, step, value) of a log as TensorBoard reads them, sorted."""
+    log = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    log.Reload()
+    events = [
+        (tag, event.step, tf.make_ndarray(event.tensor_proto).tolist())
+        for tag in log.Tags()["tensors"]
+        for event in log.Tensors(tag)
+    ]
     return sorted(events, key=lambda event: event[:2])
 
 

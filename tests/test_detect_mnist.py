@@ -9,8 +9,8 @@ from script_runs import refusal, write
 
 import detect_mnist
 import evaluate_mAP
+from yolov3.checkpoints import find_checkpoint
 from yolov3.images import read_image
-from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 @pytest.fixture
@@ -78,4 +78,4 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capfd, main):
     with open(damaged / "model.safetensors", "r+b") as weights:
         weights.truncate(1000)
     line = refusal(capfd, main, ["--weights", damaged])
-    assert "best-000002: expected a whole checkpoint" in line and "model.safetensors" in line
+    assert "best-000002: damaged checkpoint" in line and "model.safetensors" in line

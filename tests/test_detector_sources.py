@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from random_network import SIZE, random_images, random_network
 
-from yolov3.checkpoints import save_checkpoint
+from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.configs import TINY_ANCHORS_DARKNET, Config
 from yolov3.darknet import save_darknet_weights
 from yolov3.detection import Detector
 from yolov3.weights.by_name import named_variables, state_dict
-from yolov3.weights.checkpoint_search import find_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,9 @@ def detector(model):
 @pytest.fixture(scope="module")
 def checkpoints(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
-    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"AP": 0.5}}
+    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"mAP": 0.5}}
     state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
+    state |= {"trained_on": "1f", "validated_on": "2e"}
     config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
     save_checkpoint(folder / "run", "best", config, state, state_dict(named_variables(model)))
     return folder

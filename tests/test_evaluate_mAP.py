@@ -7,8 +7,8 @@ from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
 import evaluate_mAP
+from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
-from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3
 
 
@@ -17,10 +17,10 @@ def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, cap
     weights = f"--weights={trained.folder / 'checkpoints'}"
     assert evaluate_mAP.main([weights, "--json=my figures/result.json"]) == 0
     result = json.loads((tmp_path / "my figures" / "result.json").read_text())
-    assert {"AP50", "AP75", "AP", "per_class", "images", "images_per_second"} <= result.keys()
+    assert {"mAP50", "mAP75", "mAP", "per_class", "images", "images_per_second"} <= result.keys()
     assert result["images"] == 8 and result["images_per_second"] > 0
     assert list(result["per_class"]) == list("0123456789")
-    for name in ("AP50", "AP75", "AP"):
+    for name in ("mAP50", "mAP75", "mAP"):
         assert 0 <= result[name] <= 1
     assert sum(row["boxes"] for row in result["per_class"].values()) == 16
     out = capsys.readouterr().out

@@ -6,9 +6,9 @@ import math
 from yolov3.evaluation import format_table, write_json
 
 RESULT = {
-    "AP50": 0.5,
-    "AP75": 0.25,
-    "AP": 0.125,
+    "mAP50": 0.5,
+    "mAP75": 0.25,
+    "mAP": 0.125,
     "per_class": {
         "zero": {"AP50": 0.5, "AP75": 0.25, "AP": 0.125, "boxes": 1200},
         "nine": {"AP50": math.nan, "AP75": math.nan, "AP": math.nan, "boxes": 0},
@@ -34,4 +34,4 @@ def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
     write_json(path, RESULT)
     read = json.loads(path.read_text())
     assert read["per_class"]["nine"] == {"AP50": None, "AP75": None, "AP": None, "boxes": 0}
-    assert read["AP50"] == 0.5 and read["images"] == 200
+    assert read["mAP50"] == 0.5 and read["images"] == 200

@@ -27,7 +27,7 @@ def found(*rows):
 
 def measure(records, detections):
     result = average_precision(records, detections, NAMES)
-    return result["AP50"], result["AP75"], result["AP"]
+    return result["mAP50"], result["mAP75"], result["mAP"]
 
 
 def test_perfect():
@@ -36,7 +36,7 @@ def test_perfect():
         [found((BOX, 0.9, 0), (FAR, 0.3, 1)), found()],
         NAMES,
     )
-    assert (result["AP50"], result["AP75"], result["AP"]) == pytest.approx((1, 1, 1))
+    assert (result["mAP50"], result["mAP75"], result["mAP"]) == pytest.approx((1, 1, 1))
     row = {"AP50": 1.0, "AP75": 1.0, "AP": 1.0, "boxes": 1}
     assert result["per_class"]["b"] == pytest.approx(row)
 
@@ -55,14 +55,14 @@ def test_false_alarm_above_and_below():
 
 def test_class_without_truth_has_no_part_in_the_mean():
     result = average_precision([truth((BOX, 0))], [found((BOX, 0.9, 0), (FAR, 0.8, 1))], NAMES)
-    assert result["AP50"] == pytest.approx(1)
+    assert result["mAP50"] == pytest.approx(1)
     row = result["per_class"]["b"]
     assert row["boxes"] == 0 and np.isnan([row["AP50"], row["AP75"], row["AP"]]).all()
 
 
 def test_nothing_found():
     result = average_precision([truth((BOX, 0))], [found()], NAMES)
-    assert (result["AP50"], result["AP75"], result["AP"]) == (0, 0, 0)
+    assert (result["mAP50"], result["mAP75"], result["mAP"]) == (0, 0, 0)
     assert result["per_class"]["a"]["AP"] == 0 and np.isnan(result["per_class"]["b"]["AP"])
 
 
@@ -138,6 +138,6 @@ def test_equal_to_pycocotools_on_files(tmp_path, seed):
     evaluation.accumulate()
     evaluation.summarize()
     result = average_precision(records, detections, list("abc"))
-    ours = [result["AP"], result["AP50"], result["AP75"]]
+    ours = [result["mAP"], result["mAP50"], result["mAP75"]]
     assert 0.05 < ours[0] < 0.95
     np.testing.assert_allclose(ours, evaluation.stats[:3], atol=1e-9)

@@ -1,10 +1,11 @@
-"""The learning rate per step and the input size per epoch."""
+"""The learning rate per step, the input size per epoch, and the steps of a run."""
 
 import math
 
 import pytest
 
-from yolov3.schedule import input_size_of, learning_rate_schedule
+from yolov3.configs import Config
+from yolov3.schedule import TrainingSchedule, input_size_of, learning_rate_schedule
 
 PEAK, END = 1e-3, 1e-6
 
@@ -78,3 +79,16 @@ def test_sizes_are_multiples_of_32_and_each_part_has_its_share(epochs, scales):
 
 def test_a_tiny_scale_gives_the_smallest_possible_size():
     assert input_size_of(0, 2, 416, (0.01, 1.0)) == 32
+
+
+def test_steps_sizes_and_pixels_by_hand():
+    config = Config(
+        train_epochs=3, train_batch_size=4, train_input_size=64, train_input_scales=(0.5, 1.0, 1.0)
+    )
+    schedule = TrainingSchedule(config, num_images=9)
+    assert (schedule.steps_per_epoch, schedule.total_steps) == (3, 9)
+    assert [schedule.input_size(epoch) for epoch in range(3)] == [32, 64, 64]
+    assert [schedule.last_step(epoch) for epoch in range(3)] == [3, 6, 9]
+    assert [schedule.pixels_before(step) for step in (0, 1, 3)] == [0, 4 * 32**2, 12 * 32**2]
+    assert schedule.pixels_before(4) == 4 * (3 * 32**2 + 64**2)
+    assert schedule.pixels_before(9) == 4 * (3 * 32**2 + 6 * 64**2)

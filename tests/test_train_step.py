@@ -29,8 +29,8 @@ def build(precision, folder):
 
 
 @pytest.fixture(scope="module")
-def learners(tmp_path_factory):
-    """Build a learner per precision, with the poison in its graph, and reset it for each test."""
+def steps(tmp_path_factory):
+    """Build a step per precision, with the poison in its graph, and reset it for each test."""
     as_float, built = train_step_module.to_float, {}
 
     def poisoned(images):
@@ -41,11 +41,11 @@ def learners(tmp_path_factory):
 
     def get(precision):
         if precision not in built:
-            learner = build(precision, tmp_path_factory.mktemp(precision))
-            built[precision] = learner, state_dict(learner.variables())
-        learner, initial = built[precision]
-        assign_by_name(learner.variables(), initial)
-        return learner
+            train_step = build(precision, tmp_path_factory.mktemp(precision))
+            built[precision] = train_step, state_dict(train_step.variables())
+        train_step, initial = built[precision]
+        assign_by_name(train_step.variables(), initial)
+        return train_step
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_tiny", thin_network)
@@ -60,83 +60,81 @@ def changed(before, after) -> set[str]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("grey", [NAN, HUGE], ids=["nan", "overflow"])
-def test_a_bad_batch_leaves_no_trace_but_the_counts(learners, precision, grey):
-    learner = learners(precision)
+def test_a_bad_batch_leaves_no_trace_but_the_counts(steps, precision, grey):
+    train_step = steps(precision)
     for _ in range(3):
-        assert learner.step(*batch())["finite"]
-    before = state_dict(learner.variables())
-    metrics = learner.step(*batch(grey))
+        assert train_step(*batch())["finite"]
+    before = state_dict(train_step.variables())
+    metrics = train_step(*batch(grey))
     assert not metrics["finite"]
     assert (int(metrics["skipped_steps"]), int(metrics["skipped_in_a_row"])) == (1, 1)
-    after = state_dict(learner.variables())
+    after = state_dict(train_step.variables())
     [iteration] = [name for name in before if name.endswith("iteration") and after[name] == 4]
     assert changed(before, after) - {iteration} == COUNTERS
-    assert learner.step(*batch())["finite"]
-    later = state_dict(learner.variables())
+    assert train_step(*batch())["finite"]
+    later = state_dict(train_step.variables())
     assert "model/conv_0/kernel" in changed(after, later)
     assert all(np.isfinite(value).all() for value in later.values())
 
 
-def test_skipped_steps_are_counted_in_a_row_and_in_all(learners):
-    learner = learners("float32")
+def test_skipped_steps_are_counted_in_a_row_and_in_all(steps):
+    train_step = steps("float32")
     counts = []
     for grey in (NAN, NAN, None, NAN, None):
-        metrics = learner.step(*batch(grey))
+        metrics = train_step(*batch(grey))
         counts.append((int(metrics["skipped_steps"]), int(metrics["skipped_in_a_row"])))
     assert counts == [(1, 1), (2, 2), (2, 0), (3, 1), (3, 0)]
 
 
-def test_the_learning_rate_that_is_said_is_the_one_that_is_used(learners):
-    learner = learners("float32")
+def test_the_learning_rate_that_is_said_is_the_one_that_is_used(steps):
+    train_step = steps("float32")
     for number, grey in enumerate((None, NAN, NAN, None, None)):
-        used = float(learner.optimizer.learning_rate)  # of the schedule, by its own count
-        said = float(learner.step(*batch(grey))["lr"])
+        used = float(train_step.optimizer.learning_rate)  # of the schedule, by its own count
+        said = float(train_step(*batch(grey))["lr"])
         assert used == said == pytest.approx(1e-3 * number / 5)  # a warm-up of five steps
 
 
-def test_without_a_bad_batch_the_optimizer_counts_as_ever(learners):
-    learner = learners("float32")
+def test_without_a_bad_batch_the_optimizer_counts_as_ever(steps):
+    train_step = steps("float32")
     for _ in range(4):
-        learner.step(*batch())
-    assert int(learner.optimizer.iterations) == int(learner.step_count) == 4
+        train_step(*batch())
+    assert int(train_step.optimizer.iterations) == int(train_step.step_count) == 4
 
 
-def test_a_gradient_that_overflows_only_because_it_is_scaled_is_no_bad_step(learners):
-    learner = learners("float16")
-    learner.step(*batch())  # whose learning rate is 0
-    learner.optimizer.dynamic_scale.assign(2.0**60)
-    before = state_dict(learner.variables())
-    metrics = learner.step(*batch())
+def test_a_gradient_that_overflows_only_because_it_is_scaled_is_no_bad_step(steps):
+    train_step = steps("float16")
+    train_step(*batch())  # whose learning rate is 0
+    train_step.optimizer.dynamic_scale.assign(2.0**60)
+    before = state_dict(train_step.variables())
+    metrics = train_step(*batch())
     assert metrics["finite"] and int(metrics["skipped_steps"]) == 0
     assert not np.isfinite(metrics["gradient_norm"])
-    assert float(learner.optimizer.dynamic_scale) == 2.0**59
-    after = state_dict(learner.variables())
+    assert float(train_step.optimizer.dynamic_scale) == 2.0**59
+    after = state_dict(train_step.variables())
     assert "model/conv_0/kernel" not in changed(before, after)
-    assert int(learner.optimizer.iterations) == int(learner.step_count) == 2
+    assert int(train_step.optimizer.iterations) == int(train_step.step_count) == 2
 
 
 def test_without_decay_the_average_is_the_weights_of_each_step(tmp_path, monkeypatch):
     monkeypatch.setattr(networks, "_tiny", thin_network)
     config = config_in(tmp_path, train_warmup_epochs=0, train_average_decay=0.0)
-    learner = TrainStep(config, 10, steps_per_epoch=10, precision="float32")
+    train_step = TrainStep(config, 10, steps_per_epoch=10, precision="float32")
     for _ in range(2):
-        learner.step(*batch())
-        weights = zip(learner.average.variables, learner.model.variables, strict=True)
+        train_step(*batch())
+        weights = zip(train_step.ema.variables, train_step.model.variables, strict=True)
         assert all(np.array_equal(mean, weight) for mean, weight in weights)
 
 
-def test_a_gradient_that_overflows_though_it_is_not_scaled_up_is_a_bad_step(learners):
-    learner = learners("float16")
+def test_a_gradient_that_overflows_though_it_is_not_scaled_up_is_a_bad_step(steps):
+    train_step = steps("float16")
     metrics = {"total": tf.constant(1.0), "gradient_norm": tf.constant(np.inf, tf.float32)}
     for scale, expected in ((2.0, True), (1.0, False), (2.0**-20, False)):
-        learner.optimizer.dynamic_scale.assign(scale)
-        assert bool(learner._is_finite(metrics)) is expected
-    assert not learners("float32")._is_finite(metrics)
+        train_step.optimizer.dynamic_scale.assign(scale)
+        assert bool(train_step._is_finite(metrics)) is expected
+    assert not steps("float32")._is_finite(metrics)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_gradient_norm_is_that_of_the_unscaled_loss(learners, precision):
-    norms = [
-        float(learners(name).step(*batch())["gradient_norm"]) for name in ("float32", precision)
-    ]
+def test_gradient_norm_is_that_of_the_unscaled_loss(steps, precision):
+    norms = [float(steps(name)(*batch())["gradient_norm"]) for name in ("float32", precision)]
     assert norms[1] == pytest.approx(norms[0], rel=0.05) and norms[0] > 0

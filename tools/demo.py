@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import train
 from yolov3.annotations import parse_line
+from yolov3.checkpoints import find_checkpoint
 from yolov3.cli.flags import Parser, config_from_flags
 from yolov3.cli.run import INTERRUPTED, run_script
 from yolov3.configs import Config, changed_settings
-from yolov3.weights.checkpoint_search import find_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
@@ -179,7 +179,7 @@ def run(script: str, *arguments: str) -> None:
 def print_summary(model: str, spent: str) -> None:
     """Print the figures of the evaluation and where the images are."""
     scores = json.loads((ROOT / RESULTS / "evaluation.json").read_text(encoding="utf-8"))
-    figures = "   ".join(f"m{name} {scores[name]:.3f}" for name in ("AP50", "AP75", "AP"))
+    figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("mAP50", "mAP75", "mAP"))
     print(f"\n{model}, {spent}, on {scores['images']} test images:")
     print(f"  {figures}   ({RESULTS}/evaluation.json)")
     for image in sorted((ROOT / RESULTS / "detections").iterdir()):

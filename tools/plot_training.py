@@ -5,13 +5,15 @@ python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 from yolov3.cli.flags import Parser
 from yolov3.cli.run import import_tensorflow, run_script
 
-TAGS = {"mAP/AP50": "mAP50", "mAP/AP75": "mAP75", "mAP/AP": "mAP"}
+LOG_FILES = "events.out.tfevents.*"
+TAGS = {f"mAP/{label}": label for label in ("mAP50", "mAP75", "mAP")}
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -30,44 +32,51 @@ def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
     folder without a validation in it.
     """
     import tensorflow as tf
+    from tensorboard.backend.event_processing import plugin_event_accumulator
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    from yolov3.runs.event_files import log_files, read_events
+    sizes = {"size_guidance": {"tensors": 0}, "tensor_size_guidance": {"images": 1}}  # 0: all
+    log = plugin_event_accumulator.EventAccumulator(str(log_folder), **sizes)
+    log.Reload()
+    tags = log.Tags()["tensors"]
+    if not set(TAGS) <= set(tags):
+        raise ValueError(f"{log_folder}: not the log of a run with a validation")
+    times = sorted(event.wall_time for tag in tags for event in log.Tensors(tag))
+    files = (EventFileLoader(str(path)) for path in sorted(Path(log_folder).glob(LOG_FILES)))
+    starts = [next(file.Load()).wall_time for file in files] + [math.inf]
 
-    curves = {label: [] for label in TAGS.values()}
-    seconds = 0.0
-    for path in log_files(log_folder):
-        start = None
-        for event, _ in read_events(path):
-            if start is None:
-                start = event.wall_time - seconds
-            seconds = event.wall_time - start
-            for value in event.summary.value:
-                if value.tag in TAGS:
-                    number = float(tf.make_ndarray(value.tensor))
-                    curves[TAGS[value.tag]].append((seconds / 60, number))
-    if not all(curves.values()):
-        raise ValueError(f"{log_folder}: expected the log of a validated run; received none")
-    return curves
+    def minutes(now):
+        """Return the minutes of training up to a time, from each start to its last event."""
+        seconds = 0.0
+        for start, next_start in zip(starts, starts[1:], strict=False):
+            within = [time for time in times if start <= time < next_start and time <= now]
+            seconds += within[-1] - start if within else 0
+        return seconds / 60
+
+    return {
+        label: [
+            (minutes(event.wall_time), float(tf.make_ndarray(event.tensor_proto)))
+            for event in log.Tensors(tag)
+        ]
+        for tag, label in TAGS.items()
+    }
 
 
 def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """Return the curves of every run that has its log in or below these folders, by its name.
 
-    A run that has not got as far as a validation is left out, and said so, and what is no folder
-    (`log/README.md`) is passed over. Raises ValueError where nothing remains.
+    Runs without a validation are skipped and named. Raises ValueError where nothing remains.
     """
-    from yolov3.runs.event_files import LOG_PREFIX
-
     runs = {}
     for log in logs:
-        for folder in sorted({path.parent for path in Path(log).rglob(f"{LOG_PREFIX}*")}):
+        for folder in sorted({path.parent for path in Path(log).rglob(LOG_FILES)}):
             try:
                 name = str(folder) if folder.name in runs else folder.name
                 runs[name] = read_curves(folder)
             except ValueError as error:
-                print(f"left out: {error}", file=sys.stderr)
+                print(f"skipped: {error}", file=sys.stderr)
     if not runs:
-        raise ValueError(f"{' '.join(logs)}: expected logs of validated runs; received none")
+        raise ValueError(f"{' '.join(logs)}: no logs of runs with a validation")
     return runs
 
 

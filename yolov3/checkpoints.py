@@ -1,9 +1,9 @@
-"""One checkpoint: a folder that is complete or absent, checked on load, free of code.
+"""Checkpoints: folders that are complete or absent, checked when loaded, free of code.
 
 checkpoints/<run>/
     best-000500/    highest validation mAP: what detection and evaluation take
     last-000750/    newest: what --resume takes; the one before is kept too
-        model.safetensors     averaged weights by name (conv_0/kernel ...)
+        model.safetensors     EMA weights by name (conv_0/kernel ...)
         resume.safetensors    everything else a resumed run needs (last only)
         config.json           the configuration of the run
         state.json            class names, step, epoch, metrics
@@ -42,11 +42,11 @@ class Checkpoint:
     input_size: int  # pixels, of the epoch: what the weights are used to
     best_mAP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
     best_size: int  # pixels
-    trained_on: str = ""  # fingerprints of the records; "" where a version before did not say
-    validated_on: str = ""
+    trained_on: str  # fingerprint of the records
+    validated_on: str
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Read the averaged weights by name."""
+        """Read the EMA weights by name."""
         return _load_tensors(self.path / WEIGHTS)
 
     def resume_state(self) -> dict[str, np.ndarray]:
@@ -93,14 +93,14 @@ def _remove_others(target, kind):
             remove_folder(folder)
 
 
-def checkpoint_folders(parent, kind="*", runs="") -> list[Path]:
-    """Return the checkpoint folders in `parent`, or in its runs (`runs="*/"`), newest step first.
+def checkpoint_folders(parent, kind="*") -> list[Path]:
+    """Return the checkpoint folders of a run, the latest step first.
 
     Links are left out: they may lead to where nothing may be written.
     """
     found = [
         (-int(match[2]), path.name, path)
-        for path in Path(parent).glob(f"{runs}{kind}-*")
+        for path in Path(parent).glob(f"{kind}-*")
         if (match := FOLDER_NAME.fullmatch(path.name)) and not path.is_symlink()
     ]
     return [path for *_, path in sorted(found)]
@@ -119,23 +119,45 @@ def open_checkpoint(folder) -> Checkpoint:
         for name, checksum in sums.items():
             if checksum != _sha256(_file(folder, name)):
                 raise ValueError(f"{name} does not match its checksum")
-        return Checkpoint(folder, read_config(folder), **read_state(folder))
+        return Checkpoint(folder, Config.from_json(_file(folder, CONFIG)), **_read_state(folder))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: expected a whole checkpoint; received {error}") from None
+        raise ValueError(f"{folder}: damaged checkpoint: {error}") from None
 
 
-def read_config(folder) -> Config:
-    """Read a checkpoint's configuration unverified. Raises ValueError for anything else."""
-    return Config.from_json(_file(folder, CONFIG))
+def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
+    """Open a checkpoint, or the best (or the last) one of a run, or of the newest of many runs.
 
-
-def read_state(folder) -> dict:
-    """Read a checkpoint's state unverified: the fields of `Checkpoint` from class_names on.
-
-    Raises ValueError for anything else.
+    `path` is a checkpoint, a run's folder, or a folder of runs, of which the one written to last
+    counts. Damaged checkpoints are skipped and named through `warn`. Without a best one the last
+    will do. Raises ValueError if there is none.
     """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such checkpoint or folder of checkpoints{_hint(path)}")
+    if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
+        return open_checkpoint(path)
+    runs = [run for run in (path, *path.glob("*/")) if checkpoint_folders(run)]
+    for run in sorted(runs, key=lambda run: (run.stat().st_mtime_ns, run.name), reverse=True):
+        best = checkpoint_folders(run, "best") if kind == "best" else []
+        for folder in best + checkpoint_folders(run, "last"):
+            try:
+                return open_checkpoint(folder)
+            except ValueError as error:
+                warn(f"skipped: {error}")
+    raise ValueError(f"{path}: no checkpoint in this folder (train first)")
+
+
+def _hint(path):
+    if path == Path(Config.train_checkpoints_folder):
+        return " (train first)"
+    is_darknet = re.search(r"\.(weights|conv\.\d+)$", path.name)
+    return " (make weights downloads the official ones)" if is_darknet else ""
+
+
+def _read_state(folder) -> dict:
+    """Read the fields of `Checkpoint` from class_names on. Raises ValueError for anything else."""
     state = read_json(_file(folder, STATE))
-    state = {name: state.get(name, getattr(Checkpoint, name, None)) for name in STATE_TYPES}
+    state = {name: state.get(name) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
         if not is_a(state[name], kind) or not _is_possible(name, state[name]):
             raise ValueError(f"{STATE} with {name} {state[name]!r:.80}")
@@ -163,8 +185,11 @@ def _file(folder, name):
 
 
 def _save_tensors(tensors, path):
+    path.touch()  # with the mode that the umask gives; safetensors makes files of 0600
+    mode = path.stat().st_mode
     try:
         save_file(tensors, path)
+        path.chmod(mode)
     except SafetensorError as error:  # the disk; arrays of other kinds would be another exception
         raise OSError(f"{path}: {error}") from None
 
@@ -174,7 +199,7 @@ def _load_tensors(path):
         return load_file(path)
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
         # The latter three: shapes and types that the format knows and NumPy does not.
-        raise ValueError(f"{path}: expected a safetensors file; received {error}") from None
+        raise ValueError(f"{path}: not a safetensors file: {error}") from None
 
 
 def _sha256(file):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.checkpoints import Checkpoint
+from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
 from yolov3.images import boxes_from_letterbox, letterbox, letterbox_params
@@ -14,7 +14,6 @@ from yolov3.kernels.folding import fold_into
 from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes
 from yolov3.weights.by_name import network_with
-from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.yolov3 import build_yolov3, to_float
 
 NEVER = float("-inf")  # the raw class value of probability 0

@@ -14,7 +14,7 @@ from yolov3.metrics import average_precision
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
-    """Return AP50, AP75, AP, per_class, images, images_per_second and how they were measured.
+    """Return mAP50, mAP75, mAP, per_class, images, images_per_second and how they were measured.
 
     An image that cannot be read any more counts in `unreadable`, and as one without detections.
 
@@ -53,7 +53,8 @@ def format_table(result: dict) -> str:
     """
     width = max(len("all classes"), *map(len, result["per_class"]))
     boxes = sum(row["boxes"] for row in result["per_class"].values())
-    rows = [*result["per_class"].items(), ("all classes", {**result, "boxes": boxes})]
+    means = {name: result[f"m{name}"] for name in ("AP50", "AP75", "AP")}
+    rows = [*result["per_class"].items(), ("all classes", {**means, "boxes": boxes})]
     lines = [f"{'':{width}}   boxes    AP50    AP75      AP"]
     for name, row in rows:
         figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))

@@ -3,10 +3,24 @@
 import tensorflow as tf
 
 from yolov3.boxes import bbox_giou, bbox_iou, xywh_to_xyxy
+from yolov3.labels import assign_anchors, trim_padding
 from yolov3.yolov3 import decode
 
 IGNORE_IOU = 0.5  # a prediction above this IoU with any true box is not punished as background
 LABEL_SMOOTHING = 0.01
+
+
+def batch_losses(raw_maps, boxes_xyxy, classes, *, anchors, strides) -> dict[str, tf.Tensor]:
+    """Return the losses {"giou", "conf", "prob"} of a batch, for training and validation alike.
+
+    `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `boxes_xyxy` (B, N, 4) in pixels of the
+    input and `classes` (B, N) are padded with empty boxes, `anchors` is (S, A, 2), `strides` (S,).
+    """
+    boxes_xyxy, classes = trim_padding(boxes_xyxy, classes)
+    grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
+    num_classes = raw_maps[0].shape[-1] - 5
+    targets = assign_anchors(boxes_xyxy, classes, anchors, strides, grid_sizes, num_classes)
+    return compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
 
 
 def compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides) -> dict[str, tf.Tensor]:

@@ -14,19 +14,22 @@ IOU_50, IOU_75 = 0, 5
 
 
 def average_precision(records, detections, class_names) -> dict:
-    """Compare detections with the truth: {"AP50", "AP75", "AP", "per_class": {name: {...}}}.
+    """Compare detections with the ground truth.
+
+    Returns {"mAP50", "mAP75", "mAP", "per_class": {name: {"AP50", "AP75", "AP", "boxes"}}}.
 
     `records` has the true boxes per image (`annotations.Record`); `detections` holds, in the same
     order, (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). AP is the mean over IoU 0.50 to
-    0.95. A class without a true box has no AP (NaN) and no part in the means. Source: the COCO
-    evaluation, pycocotools.
+    0.95, mAP its mean over the classes. A class without a true box has no AP (NaN) and no part in
+    the means. Source: the COCO evaluation, pycocotools.
     """
     precision = _precision(records, detections, len(class_names))  # (T, C), NaN without truth
     per_class = {
         name: {**_summary(precision[:, [index]]), "boxes": _count(records, index)}
         for index, name in enumerate(class_names)
     }
-    return {**_summary(precision), "per_class": per_class}
+    means = {f"m{name}": value for name, value in _summary(precision).items()}
+    return {**means, "per_class": per_class}
 
 
 def _summary(precision):

@@ -4,7 +4,35 @@ import math
 
 import keras
 
-from yolov3.configs import SIZE_MULTIPLE
+from yolov3.configs import SIZE_MULTIPLE, Config
+
+
+class TrainingSchedule:
+    """The epochs of a run, counted from 0, their steps and their input sizes."""
+
+    def __init__(self, config: Config, num_images: int):
+        self._config = config
+        self.batch_size = config.train_batch_size
+        self.epochs = config.train_epochs
+        self.steps_per_epoch = math.ceil(num_images / config.train_batch_size)
+        self.total_steps = self.steps_per_epoch * self.epochs
+
+    def input_size(self, epoch: int) -> int:
+        """Return the input size of an epoch in pixels."""
+        config = self._config
+        return input_size_of(epoch, self.epochs, config.train_input_size, config.train_input_scales)
+
+    def last_step(self, epoch: int) -> int:
+        """Return how many steps of the run are done when an epoch is."""
+        return (epoch + 1) * self.steps_per_epoch
+
+    def pixels_before(self, step: int) -> int:
+        """Return the pixels of all images in the first `step` steps, which their time follows."""
+        per_epoch, pixels = self.steps_per_epoch, 0
+        for epoch in range(self.epochs):
+            steps = min(max(step - epoch * per_epoch, 0), per_epoch)
+            pixels += steps * self.batch_size * self.input_size(epoch) ** 2
+        return pixels
 
 
 def learning_rate_schedule(
@@ -30,7 +58,7 @@ def learning_rate_schedule(
 def input_size_of(epoch: int, epochs: int, input_size: int, scales) -> int:
     """Return the input size in pixels of an epoch (from 0).
 
-    The run is cut into len(scales) equal parts. Each part trains at its share of `input_size`,
+    The run is cut into len(scales) equal parts. Each part trains at its fraction of `input_size`,
     rounded to a multiple of 32; the last epoch always has the last scale.
     """
     part = math.ceil((epoch + 1) / epochs * len(scales)) - 1

@@ -1,20 +1,19 @@
-"""The network, its weight average, its optimizer, and the step that trains them."""
+"""The network, the moving average of its weights (EMA), its optimizer, and one training step."""
 
 import keras
 import tensorflow as tf
 
-from yolov3.averaging import copy_weights, update_ema
 from yolov3.configs import Config
 from yolov3.kernels.adamw import FusedAdamW
 from yolov3.kernels.graph_optimizer import without_grappler
 from yolov3.kernels.precision import POLICIES
-from yolov3.labels import assign_anchors, trim_padding
-from yolov3.losses import compute_loss
+from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule
 from yolov3.weights.parts import backbone_layers, freeze_backbone, unfreeze
 from yolov3.yolov3 import build_yolov3, to_float
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
+EMA_EVERY = 4  # steps: a pass over all weights, which costs a tenth of a step on a CPU
 BATCH_SIGNATURE = [
     tf.TensorSpec([None, None, None, 3], tf.uint8),
     tf.TensorSpec([None, None, 4], tf.float32),
@@ -23,27 +22,26 @@ BATCH_SIGNATURE = [
 
 
 class TrainStep:
-    """Train a network, and keep a moving average of its weights, on all devices of the strategy.
+    """Train a network and keep the EMA of its weights: `train_step(images, boxes_xyxy, classes)`.
 
-    The average, over about the last 1 / (1 - decay) steps, is what validation, checkpoints and
-    detection use: while the learning rate is high it is much better than the weights of any single
-    step. Source: Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better
-    role models".
+    It runs on all replicas of the `tf.distribute` strategy in whose scope it was made. The EMA,
+    over about the last 1 / (1 - decay) steps, is what validation, checkpoints and detection use:
+    while the learning rate is high it is much better than the weights of any single step. Source:
+    Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better role models".
     """
 
     def __init__(self, config: Config, num_classes: int, steps_per_epoch: int, precision: str):
-        self.config, self.num_classes = config, num_classes
+        self.config = config
         self.strategy = tf.distribute.get_strategy()
-        policy = POLICIES[precision]
-        self.model = build_yolov3(num_classes, config.tiny, policy)
-        self.average = build_yolov3(num_classes, config.tiny, blank=True)
+        self.model = build_yolov3(num_classes, config.tiny, POLICIES[precision])
+        self.ema = build_yolov3(num_classes, config.tiny, blank=True)
         self.reset_ema()
         self.step_count = _counter("step")
         self.skipped_steps = _counter("skipped_steps")
         self.skipped_in_a_row = _counter("skipped_in_a_row")
         # What a step changes besides the weights: the moving statistics of batch normalisation.
         self._statistics = [w for w in self.model.weights if w.name.startswith("moving_")]
-        self.schedule = learning_rate_schedule(
+        self.learning_rate = learning_rate_schedule(
             peak=config.train_lr_init,
             end=config.train_lr_end,
             warmup_steps=round(config.train_warmup_epochs * steps_per_epoch),
@@ -55,22 +53,45 @@ class TrainStep:
         self._adamw.start_late(late, config.freeze_epochs * steps_per_epoch)
         self.set_frozen(False)
 
+    def __call__(self, images, boxes_xyxy, classes) -> dict[str, tf.Tensor]:
+        """Learn from a batch: uint8 (B, H, W, 3) RGB, boxes (B, N, 4) in pixels, classes (B, N).
+
+        Returns the scalars giou, conf, prob, total, lr, gradient_norm, finite, skipped_steps and
+        skipped_in_a_row. A step that is not finite is skipped: it counts as a step, for the
+        learning rate too, and leaves no trace in weights, statistics, moments or EMA.
+        """
+        return self._compiled(images, boxes_xyxy, classes)
+
     def set_frozen(self, frozen: bool) -> None:
-        """Freeze or free the backbone, and build the graph of `step` anew."""
+        """Freeze or unfreeze the backbone; the next step builds its graph again."""
+        self.is_frozen = frozen
         freeze_backbone(self.model) if frozen else unfreeze(self.model)
         is_distributed = self.strategy.num_replicas_in_sync > 1
-        signature = None if is_distributed else BATCH_SIGNATURE  # shares of a batch fit none
+        signature = None if is_distributed else BATCH_SIGNATURE  # per-replica batches fit none
         # No Python control flow on tensors in there; without autograph it builds a third faster.
         step = tf.function(self._step, input_signature=signature, autograph=False)
-        self.step = without_grappler(step)
+        self._compiled = without_grappler(step)
 
     def reset_ema(self) -> None:
-        """Let the average begin at the network's weights."""
-        copy_weights(self.average, self.model)
+        """Initialise the EMA with the model's weights."""
+        for mean, weight in zip(self.ema.variables, self.model.variables, strict=True):
+            mean.assign(weight)
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Return all variables that a resumed run needs, by unique names."""
+        parts = {"model": self.model, "ema": self.ema, "optimizer": self.optimizer}
+        named = {
+            "step": self.step_count,
+            "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+        for part, owner in parts.items():
+            named |= {f"{part}/{variable.path}": variable.value for variable in owner.variables}
+        return named
 
     def _build_optimizer(self, precision):
-        optimizer = FusedAdamW(  # the name, which Keras would count up, stands in checkpoints
-            self.schedule, weight_decay=self.config.train_weight_decay, name="fused_adam_w"
+        optimizer = FusedAdamW(  # named, as checkpoints hold the name and Keras would number it
+            self.learning_rate, weight_decay=self.config.train_weight_decay, name="fused_adam_w"
         )
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
         self._adamw = optimizer
@@ -80,28 +101,8 @@ class TrainStep:
         optimizer.build(self.model.trainable_variables)
         return optimizer
 
-    def variables(self) -> dict[str, tf.Variable]:
-        """Return all variables that a resumed run needs, each under a name of its own."""
-        parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
-        named = {
-            "step": self.step_count,
-            "skipped_steps": self.skipped_steps,
-            "skipped_in_a_row": self.skipped_in_a_row,
-        }
-        for part, owner in parts.items():
-            named.update(
-                {f"{part}/{variable.path}": variable.value for variable in owner.variables}
-            )
-        return named
-
     def _step(self, images, boxes_xyxy, classes):
-        """Learn from a batch: uint8 (B, H, W, 3) RGB, boxes (B, N, 4) in pixels, classes (B, N).
-
-        Returns the scalars giou, conf, prob, total, lr, gradient_norm, finite, skipped_steps and
-        skipped_in_a_row. A step that is not finite is skipped: it counts as a step, for the
-        learning rate too, and leaves no trace in weights, statistics, moments or average.
-        """
-        learning_rate = tf.cast(self.schedule(self.step_count), tf.float32)
+        learning_rate = tf.cast(self.learning_rate(self.step_count), tf.float32)
         statistics = [tf.identity(weight) for weight in self._statistics]
         metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
         metrics = {
@@ -115,7 +116,7 @@ class TrainStep:
         )
         if self.scales_loss:
             tf.cond(finite & ~learns, self._reduce_loss_scale, lambda: None)
-        self._count(finite)
+        self._count_step(finite)
         return {
             **metrics,
             "lr": learning_rate,
@@ -125,17 +126,11 @@ class TrainStep:
         }
 
     def _gradients(self, images, boxes_xyxy, classes):
-        """Return the losses and gradients of one device's share of the batch."""
-        boxes_xyxy, classes = trim_padding(boxes_xyxy, classes)
-        height, width = tf.unstack(tf.shape(images)[1:3])
-        strides, anchors = self.config.strides, self.config.anchors
-        grid_sizes = [(height // stride, width // stride) for stride in strides]
-        targets = assign_anchors(
-            boxes_xyxy, classes, anchors, strides, grid_sizes, self.num_classes
-        )
+        """Return the losses and gradients of one replica's part of the batch."""
+        anchors, strides = self.config.anchors, self.config.strides
         with tf.GradientTape() as tape:
             raw_maps = self.model(to_float(images), training=True)
-            losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
+            losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
             total = tf.add_n(list(losses.values()))
             scale = self.optimizer.scale_loss(1.0) / self.strategy.num_replicas_in_sync
             scaled = total * scale
@@ -157,9 +152,9 @@ class TrainStep:
         return tf.math.is_finite(metrics["total"]) & gradient_is_finite & statistics_are_finite
 
     def _reduce_loss_scale(self):
-        """Halve the scale of the loss after a gradient that overflowed on any of the devices.
+        """Halve the scale of the loss after a gradient that overflowed on any replica.
 
-        Keras's optimizer does so as well, but looks at the gradient of the first device alone.
+        Keras's optimizer does so as well, but looks at the gradient of the first replica alone.
         """
         self.optimizer.dynamic_scale.assign(self.optimizer.dynamic_scale * 0.5)
         self.optimizer.step_counter.assign(0)
@@ -169,8 +164,8 @@ class TrainStep:
         for weight, value in zip(self._statistics, statistics, strict=True):
             weight.assign(value)
 
-    def _count(self, finite):
-        """Count the step; a skipped one too in the optimizer, whose learning rate depends on it."""
+    def _count_step(self, finite):
+        """Advance the step counters, also for skipped steps: the learning rate follows them."""
         skipped = tf.cast(~finite, tf.int64)
         self.step_count.assign_add(1)
         self.skipped_steps.assign_add(skipped)
@@ -181,7 +176,23 @@ class TrainStep:
     def _apply(self, gradients):
         self.strategy.run(self.optimizer.apply, (gradients, self.model.trainable_variables))
         with self.strategy.scope():
-            update_ema(self.average, self.model, self.step_count, self.config.train_average_decay)
+            # Without decay the EMA is the weights of each step.
+            every = EMA_EVERY if self.config.train_average_decay else 1
+            is_due = self.step_count % every == 0
+            tf.cond(is_due, lambda: self._update_ema(every), lambda: None)
+
+    def _update_ema(self, every):
+        """Move the EMA towards the weights; its decay grows, to forget the initial ones soon."""
+        step = tf.cast(self.step_count, tf.float32)
+        decay = tf.minimum(self.config.train_average_decay, (1 + step) / (10 + step))
+        rate = 1 - decay**every
+        replicas = tf.distribute.get_strategy().extended
+        for mean, weight in zip(self.ema.variables, self.model.variables, strict=True):
+            replicas.update(mean.value, _move_towards, args=(weight.value, rate), group=False)
+
+
+def _move_towards(mean, weight, rate):
+    mean.assign_sub((mean - weight) * rate)
 
 
 def _counter(name):

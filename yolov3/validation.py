@@ -10,8 +10,7 @@ from yolov3.detection import unletterbox
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold_into
 from yolov3.kernels.precision import INFERENCE_POLICIES
-from yolov3.labels import assign_anchors, trim_padding
-from yolov3.losses import compute_loss
+from yolov3.losses import batch_losses
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes
 from yolov3.train_step import BATCH_SIGNATURE
@@ -38,17 +37,17 @@ class Validator:
         )
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
-        """Return giou, conf, prob, total (means per image), AP50, AP75 and AP.
+        """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
 
         An image that can no longer be read counts as a grey one in which nothing was found.
         """
         fold_into(self.network, model)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            batch_losses, found = self._run(*batch)
+            batch_means, found = self._run(*batch)
             if not detections:
                 self.examples = self._draw(batch[0], found)
-            losses += [[float(loss) for loss in batch_losses.values()]] * len(sizes_hw)
+            losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
             detections += unletterbox(*found, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
         self.unreadable = [
@@ -56,11 +55,11 @@ class Validator:
             for record, (height, _) in zip(self.records, sizes, strict=True)
             if not height
         ]
-        names = [*batch_losses, "total"]
+        names = [*batch_means, "total"]
         means = np.mean(losses, axis=0)
         precision = average_precision(self.records, detections, self.class_names)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
-        return {**metrics, **{name: precision[name] for name in ("AP50", "AP75", "AP")}}
+        return {**metrics, **{name: precision[name] for name in ("mAP50", "mAP75", "mAP")}}
 
     def _draw(self, images, found):
         """Draw what would be shown of the detections in the first images of a batch."""
@@ -76,14 +75,9 @@ class Validator:
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
-        boxes_xyxy, classes = trim_padding(boxes_xyxy, classes)
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(to_float(images), training=False)
-        grid_sizes = [tf.unstack(tf.shape(raw)[1:3]) for raw in raw_maps]
-        targets = assign_anchors(
-            boxes_xyxy, classes, anchors, strides, grid_sizes, len(self.class_names)
-        )
-        losses = compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides)
+        losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
         found = detect_boxes(
             raw_maps, anchors, strides, EVAL_SCORE_THRESHOLD, self.config.test_iou_threshold
         )

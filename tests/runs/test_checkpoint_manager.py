@@ -1,20 +1,20 @@
-"""Which validation is the best so far."""
+"""Which validation is the best so far, what may be resumed, and when to save."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS, save
+from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS
 
 from yolov3.checkpoints import open_checkpoint, save_checkpoint
 from yolov3.configs import Config
-from yolov3.runs.checkpoint_manager import CheckpointManager
+from yolov3.runs.checkpoint_manager import MAX_SECONDS_LOST, CheckpointManager, SaveTimer
 
 NAN = float("nan")
 DATA = {"trained_on": "1f", "validated_on": "2e"}
 
 
-class Learned:
-    """What a keeper needs to know of a learner."""
+class Step:
+    """What a manager needs to know of a train step."""
 
     def __init__(self, scales_loss):
         self.scales_loss = scales_loss
@@ -24,60 +24,42 @@ class Learned:
         return {"step": tf.Variable(0, dtype=tf.int64), **scale}
 
 
-def resumed(folder, before, now, was_scaled=False, scales_loss=False, data=DATA):
-    """Return a keeper that goes on from a checkpoint of AP 0.5 at 416 px, with other settings."""
-    state = {**STATE, "step": 7, "epoch": 1, "metrics": {"AP": 0.4}, "input_size": 416, **DATA}
-    values = {name: value.numpy() for name, value in Learned(was_scaled).variables().items()}
-    resume = {name: np.asarray(value) for name, value in values.items()}
-    config = Config(tiny=True, **before)
-    folder = save_checkpoint(folder, "last", config, state, WEIGHTS, resume)
-    keeper = CheckpointManager(Config(tiny=True, **now), CLASS_NAMES, Learned(scales_loss), data)
-    keeper.resume(open_checkpoint(folder))
-    return keeper
+def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA):
+    """Return a manager that resumed a checkpoint of mAP 0.5 at 416 px, and the checkpoint."""
+    state = {**STATE, "step": 7, "epoch": 1, "metrics": {"mAP": 0.4}, "input_size": 416, **DATA}
+    values = Step(was_scaled).variables().items()
+    resume = {name: np.asarray(value.numpy()) for name, value in values}
+    path = save_checkpoint(folder, "last", Config(tiny=True), state, WEIGHTS, resume)
+    config = Config(tiny=True, **dict(change))
+    manager = CheckpointManager(config, CLASS_NAMES, Step(scales_loss), data)
+    checkpoint = open_checkpoint(path)
+    manager.resume(checkpoint)
+    return manager, checkpoint
 
 
 @pytest.mark.parametrize(
-    ("change", "best"),
+    ("change", "changed_data", "best"),
     [
-        ({"seed": 8, "test_score_threshold": 0.5}, (0.5, 416)),
-        ({"test_annot_path": "harder.txt"}, (-1.0, 0)),
-        ({"test_iou_threshold": 0.6}, (-1.0, 0)),
+        ({"seed": 8, "test_score_threshold": 0.5}, {}, (0.5, 416)),
+        ({"test_annot_path": "harder.txt"}, {}, (-1.0, 0)),
+        ({"test_iou_threshold": 0.6}, {}, (-1.0, 0)),
+        ({}, {"trained_on": "3d"}, (0.5, 416)),
+        ({}, {"validated_on": "3d"}, (-1.0, 0)),
     ],
 )
-def test_the_best_is_sought_anew_where_it_is_validated_in_another_way(tmp_path, change, best):
-    keeper = resumed(tmp_path, {}, change)
-    assert (keeper.best, keeper.best_size) == best
+def test_the_best_is_reset_if_validated_in_another_way(tmp_path, change, changed_data, best):
+    manager, checkpoint = resumed(tmp_path, change, data=DATA | changed_data)
+    assert (manager.best_mAP, manager.best_size) == best
+    assert manager.metrics == {"mAP": 0.4}
+    assert manager.changed_data(checkpoint) == list(changed_data)
 
 
-@pytest.mark.parametrize(
-    ("change", "best"), [({"trained_on": "3d"}, (0.5, 416)), ({"validated_on": "3d"}, (-1.0, 0))]
-)
-def test_other_data_are_named_and_the_best_is_sought_anew_on_those(tmp_path, change, best):
-    keeper = resumed(tmp_path, {}, {}, data=DATA | change)
-    last = open_checkpoint(next(tmp_path.iterdir()))
-    assert keeper.changed_data(last) == list(change)
-    assert (keeper.best, keeper.best_size) == best
-
-
-def test_a_checkpoint_that_does_not_say_its_data_has_none_changed(tmp_path):
-    folder = save(tmp_path, "last", 7)  # without the fields, as versions before wrote it
-    keeper = CheckpointManager(Config(), CLASS_NAMES, Learned(False), DATA)
-    assert keeper.changed_data(open_checkpoint(folder)) == []
-
-
-@pytest.mark.parametrize(
-    ("was_scaled", "expected"),
-    [
-        (True, "precision: expected float16, as it was trained; received another"),
-        (False, "precision: expected another than float16, as it was trained; received float16"),
-    ],
-)
-def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(
-    tmp_path, was_scaled, expected
-):
-    with pytest.raises(ValueError, match=f"^{expected}$"):
-        resumed(tmp_path, {}, {}, was_scaled, not was_scaled)
-    resumed(tmp_path, {}, {}, was_scaled, was_scaled)
+@pytest.mark.parametrize("was_scaled", [True, False])
+def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(tmp_path, was_scaled):
+    expected = "was trained in float16; resume it with" if was_scaled else "was not trained in"
+    with pytest.raises(ValueError, match=f"^precision: this run {expected}"):
+        resumed(tmp_path, (), was_scaled, not was_scaled)
+    resumed(tmp_path, (), was_scaled, was_scaled)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +67,7 @@ def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(
     [
         ([(0.3, 32), (0.2, 32), (0.4, 32)], [True, False, True], 0.4),
         ([(0.3, 32), (0.3, 32)], [True, True], 0.3),  # of equals the newer one
-        ([(0.9, 32), (0.5, 64), (0.4, 64)], [True, True, False], 0.5),  # a larger size begins anew
+        ([(0.9, 32), (0.5, 64), (0.4, 64)], [True, True, False], 0.5),  # a larger size starts over
         ([(0.5, 64), (0.9, 32), (0.6, 64)], [True, False, True], 0.6),  # a smaller one never wins
         ([(NAN, 32), (NAN, 32)], [True, True], -1.0),  # no image has a box
         ([(0.3, 32), (NAN, 32), (0.1, 32)], [True, True, True], 0.1),
@@ -93,9 +75,84 @@ def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(
     ],
 )
 def test_the_best_is_the_highest_map_of_the_largest_size(validations, expected, best):
-    keeper = CheckpointManager(None, [], None, {})
-    metrics = [{} if value is None else {"AP": value} for value, _ in validations]
-    sizes = [size for _, size in validations]
-    found = [keeper.update_best(*one) for one in zip(metrics, sizes, strict=True)]
+    manager = CheckpointManager(Config(), CLASS_NAMES, Step(False), DATA)
+    found = [
+        manager.update_best({} if value is None else {"mAP": value}, size)
+        for value, size in validations
+    ]
     assert found == expected
-    assert (keeper.best, keeper.best_size) == (best, max(sizes))
+    assert manager.best_mAP == best
+    assert manager.best_size == max(size for _, size in validations)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def timer(clock):
+    return SaveTimer(clock)
+
+
+@pytest.mark.parametrize(("step", "save"), [(0.5, 1.0), (70.0, 10.0), (140.0, 5.0), (2.0, 100.0)])
+def test_slow_steps_and_slow_saves_lose_five_minutes_at_most(clock, timer, step, save):
+    worst, safe_at = 0.0, clock.now
+    for _ in range(2000):
+        clock.now += step
+        timer.done("step")
+        if timer.is_due("step"):
+            began = clock.now
+            clock.now += save
+            timer.done("save")
+            worst, safe_at = max(worst, clock.now - safe_at), began  # a kill just before the end
+        worst = max(worst, clock.now - safe_at)
+    # The first save takes longer than was known; the others are planned for.
+    assert min(200, MAX_SECONDS_LOST - step - save) <= worst <= MAX_SECONDS_LOST + save
+
+
+def test_saves_are_no_more_than_needed(clock, timer):
+    count = 0
+    for _ in range(3600):
+        clock.now += 1.0
+        timer.done("step")
+        if timer.is_due("step"):
+            count += 1
+            timer.done("save")
+    assert count == 12  # an hour
+
+
+def test_a_step_of_more_than_five_minutes_is_saved_each_time(clock, timer):
+    for _ in range(3):
+        clock.now += 400.0
+        timer.done("step")
+        assert timer.is_due("step")
+        timer.done("save")
+
+
+@pytest.mark.parametrize(
+    ("validation", "steps", "is_due"), [(200.0, 120, True), (20.0, 260, False)]
+)
+def test_a_validation_is_expected_to_take_as_long_as_before(
+    clock, timer, validation, steps, is_due
+):
+    for _ in range(23):
+        clock.now += 10.0
+        timer.done("step")
+    assert not timer.is_due("validation")  # a minute is expected before one was measured
+    clock.now += validation
+    timer.done("validation")
+    timer.done("save")
+    for _ in range(steps // 10):
+        clock.now += 10.0
+        timer.done("step")
+    assert timer.is_due("validation") is is_due and not timer.is_due("step")

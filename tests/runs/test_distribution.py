@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yolov3.runs.distribution import devices_for
+from yolov3.runs.distribution import replicas_for
 
 PREPARE = """
 import keras, numpy as np, tensorflow as tf
@@ -39,19 +39,19 @@ ends = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(DEVICES)):
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        learner = TrainStep(config, 10, 5, "float32")
-    before = state_dict(learner.variables())
+        train_step = TrainStep(config, 10, 5, "float32")
+    before = state_dict(train_step.variables())
     batches = tf.data.Dataset.from_tensor_slices(tuple(batch)).batch(4)
     [shared] = distribute_batches(strategy, batches)
     for part, whole in zip(shared, batch):
         np.testing.assert_array_equal(gather(strategy, part), whole)
-    metrics = learner.step(*shared)
+    metrics = train_step(*shared)
     assert metrics["finite"]
-    for variable in learner.model.variables:
+    for variable in train_step.model.variables:
         one, *others = strategy.experimental_local_results(variable.value)
         assert len(others) == strategy.num_replicas_in_sync - 1
         assert all(np.array_equal(one, other) for other in others)
-    after = state_dict(learner.variables())
+    after = state_dict(train_step.variables())
     ends.append((before, after, {name: float(value) for name, value in metrics.items()}))
 (before, one, metrics), (same, two, others) = ends
 for name in metrics:
@@ -68,7 +68,7 @@ for name in before:
         kept = BN_MOMENTUM * before[name]
         expected = kept + ratio * (one[name] - kept)
         np.testing.assert_allclose(two[name], expected, rtol=1e-5, err_msg=name)
-    elif name.startswith(("model", "average")) and not name.endswith("moving_variance"):
+    elif name.startswith(("model", "ema")) and not name.endswith("moving_variance"):
         # Adam's first step has the gradient's sign: of hardly any size is rounding's own.
         moved, differs = abs(one[name] - before[name]), abs(two[name] - one[name])
         assert np.mean(differs) <= 1e-3 * np.mean(moved), name
@@ -87,7 +87,7 @@ loud = noise, np.float32([[[4, 4, 20, 30]]]), np.int32([[3]])
 keras.utils.set_random_seed(0)
 strategy = tf.distribute.MirroredStrategy(DEVICES)
 with strategy.scope():
-    learner = TrainStep(config, 10, 5, "float16")
+    train_step = TrainStep(config, 10, 5, "float16")
 alone = TrainStep(config, 10, 5, "float16")
 for exponent in range(8, 60):  # the least scale with which the second image alone overflows
     alone.optimizer.dynamic_scale.assign(2.0**exponent)
@@ -96,16 +96,16 @@ for exponent in range(8, 60):  # the least scale with which the second image alo
     if not np.isfinite(norms[1]):
         break
 assert np.isfinite(norms[0]) and not np.isfinite(norms[1]), norms
-learner.optimizer.dynamic_scale.assign(2.0 ** (exponent + 1))  # of which each device has half
-before = state_dict(learner.variables())
+train_step.optimizer.dynamic_scale.assign(2.0 ** (exponent + 1))  # of which each device has half
+before = state_dict(train_step.variables())
 batch = tuple(np.concatenate(parts) for parts in zip(quiet, loud))
 [shared] = distribute_batches(strategy, tf.data.Dataset.from_tensor_slices(batch).batch(2))
-metrics = learner.step(*shared)
+metrics = train_step(*shared)
 assert metrics["finite"] and not np.isfinite(metrics["gradient_norm"])
 assert int(metrics["skipped_steps"]) == 0
-after = state_dict(learner.variables())
+after = state_dict(train_step.variables())
 for name in before:
-    if name.startswith(("model", "average")) or "momentum" in name or "velocity" in name:
+    if name.startswith(("model", "ema")) or "momentum" in name or "velocity" in name:
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
 assert after["optimizer/loss_scale/dynamic_scale"] == 2.0**exponent
 print("same")
@@ -133,4 +133,4 @@ def test_two_devices_learn_what_one_learns(script):
     [(4, 0, 1), (4, 1, 1), (4, 2, 2), (4, 3, 2), (4, 8, 4), (1, 2, 1), (6, 4, 3), (7, 4, 1)],
 )
 def test_as_many_devices_are_used_as_can_share_a_batch_equally(batch_size, available, expected):
-    assert devices_for(batch_size, available) == expected
+    assert replicas_for(batch_size, available) == expected

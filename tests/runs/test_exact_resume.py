@@ -19,14 +19,15 @@ from interrupted_training import (
 )
 from small_training import NAMES, events_of, fit, scalars_of, thin_network
 
-from yolov3 import training as training_module
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.runs.save_clock import SaveTimer
+from yolov3.runs import checkpoint_manager, start
+from yolov3.runs.checkpoint_manager import CheckpointManager, SaveTimer
 from yolov3.training import Outcome
+from yolov3.validation import Validator
 from yolov3.weights.by_name import assign_by_name, state_dict
 
-SAVED, DIED = 4, 5  # steps: what was logged in between is to be taken back
+SAVED, DIED = 4, 5  # steps: what was logged in between is to be logged again
 
 KILLED = f"""
 import os, signal, sys
@@ -35,24 +36,31 @@ from interrupted_training import die_at, prepare
 from small_training import NAMES, fit, thin_network
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
-from yolov3.runs.save_clock import SaveTimer
+from yolov3.runs.checkpoint_manager import SaveTimer
+from yolov3.runs.run_logger import TensorBoardLog
 
 annotations, folder = sys.argv[1:]
 networks._tiny = thin_network
 training = prepare(read_annotations(annotations, len(NAMES)), Path(folder))
 SaveTimer.is_due = lambda self, before: training.step == {SAVED}
+logs, log = [], TensorBoardLog.__init__
+TensorBoardLog.__init__ = lambda self, *args: logs.append(self) or log(self, *args)
 
 def die():
-    training.journal.flush()
+    logs[0].flush()
     os.kill(os.getpid(), signal.SIGKILL)
 
-die_at(training, {DIED}, die)
-fit(training)
+with die_at({DIED}, die):
+    fit(training)
 """
 
 
 class Crash(Exception):
     pass
+
+
+def crash(*_):
+    raise Crash
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +87,15 @@ def one_graph(records, tmp_path_factory):
         key = str(changes)
         if key not in built:
             training = prepare(records, tmp_path_factory.mktemp("graph"), **changes)
-            built[key] = training, state_dict(training.learner.variables())
+            built[key] = training, state_dict(training.train_step.variables())
         training, initial = built[key]
 
-        def reset_learner(*_):
-            assign_by_name(training.learner.variables(), initial)
-            return training.learner
+        def reset_step(*_):
+            assign_by_name(training.train_step.variables(), initial)
+            return training.train_step
 
-        patch.setattr(training_module, "TrainStep", reset_learner)
-        patch.setattr(training_module, "Validator", lambda *_: training.validate)
+        patch.setattr(start, "TrainStep", reset_step)
+        patch.setattr(start, "Validator", lambda *_: training.validate)
 
     return use_it
 
@@ -113,17 +121,14 @@ def test_after_a_kill(records, whole, digit_scenes, tmp_path):
     assert (last.step, last.epoch) == (SAVED, 1)
     assert_same(final_state(resumed), whole)
     assert [step for tag, step, _ in events_of(log) if tag == "config"] == [1]
-    [undone] = log.glob(f"undone-{SAVED:06d}.*")
-    undone.rename(log / "events.out.tfevents.again")  # what the user can do to see it
-    assert [step for step, _ in scalars_of(log)["lr"]] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("step", [4, 6], ids=["within an epoch", "at the end of one"])
 def test_after_ctrl_c(step, records, whole, one_graph, tmp_path, monkeypatch):
     one_graph(monkeypatch)
     stopped = prepare(records, tmp_path)
-    die_at(stopped, step, lambda: os.kill(os.getpid(), signal.SIGINT))
-    assert fit(stopped) is Outcome.INTERRUPTED
+    with die_at(step, lambda: os.kill(os.getpid(), signal.SIGINT)):
+        assert fit(stopped) is Outcome.INTERRUPTED
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (step, 1)  # the second epoch is validated after the resume
     assert_same(final_state(resumed), whole)
@@ -133,8 +138,7 @@ def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
     one_graph(monkeypatch, precision="bfloat16")
     expected = train_whole(records, tmp_path / "whole", precision="bfloat16")
     broken = prepare(records, tmp_path / "parts", precision="bfloat16")
-    die_at(broken, DIED, crash)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, die_at(DIED, crash):
         patch.setattr(SaveTimer, "is_due", lambda self, before: broken.step == SAVED)
         with pytest.raises(Crash):
             fit(broken)
@@ -143,17 +147,18 @@ def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
     assert_same(final_state(resumed), expected)
 
 
-def crash(*_):
-    raise Crash
-
-
 def test_after_a_crash_in_a_validation_before_which_it_was_saved(
     records, whole, one_graph, tmp_path, monkeypatch
 ):
     one_graph(monkeypatch)
     broken = prepare(records, tmp_path)
-    die_at(broken, TOTAL, lambda: setattr(broken, "validate", crash))
+    call = Validator.__call__
+
+    def validate_or_crash(*args):
+        return crash() if broken.step == TOTAL else call(*args)
+
     with monkeypatch.context() as patch:
+        patch.setattr(Validator, "__call__", validate_or_crash)
         patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
         with pytest.raises(Crash):
             fit(broken)
@@ -162,45 +167,46 @@ def test_after_a_crash_in_a_validation_before_which_it_was_saved(
     assert_same(final_state(resumed), whole)
 
 
-def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path, monkeypatch):
-    one_graph(monkeypatch)
-    monkeypatch.setattr(SaveTimer, "is_due", lambda self, before: True)
-    training = prepare(records, tmp_path, train_epochs=2)
-    save, seen = training.keeper.save, []
-
-    def look_and_save(*args):
-        scalars = scalars_of(training.run.log)
-        assert [step for step, _ in scalars["loss/prob_loss"]] == list(range(1, training.step + 1))
-        validated = [step for step, _ in scalars.get("mAP/AP", [])]
-        assert validated == [PER_EPOCH, 2 * PER_EPOCH][: training.epochs_done]
-        seen.append(training.step)
-        save(*args)
-
-    training.keeper.save = look_and_save
-    assert fit(training) is Outcome.FINISHED
-    assert sorted(set(seen)) == [1, 2, 3, 4, 5, 6] and seen.count(3) == 3  # best and last
-
-
 def test_after_a_crash_between_a_validation_and_its_save(
     records, whole, one_graph, tmp_path, monkeypatch
 ):
     one_graph(monkeypatch)
     broken = prepare(records, tmp_path)
-    save = broken._save
+    save = CheckpointManager.save
 
-    def save_or_crash(kind, epoch):
-        save(kind, epoch)  # flushes the log first
+    def save_or_crash(manager, kind, *args):
+        save(manager, kind, *args)  # flushes the log first
         if kind == "best":
             raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(broken, "_save", save_or_crash)
+        patch.setattr(CheckpointManager, "save", save_or_crash)
         patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
         with pytest.raises(Crash):
             fit(broken)
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (PER_EPOCH, 0)
     assert_same(final_state(resumed), whole)
+
+
+def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path, monkeypatch):
+    one_graph(monkeypatch)
+    training = prepare(records, tmp_path, train_epochs=2)
+    write, seen = checkpoint_manager.save_checkpoint, []
+
+    def look_and_write(folder, kind, config, state, *rest):
+        scalars = scalars_of(training.run.log)
+        steps = list(range(1, training.step + 1))
+        assert [step for step, _ in scalars["loss/prob_loss"]] == steps
+        validated = [step for step, _ in scalars.get("mAP/mAP", [])]
+        assert validated == [PER_EPOCH, 2 * PER_EPOCH][: state["epoch"]]
+        seen.append(training.step)
+        return write(folder, kind, config, state, *rest)
+
+    monkeypatch.setattr(SaveTimer, "is_due", lambda self, before: True)
+    monkeypatch.setattr(checkpoint_manager, "save_checkpoint", look_and_write)
+    assert fit(training) is Outcome.FINISHED
+    assert sorted(set(seen)) == [1, 2, 3, 4, 5, 6] and seen.count(3) == 3  # best and last
 
 
 def test_the_end_of_a_run_is_resumed_without_a_step(records, whole, one_graph, monkeypatch):

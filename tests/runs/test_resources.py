@@ -1,11 +1,20 @@
-"""Tests of what a run needs: refused in one line where it is clearly too much."""
+"""What a run needs and the machine has: refused in one line where it is clearly too much."""
+
+import shutil
 
 import keras
 import pytest
 
 from yolov3.configs import Config
 from yolov3.runs import resources
-from yolov3.runs.resources import check_disk, check_memory, needed_memory, weight_bytes
+from yolov3.runs.resources import (
+    available_disk,
+    available_memory,
+    check_disk,
+    check_memory,
+    needed_memory,
+    weight_bytes,
+)
 from yolov3.train_step import TrainStep
 from yolov3.yolov3 import build_yolov3
 
@@ -48,9 +57,9 @@ def test_weights_are_those_of_the_network(tiny):
 
 
 def test_last_checkpoint_is_as_large_as_said():
-    learner = TrainStep(TINY, 10, 5, "float32")
-    in_resume = sum(keras.ops.size(value) for value in learner.variables().values())
-    in_model = learner.average.count_params()
+    train_step = TrainStep(TINY, 10, 5, "float32")
+    in_resume = sum(keras.ops.size(value) for value in train_step.variables().values())
+    in_model = train_step.ema.count_params()
     said = resources.SETS_IN_LAST * weight_bytes(TINY, 10)
     assert FLOAT_BYTES * int(in_resume + in_model) == pytest.approx(said, rel=0.01)
 
@@ -58,12 +67,12 @@ def test_last_checkpoint_is_as_large_as_said():
 def test_too_little_memory_names_need_and_flags(monkeypatch):
     monkeypatch.setattr(resources, "available_memory", lambda: int(1.2 * GB))
     expected = (
-        "memory: expected about 2.2 GB, for yolov3-tiny at 416 px in batches of 8; "
-        "received 1.2 GB; choose a smaller --train-batch-size or --train-input-size$"
+        "^yolov3-tiny at 416 px in batches of 8 needs about 2.2 GB of memory; there is 1.2 GB; "
+        "choose a smaller --train-batch-size or --train-input-size$"
     )
     with pytest.raises(ValueError, match=expected):
         check_memory(TINY, 10, "float32")
-    with pytest.raises(ValueError, match="expected about 8.0 GB, for yolov3 .* or --tiny$"):
+    with pytest.raises(ValueError, match="needs about 8.0 GB of memory.* or --tiny$"):
         check_memory(Config(train_batch_size=8), 10, "float32")
 
 
@@ -83,9 +92,7 @@ def test_too_little_disk_names_need_and_folder(monkeypatch):
     disk_of(monkeypatch, needed)
     check_disk(TINY, 10, None)
     disk_of(monkeypatch, needed - 1)
-    expected = (
-        "checkpoints: expected 0.6 GB of free disk, .*; received 0.6 GB; .*checkpoints-folder"
-    )
+    expected = "checkpoints: .* need 0.6 GB of free disk; there is 0.6 GB; .*checkpoints-folder"
     with pytest.raises(ValueError, match=expected):
         check_disk(TINY, 10, None)
 
@@ -98,9 +105,54 @@ def test_checkpoints_that_are_there_need_no_more_disk(monkeypatch, tmp_path):
             stream.truncate(sets * one)  # takes no space
     disk_of(monkeypatch, 5 * one)
     check_disk(TINY, 10, tmp_path)
-    with pytest.raises(ValueError, match="expected 0.6 GB of free disk"):
+    with pytest.raises(ValueError, match="need 0.6 GB of free disk"):
         check_disk(TINY, 10, None)
     disk_of(monkeypatch, 5 * one - 1e5)
-    expected = f"{tmp_path}: expected 0.2 GB of free disk.*move this folder"
+    expected = f"{tmp_path}: .* need 0.2 GB of free disk.*move this folder"
     with pytest.raises(ValueError, match=expected):
         check_disk(TINY, 10, tmp_path)
+
+
+MB = 1 << 20
+V2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
+V1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+V1 += ("total_inactive_file",)
+
+
+@pytest.mark.parametrize("version", [V2, V1], ids=["version 2", "version 1"])
+@pytest.mark.parametrize(
+    ("limit", "usage", "cache", "left"),
+    [
+        (None, 0, 0, 1000),  # no control groups
+        ("max", 0, 0, 1000),
+        ((1 << 63) - 4096, 100, 0, 1000),
+        (700 * MB, 200, 50, 550),
+        (5000 * MB, 0, 0, 1000),
+        (100 * MB, 150, 0, 0),
+    ],
+)
+def test_memory_is_what_linux_and_the_container_leave(tmp_path, version, limit, usage, cache, left):
+    files = {
+        "proc/meminfo": "MemTotal: 2048000 kB\nMemAvailable: 1024000 kB\n",
+        "proc/self/status": "Name:\tpython\nVmRSS:\t  102400 kB\n",
+    }
+    if limit is not None:
+        folder, limit_name, usage_name, cache_name = version
+        files[f"{folder}/{limit_name}"] = f"{limit}\n"
+        files[f"{folder}/{usage_name}"] = f"{usage * MB}\n"
+        files[f"{folder}/memory.stat"] = f"anon 5\n{cache_name} {cache * MB}\n"
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available_memory(tmp_path) == (left + 100) * MB
+
+
+def test_other_systems_do_not_tell_their_memory(tmp_path):
+    assert available_memory(tmp_path) is None
+
+
+def test_this_machine(tmp_path):
+    memory = available_memory()
+    assert memory is None or memory > MB
+    free = shutil.disk_usage(tmp_path).free
+    assert available_disk(tmp_path / "not" / "made yet") == pytest.approx(free, rel=0.1)

@@ -1,191 +1,252 @@
-"""Tests of what stands around a training: the lock, and the line that ends it when a disk fails."""
+"""Start and resume: what is checked and said before, the lock, and how a run ends."""
 
+import errno
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from checkpoint_samples import CLASS_NAMES, save
+from small_training import after_each, thin_network
 
+import train
+from yolov3 import yolov3 as networks
 from yolov3.annotations import read_class_names
-from yolov3.checkpoints import open_checkpoint
+from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.cli.run import run_script
 from yolov3.configs import REPO, Config
-from yolov3.runs import start
-from yolov3.runs.plan import Plan
-from yolov3.runs.run_lock import locked
+from yolov3.runs import checkpoint_manager, start
+from yolov3.runs.run_folders import locked
 from yolov3.runs.start import start_training
 
 
 @pytest.fixture
-def config(tmp_path, digit_scenes):
+def flags(tmp_path, digit_scenes, monkeypatch):
+    """Return the flags of a training of a thin network on one image, in the current folder."""
+    monkeypatch.setattr(networks, "_tiny", thin_network)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own.names").write_text("\n".join(CLASS_NAMES))
-    (tmp_path / "own.txt").write_text(f"{digit_scenes.parent / 'scene 0.png'}\n")
-    return Config(
-        tiny=True,
-        train_classes=str(tmp_path / "own.names"),
-        train_annot_path=str(tmp_path / "own.txt"),
-        test_annot_path="",
-        train_checkpoints_folder=str(tmp_path / "checkpoints"),
-        train_logdir=str(tmp_path / "log"),
+    (tmp_path / "own.txt").write_text(f"{digit_scenes.parent / 'scene 0.png'} 4,4,60,60,1\n")
+    return [
+        *("--tiny", "--train-classes=own.names", "--train-annot-path=own.txt"),
+        *("--test-annot-path=", "--train-input-size=32", "--train-input-scales=1"),
+        *("--train-batch-size=1", "--train-epochs=2", "--precision=float32"),
+    ]
+
+
+def run(*flags) -> int:
+    return start_training(train.parse_args([str(flag) for flag in flags]))
+
+
+def end_of(capsys, *flags):
+    """Return the exit code and the last line of standard error."""
+    with pytest.raises(SystemExit) as end:
+        run_script(lambda: run(*flags))
+    return end.value.code, capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_new_run_says_what_it_does_and_how_to_evaluate_it(flags, tmp_path, capsys):
+    assert run(*flags) == 0
+    out = capsys.readouterr().out
+    [folder] = (tmp_path / "checkpoints").iterdir()
+    assert "network     yolov3-tiny, 2 classes, float32\n" in out
+    assert "data        1 image to train on (own.txt), none to validate on\n" in out
+    assert "training    2 epochs at 32 32 px, batches of 1," in out and "hours" not in out
+    command = f"python evaluate_mAP.py --weights checkpoints/{folder.name} --annotations FILE\n"
+    assert out.endswith(f"evaluate it: {command}") and "best validation" not in out
+
+
+def test_a_finished_run_is_not_resumed_but_can_be_made_longer(flags, tmp_path, capsys):
+    assert run(*flags, "--test-annot-path=own.txt") == 0
+    assert "; best validation mAP 0." in capsys.readouterr().out
+    [folder] = (tmp_path / "checkpoints").iterdir()
+    assert run("--resume") == 0
+    out, error = capsys.readouterr()
+    expected = f"checkpoints/{folder.name}: was finished after 2 epochs; more with --train-epochs\n"
+    assert (out, error) == (expected, "")
+    assert run("--resume", "--train-epochs=3") == 0
+    assert "changed: train_epochs from 2 to 3 (the run will differ)" in capsys.readouterr().out
+    assert find_checkpoint("checkpoints", "last").step == 3
+
+
+def test_an_earlier_checkpoint_and_other_data_are_said(flags, tmp_path, capsys):
+    run(*flags, "--test-annot-path=own.txt")
+    earlier, _ = sorted(tmp_path.glob("checkpoints/*/last-*"))
+    for name in ("own.txt", "test.txt"):
+        (tmp_path / name).write_text((tmp_path / "own.txt").read_text().replace("60,60", "50,50"))
+    run("--resume", earlier, "--test-annot-path=test.txt", "--train-logdir=elsewhere")
+    out = capsys.readouterr().out
+    assert "note: best-000002, last-000002: later; deleted when this run saves one of its" in out
+    assert "changed: images to train on, or their boxes (the run will differ)\n" in out
+    reset = "(weights unaffected; best checkpoint reset)\n"
+    assert f"changed: images to validate on, or their boxes {reset}" in out
+    assert f"changed: test_annot_path from 'own.txt' to 'test.txt' {reset}" in out
+    assert "changed: train_logdir from 'log' to 'elsewhere' (weights unaffected)\n" in out
+
+
+class Stop(Exception):
+    pass
+
+
+def test_the_backbone_is_frozen_then_free_and_resumed_in_between(flags, capsys, monkeypatch):
+    run(*flags)
+    given = find_checkpoint("checkpoints")
+    flags += [f"--weights={given.path}", "--freeze-epochs=2", "--train-epochs=4"]
+    flags += ["--train-average-decay=0", "--train-warmup-epochs=0"]
+    trainings, kernels, build = [], {}, start.build
+    monkeypatch.setattr(
+        start, "build", lambda *args: trainings.append(build(*args)) or trainings[-1]
     )
 
+    def note(step, *_):
+        kernels[step] = trainings[-1].train_step.model.get_layer("conv_0").kernel.numpy()
 
-@pytest.fixture
-def training(monkeypatch):
-    """Have nothing trained; return what stands for the training, whose `fit` a test replaces."""
-    stub = SimpleNamespace(step=0, validate=None, seconds=1.0, resume=lambda _: 0)
-    stub.keeper = SimpleNamespace(best=-1.0, changed_data=lambda _: [])
+    def stop(step, *_):
+        if step == 2:  # the log is ahead of the checkpoint of step 1
+            raise Stop
 
-    def make(config, records, test_records, class_names):
-        stub.config, stub.records, stub.class_names = config, records, class_names
-        stub.plan = Plan(config, 1000)
-        return stub
-
-    monkeypatch.setattr(start, "Training", make)
-    return stub
-
-
-def end_of(config, checkpoint, capsys):
-    """Return the exit code and what went to standard error."""
-    with pytest.raises(SystemExit) as end:
-        run_script(lambda: start_training(config, checkpoint))
-    return end.value.code, capsys.readouterr().err
-
-
-def test_run_that_is_trained_is_not_resumed(tmp_path, config, training, capsys):
-    run = tmp_path / "checkpoints" / "mine"
-    checkpoint = open_checkpoint(save(run, "last", 100))
-    with locked(run):
-        code, error = end_of(config, checkpoint, capsys)
-    expected = f"error: {run}: expected a run that nobody trains; process {os.getpid()} on "
-    assert code == 2 and error.startswith(expected) and error.count("\n") == 1
-    assert not (tmp_path / "log").exists()
+    with after_each("log_step", note):
+        assert run(*flags, "--train-checkpoints-folder=whole") == 0
+        error = capsys.readouterr().err
+        assert "epoch 1: the backbone is frozen\n" in error
+        assert "epoch 3: the backbone is free to learn\n" in error
+        whole, kernels = kernels, {}
+        with pytest.raises(Stop), after_each("log_step", stop):
+            run(*flags, "--train-checkpoints-folder=parts")
+        assert run("--resume", "parts") == 0
+    for step in (1, 2):
+        np.testing.assert_array_equal(whole[step], given.weights()["conv_0/kernel"])
+    assert not np.array_equal(whole[3], whole[2])
+    for step in (1, 2, 3, 4):
+        np.testing.assert_array_equal(kernels[step], whole[step])
 
 
-def test_new_and_resumed_runs_are_locked_while_they_train_and_free_afterwards(
-    tmp_path, config, training, capsys
-):
+def test_freezing_random_weights_is_refused(flags, capsys):
+    code, error = end_of(capsys, *flags, "--freeze-epochs=1")
+    assert code == 2 and error.startswith("error: --freeze-epochs needs --weights: ")
+    assert not os.path.exists("checkpoints")
+
+
+def test_freezing_for_the_whole_run_is_noted(capsys):
+    start.check_freezing(Config(weights="w", freeze_epochs=3, train_epochs=3))
+    assert capsys.readouterr().out.startswith("note: the backbone stays frozen for the whole run")
+
+
+def test_a_run_is_locked_while_it_trains_and_free_afterwards(flags, tmp_path, capsys):
     tried = []
 
-    def fit(run):
-        training.run = run
-        with pytest.raises(ValueError, match="expected a run that nobody trains"):
-            with locked(run.checkpoints):
-                pass
-        tried.append(run.name)
-        return start.Outcome.FINISHED
-
-    training.fit = fit
-    assert start_training(config) == 0
-    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", 100))
-    assert start_training(config, checkpoint) == 0
-    for name in tried:
-        with locked(tmp_path / "checkpoints" / name):
+    def try_lock(*_):
+        [folder] = (tmp_path / "checkpoints").iterdir()
+        with pytest.raises(ValueError, match="already being trained"), locked(folder):
             pass
-    assert len(tried) == 2 and tried[1] == "mine"
+        tried.append(folder)
 
-
-@pytest.mark.parametrize(
-    ("best", "is_validated", "ending"),
-    [
-        (-1.0, False, "\nevaluate it: python evaluate_mAP.py --weights {} --annotations FILE\n"),
-        (-1.0, True, "\nevaluate it: python evaluate_mAP.py --weights {}\n"),
-        (
-            0.5,
-            True,
-            "; best validation mAP 0.5000\nevaluate it: python evaluate_mAP.py --weights {}\n",
-        ),
-    ],
-    ids=["not validated", "without boxes", "validated"],
-)
-def test_end_of_a_run_says_how_good_it_is_and_how_to_evaluate_it(
-    config, training, capsys, best, is_validated, ending
-):
-    def fit(run):
-        training.run, training.keeper.best = run, best
-        training.validate = SimpleNamespace(records=[]) if is_validated else None
-        return start.Outcome.FINISHED
-
-    training.fit = fit
-    start_training(config)
-    out = capsys.readouterr().out
-    assert out.endswith("finished in 1 s" + ending.format(training.run.checkpoints))
-
-
-def test_resumed_run_of_other_data_says_so(tmp_path, config, training, capsys):
-    checkpoint = open_checkpoint(save(tmp_path / "checkpoints" / "mine", "last", 750))
-    training.keeper.changed_data = lambda checkpoint: ["trained_on", "validated_on"]
-    training.fit = lambda run: start.Outcome.DIVERGED
-    start_training(config, checkpoint)
-    out = capsys.readouterr().out
-    assert "changed: images to train on, or their boxes (the run will differ)\n" in out
-    assert "changed: images to validate on, or their boxes (no effect on the weights; the" in out
-
-
-def test_resuming_an_earlier_checkpoint_names_the_later_ones(tmp_path, config, training, capsys):
-    run = tmp_path / "checkpoints" / "mine"
-    earlier = open_checkpoint(save(run, "last", 500))
-    training.fit = lambda run: start.Outcome.DIVERGED
-    start_training(config, earlier)
-    assert "later steps" not in capsys.readouterr().out
-    save(run, "last", 750), save(run, "best", 750)
-    start_training(config, earlier)
-    out = capsys.readouterr().out
-    assert "note: best-000750, last-000750 of later steps: each goes when" in out
-
-
-def test_own_classes_are_not_judged_by_the_tutorials_images(tmp_path, config, training, capsys):
-    config = replace(config, test_annot_path=Config.test_annot_path)
-    code, error = end_of(config, None, capsys)
-    assert code == 2 and error.count("\n") == 1
-    assert error.startswith(f"error: {config.train_classes}: expected --test-annot-path with")
-    digits = read_class_names(REPO / Config.train_classes)
-    (tmp_path / "own.names").write_text("\n".join(digits))
-    start._require_own_test_data(config, digits)  # the same classes, in a file of their own
-
-
-def test_freezing_random_weights_is_noted(config, training, capsys):
-    training.fit = lambda run: start.Outcome.DIVERGED
-    start_training(replace(config, freeze_epochs=1))
-    out = capsys.readouterr().out
-    assert "note: --freeze-epochs without --weights" in out
-    assert "1 images to train on (" in out and "own.txt), none to validate on\n" in out
+    with after_each("log_step", try_lock):
+        assert run(*flags) == run("--resume", "--train-epochs=3") == 0
+    assert len(tried) == 3
+    with locked(tried[0]):
+        code, error = end_of(capsys, "--resume", "--train-epochs=4")
+    expected = f"error: {tried[0]}: this run is already being trained by process {os.getpid()} on "
+    assert code == 2 and error.startswith(expected)
 
 
 @pytest.mark.parametrize("has_checkpoint", [False, True])
-def test_failing_disk_ends_a_run_with_one_line_that_says_how_to_go_on(
-    config, training, capsys, has_checkpoint
+def test_a_failing_disk_ends_a_run_with_one_line_that_says_how_to_resume(
+    flags, tmp_path, capsys, monkeypatch, has_checkpoint
 ):
-    def fit(run):
-        training.run = run
-        if has_checkpoint:
-            save(run.checkpoints, "last", 100)
-        raise OSError(28, "No space left on device", "model.safetensors")
+    def fail(*args):
+        if len(list(tmp_path.glob("checkpoints/*/last-*"))) == has_checkpoint:
+            raise OSError(errno.ENOSPC, "No space left on device", "model.safetensors")
+        return save_checkpoint(*args)
 
-    training.fit = fit
-    code, error = end_of(config, None, capsys)
-    folder = training.run.checkpoints
-    assert code == 1 and error.count("\n") == 1
+    monkeypatch.setattr(checkpoint_manager, "save_checkpoint", fail)
+    code, error = end_of(capsys, *flags)
+    [folder] = (tmp_path / "checkpoints").iterdir()
+    assert code == 1
     assert error.startswith("failed: [Errno 28] No space left on device: 'model.safetensors'; ")
-    assert (f"go on with: python train.py --resume {folder}\n" in error) is has_checkpoint
-    assert ("no checkpoint to go on from" in error) is not has_checkpoint
+    command = f"resume with: python train.py --resume checkpoints/{folder.name}"
+    assert error.endswith(command if has_checkpoint else "no checkpoint to resume yet")
 
 
 @pytest.mark.parametrize("check", ["check_disk", "check_memory"])
-def test_small_machine_is_an_error_before_anything_is_written(
-    tmp_path, config, training, capsys, monkeypatch, check
+def test_a_small_machine_is_an_error_before_anything_is_written(
+    flags, tmp_path, capsys, monkeypatch, check
 ):
     def refuse(*_):
         raise ValueError(f"{check} refuses")
 
     monkeypatch.setattr(start.tf.config, "list_physical_devices", lambda kind: [])
     monkeypatch.setattr(start, check, refuse)
-    assert end_of(config, None, capsys) == (2, f"error: {check} refuses\n")
+    assert end_of(capsys, *flags) == (2, f"error: {check} refuses")
     assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "log").exists()
 
 
-def test_names_without_end_are_refused(tmp_path, config, training, capsys):
+def test_own_classes_are_not_validated_on_the_tutorials_images(flags, tmp_path, capsys):
+    code, error = end_of(capsys, *flags, f"--test-annot-path={Config.test_annot_path}")
+    assert code == 2 and error.startswith("error: own.names: the tutorial's mnist/mnist_test.txt")
+    digits = read_class_names(REPO / Config.train_classes)
+    (tmp_path / "own.names").write_text("\n".join(digits))
+    config = Config(train_classes="own.names", train_annot_path="own.txt")
+    assert start.check_class_names(config, None) == digits  # the same classes, in another file
+
+
+def test_names_without_end_are_refused(flags, tmp_path, capsys):
     (tmp_path / "own.names").write_text("\n".join(map(str, range(10_001))))
-    code, error = end_of(config, None, capsys)
+    code, error = end_of(capsys, *flags)
     assert code == 2 and "own.names: expected at most 10,000 class names; received 10,001" in error
+
+
+# What --resume finds, and which settings it takes
+
+
+def resumed(path, *flags):
+    args = train.parse_args(["--resume", str(path), *flags])
+    checkpoint = start.find_resumable(args)
+    config = start.resumed_config(checkpoint, args)
+    start.print_changes(checkpoint, config, args)
+    return config, checkpoint
+
+
+def test_the_newest_is_resumed_with_its_own_settings(tmp_path, capsys):
+    save(tmp_path / "a", "last", 100)
+    last = save(tmp_path / "b", "last", 50)
+    for path, *flags in ((tmp_path,), ("", f"--train-checkpoints-folder={tmp_path}")):
+        config, checkpoint = resumed(path, *flags)
+        assert checkpoint.path == last
+        assert config == checkpoint.config and config.seed == 3
+        assert config.train_checkpoints_folder == "checkpoints"  # which tells where the log is
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_stays_in_its_folder(tmp_path, capsys):
+    save(tmp_path, "last", 100)
+    config, _ = resumed(tmp_path, "--train-checkpoints-folder=elsewhere")
+    assert config.train_checkpoints_folder == "checkpoints"
+    assert capsys.readouterr().out.startswith("note: --train-checkpoints-folder has no effect")
+
+
+def test_flags_count_together_with_the_settings_of_the_run(tmp_path, capsys):
+    save(tmp_path, "last", 100, train_lr_init=0.01)
+    config, _ = resumed(tmp_path, "--train-lr-end=0.005")  # more than the default rate
+    assert (config.train_lr_init, config.train_lr_end) == (0.01, 0.005)
+    with pytest.raises(ValueError, match="train_lr_end: expected 0 to train_lr_init"):
+        resumed(tmp_path, "--train-lr-end=0.05")
+
+
+def test_what_cannot_be_resumed_is_refused(tmp_path):
+    best, last = save(tmp_path, "best", 100), save(tmp_path, "last", 100)
+    with pytest.raises(ValueError, match=f"{last}: was trained with --tiny; resume it so"):
+        resumed(tmp_path, "--no-tiny")
+    resumed(tmp_path, "--anchors=yolov3-tiny")
+    with pytest.raises(ValueError, match=f"{last}: was trained with other anchors"):
+        resumed(tmp_path, "--anchors=yolov3-tiny-darknet")
+    with pytest.raises(ValueError, match=rf"{best}: a checkpoint to detect with; resume a last-\*"):
+        resumed(best)
+
+
+def test_a_precision_that_does_not_fit_names_the_checkpoint(flags, capsys):
+    run(*flags)
+    last = find_checkpoint("checkpoints", "last")
+    training = start.prepare(replace(last.config, precision="float16"))
+    with pytest.raises(ValueError, match=f"{last.path}: precision: this run was not trained in"):
+        start.resume(training, last)

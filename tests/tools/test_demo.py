@@ -21,7 +21,7 @@ SCRIPT = """import json, os, pathlib, sys
 with open("calls.txt", "a") as calls:
     print(pathlib.Path(sys.argv[0]).name, *sys.argv[1:], file=calls)
 """
-EVALUATE = """scores = {"AP50": 0.97654, "AP75": 0.9, "AP": 0.75, "images": 200}
+EVALUATE = """scores = {"mAP50": 0.97654, "mAP75": 0.9, "mAP": 0.75, "images": 200}
 pathlib.Path("demo/evaluation.json").write_text(json.dumps(scores))
 """
 DETECT = """pathlib.Path("demo/detections").mkdir()

@@ -2,27 +2,22 @@
 
 import shutil
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 import plot_training
 from yolov3.cli.run import BAD_INPUT, run_script
 from yolov3.images import read_image
-from yolov3.runs.event_files import LOG_PREFIX
-from yolov3.runs.summaries import Summaries
-
-METRICS = dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
+from yolov3.runs.run_logger import TensorBoardLog
 
 
 @pytest.fixture
 def log(tmp_path):
     folder = tmp_path / "yolov3-tiny_20260101-000000"
-    summaries = Summaries(folder)
+    log = TensorBoardLog(folder, 0)
     for step, value in ((10, 0.25), (20, 0.75)):
-        metrics = {**METRICS, "AP50": value, "AP75": value / 2, "AP": 0.1}
-        summaries.validation(step, metrics, np.zeros((1, 8, 8, 3), np.uint8))
-    summaries.close()
+        log.scalars(step, {"mAP/mAP50": value, "mAP/mAP75": value / 2, "mAP/mAP": 0.1})
+    log.close()
     return folder
 
 
@@ -34,13 +29,17 @@ def test_curves_have_the_values_of_the_log_in_their_order(log):
     assert 0 <= minutes[0] <= minutes[1] < 1
 
 
-def test_a_pause_before_it_went_on_is_no_time_of_training(tmp_path):
-    """The run began at second 100, was interrupted at 220 and went on at 9,000."""
-    for start, validations in ((100, [(160, 0.1), (220, 0.2)]), (9_000, [(9_030, 0.3)])):
-        with tf.io.TFRecordWriter(str(tmp_path / f"{LOG_PREFIX}{start:010}")) as writer:
+def test_a_pause_and_what_was_done_again_are_no_time_of_training(tmp_path):
+    """The run began at second 100, was interrupted at 280 and resumed at step 2 at 9,000."""
+    first, second = [(1, 160, 0.1), (2, 220, 0.2), (3, 280, 0.8)], [(3, 9_030, 0.3)]
+    for start, step, validations in ((100, 1, first), (9_000, 3, second)):
+        path = tmp_path / f"events.out.tfevents.{start:010}"
+        with tf.io.TFRecordWriter(str(path)) as writer:
             events = [tf.compat.v1.Event(wall_time=start, file_version="brain.Event:2")]
-            for wall_time, value in validations:
-                event = tf.compat.v1.Event(wall_time=wall_time)
+            events.append(tf.compat.v1.Event(wall_time=start, step=step))
+            events[-1].session_log.status = tf.compat.v1.SessionLog.START
+            for step, wall_time, value in validations:
+                event = tf.compat.v1.Event(wall_time=wall_time, step=step)
                 for tag in plot_training.TAGS:
                     tensor = tf.make_tensor_proto(value, tf.float32)
                     event.summary.value.add(tag=tag, tensor=tensor)
@@ -80,10 +79,10 @@ def test_a_folder_without_a_log_is_bad_input(tmp_path, capsys):
 
 def test_what_is_no_validated_run_is_left_out(log, tmp_path, capsys):
     (tmp_path / "README.md").write_text("logs\n")
-    Summaries(tmp_path / "stopped early").close()
+    TensorBoardLog(tmp_path / "stopped early", 0).close()
     runs = plot_training.read_runs([str(path) for path in sorted(tmp_path.iterdir())])
     assert list(runs) == [log.name]
-    assert "left out: " + str(tmp_path / "stopped early") in capsys.readouterr().err
+    assert "skipped: " + str(tmp_path / "stopped early") in capsys.readouterr().err
 
 
 def test_runs_of_one_network_are_kept_apart(log, tmp_path):

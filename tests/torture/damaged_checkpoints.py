@@ -15,10 +15,12 @@ STATE = {
     "class_names": list("ab"),
     "step": 5,
     "epoch": 1,
-    "metrics": {"AP": 0.5},
+    "metrics": {"mAP": 0.5},
     "best_mAP": 0.5,
     "best_size": 64,
     "input_size": 64,
+    "trained_on": "1f",
+    "validated_on": "2e",
 }
 
 

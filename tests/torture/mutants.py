@@ -11,7 +11,7 @@ HEADER = 64  # bytes from the start that hold sizes and counts in most formats
 STRANGE = (
     *(None, True, False, 0, -1, 1, 7, 1e308, -0.5, 2**31, 2**64, 10**30, float("nan")),
     *(float("inf"), "", "x", "0", "\0", "../../escaped", "/etc/passwd", "é" * 999, [], {}, [[]]),
-    *([0, 1], [1e9], ["a", "a"], {"a": 0}, {"__class__": "os.system"}, {"AP": "high"}),
+    *([0, 1], [1e9], ["a", "a"], {"a": 0}, {"__class__": "os.system"}, {"mAP": "high"}),
 )
 
 

@@ -9,4 +9,4 @@ import_tensorflow()
 
 import train  # noqa: E402, F401
 from yolov3 import training  # noqa: E402, F401
-from yolov3.runs import resume, start  # noqa: E402, F401
+from yolov3.runs import start  # noqa: E402, F401

@@ -153,7 +153,7 @@ def reference(folder: Path, variant: Variant) -> dict:
 
 def read_log(folder: Path) -> dict[str, list]:
     """Return the log as TensorBoard shows it: [step, value] of every tag."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
     log = EventAccumulator(str(folder), size_guidance={"tensors": 0})

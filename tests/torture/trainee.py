@@ -39,15 +39,15 @@ def train_in_child(
 
     import train
     from yolov3.cli.run import run_script
-    from yolov3.runs import save_clock
+    from yolov3.runs import checkpoint_manager
 
     os.chdir(folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     for name, descriptor in (("stdout.txt", 1), ("stderr.txt", 2)):
         os.dup2(os.open(name, flags, 0o644), descriptor)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    assert save_clock.MOST_SECONDS_LOST > 0
-    save_clock.MOST_SECONDS_LOST = most_seconds_lost
+    assert checkpoint_manager.MAX_SECONDS_LOST > 0
+    checkpoint_manager.MAX_SECONDS_LOST = most_seconds_lost
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     if trap:

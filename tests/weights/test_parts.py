@@ -111,11 +111,11 @@ def test_frozen_layers_are_marked_by_the_convolutions_and_their_normalisation(mo
 
 
 def test_learner_trains_with_a_frozen_backbone():
-    learner = TrainStep(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
-    freeze_backbone(learner.model)
-    before = snapshot(learner.model)
+    train_step = TrainStep(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
+    freeze_backbone(train_step.model)
+    before = snapshot(train_step.model)
     images = np.random.default_rng(6).integers(0, 256, (2, 64, 64, 3), np.uint8)
     boxes_xyxy = np.float32([[[4, 4, 40, 44]], [[10, 8, 60, 50]]])
     for _ in range(3):  # the learning rate is 0 in the first
-        assert learner.step(images, boxes_xyxy, np.int32([[0], [2]]))["finite"]
-    assert changed_layers(learner.model, before) == set(range(7, CONVS))
+        assert train_step(images, boxes_xyxy, np.int32([[0], [2]]))["finite"]
+    assert changed_layers(train_step.model, before) == set(range(7, CONVS))

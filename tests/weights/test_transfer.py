@@ -122,6 +122,7 @@ def test_unknown_scope_and_missing_source(model, darknet_file, tmp_path):
 def test_checkpoints_are_sources_too(model, tmp_path):
     source = build_yolov3(SOURCE_CLASSES, tiny=True)
     state = {"class_names": list("abcde"), "step": 7, "epoch": 1, "metrics": {}, "best_mAP": -1.0}
+    state |= {"trained_on": "1f", "validated_on": "2e"}
     state |= {"input_size": 416, "best_size": 416}
     save_checkpoint(tmp_path / "run", "best", Config(tiny=True), state, snapshot(source))
     before = snapshot(model)
@@ -155,6 +156,7 @@ def test_checkpoint_that_lacks_a_weight_is_an_error(model, tmp_path):
     arrays = snapshot(model)
     del arrays["bn_3/gamma"]
     state = {"class_names": ["a"], "step": 1, "epoch": 0, "metrics": {}, "best_mAP": -1.0}
+    state |= {"trained_on": "1f", "validated_on": "2e"}
     state |= {"input_size": 64, "best_size": 64}
     folder = save_checkpoint(tmp_path, "best", Config(tiny=True), state, arrays)
     with pytest.raises(ValueError, match=r"missing \['bn_3/gamma'\]"):

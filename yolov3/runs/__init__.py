@@ -1,1 +1,1 @@
-"""All that surrounds the loop of a training: its start, its folders, its log, its end."""
+"""What surrounds the loop of a training: start, folders, checkpoints, log, resources."""

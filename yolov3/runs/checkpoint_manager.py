@@ -1,6 +1,7 @@
-"""Keep the checkpoints of a run: the best by validation, and the newest."""
+"""The checkpoints of a run: the best by validation and the last, saved often enough."""
 
 import math
+import time
 from pathlib import Path
 
 from yolov3.checkpoints import Checkpoint, save_checkpoint
@@ -8,74 +9,118 @@ from yolov3.configs import Config, changed_settings
 from yolov3.train_step import TrainStep
 from yolov3.weights.by_name import assign_by_name, named_variables, state_dict
 
-# Settings on which a validation mAP depends besides the weights: those of two are not compared.
+# Settings on which a validation mAP depends besides the weights.
 VALIDATION_SETTINGS = {"test_annot_path", "test_iou_threshold"}
 LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `TrainStep.variables` names them
+MAX_SECONDS_LOST = 300.0
+FIRST_VALIDATION = 60.0  # seconds: a guess until one was measured
 
 
 class CheckpointManager:
-    """Save what a run has learned, and how good that is; take it up again."""
+    """Save what a run has learned, and how good that is; resume it."""
 
     def __init__(
-        self, config: Config, class_names: list[str], learner: TrainStep, data: dict[str, str]
+        self, config: Config, class_names: list[str], train_step: TrainStep, data: dict[str, str]
     ):
-        """Keep what `learner` learns; `data` holds fingerprints: "trained_on", "validated_on"."""
-        self.config, self.class_names, self.learner, self.data = config, class_names, learner, data
+        """Save what `train_step` learns; `data` is the fingerprints trained_on and validated_on."""
+        self.config, self.class_names = config, class_names
+        self.train_step, self.data = train_step, data
         self.metrics: dict[str, float] = {}  # of the newest validation
-        self.best = -1.0  # the highest validation AP so far, at the largest input size
+        self.best_mAP = -1.0  # the highest validation mAP so far, at the largest input size
         self.best_size = 0  # pixels
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Take up where a "last" checkpoint stopped. Raises ValueError if it does not fit.
+    def start(self, folder: Path) -> None:
+        """Save to a run's folder from now on."""
+        self.folder, self.timer = folder, SaveTimer()
 
-        Validated in another way than before, the best is sought anew.
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Load a "last" checkpoint. Raises ValueError if it does not fit.
+
+        If the validation settings or images changed, the best checkpoint is reset.
         """
         state = checkpoint.resume_state()
         was_scaled = any(name.startswith(LOSS_SCALE) for name in state)
-        if was_scaled != self.learner.scales_loss:
-            was, now = ("float16", "another") if was_scaled else ("another than float16", "float16")
-            raise ValueError(f"precision: expected {was}, as it was trained; received {now}")
-        assign_by_name(self.learner.variables(), state)
+        if was_scaled != self.train_step.scales_loss:
+            raise ValueError(
+                "precision: this run was trained in float16; resume it with --precision float16"
+                if was_scaled
+                else "precision: this run was not trained in float16; resume it without it"
+            )
+        assign_by_name(self.train_step.variables(), state)
         self.metrics = checkpoint.metrics
-        is_same_way = VALIDATION_SETTINGS.isdisjoint(
-            changed_settings(checkpoint.config, self.config)
-        )
-        if is_same_way and "validated_on" not in self.changed_data(checkpoint):
-            self.best, self.best_size = checkpoint.best_mAP, checkpoint.best_size
+        changed = {
+            *changed_settings(checkpoint.config, self.config),
+            *self.changed_data(checkpoint),
+        }
+        if changed.isdisjoint({"validated_on", *VALIDATION_SETTINGS}):
+            self.best_mAP, self.best_size = checkpoint.best_mAP, checkpoint.best_size
 
     def changed_data(self, checkpoint: Checkpoint) -> list[str]:
-        """Name the data that differ from those of a checkpoint, where it says what they were."""
-        before = {name: getattr(checkpoint, name) for name in self.data}
-        return [name for name, now in self.data.items() if before[name] not in (now, "")]
+        """Name the data that differ from those of a checkpoint."""
+        return [name for name, now in self.data.items() if getattr(checkpoint, name) != now]
 
     def update_best(self, metrics: dict[str, float], input_size: int) -> bool:
         """Take the metrics of a validation, none for none; tell whether they are the best so far.
 
-        The mAPs of two sizes are different quantities, of which the larger size's counts. Without a
+        The mAPs at two sizes are different quantities, of which the larger size's counts. Without a
         validation the newest weights are the best ones.
         """
         self.metrics = metrics
-        average_precision = metrics.get("AP", -1.0)
+        mean = metrics.get("mAP", -1.0)
         # NaN, where no image has a box, is no reason to keep older weights.
-        is_no_worse = input_size == self.best_size and not average_precision < self.best
+        is_no_worse = input_size == self.best_size and not mean < self.best_mAP
         is_best = not metrics or input_size > self.best_size or is_no_worse
         if is_best:
             self.best_size = input_size
-            self.best = -1.0 if math.isnan(average_precision) else average_precision
+            self.best_mAP = -1.0 if math.isnan(mean) else mean
         return is_best
 
-    def save(self, kind: str, folder: Path, epochs_done: int, input_size: int) -> None:
-        """Write a checkpoint, "best" or "last", to the run's folder. Raises OSError."""
+    def save(self, kind: str, epochs_done: int, input_size: int, logger) -> None:
+        """Write a checkpoint, "best" or "last". Raises OSError.
+
+        The log is written first: it may hold more than the checkpoint, but never less.
+        """
+        logger.flush()
         state = {
             "class_names": self.class_names,
-            "step": int(self.learner.step_count),
+            "step": int(self.train_step.step_count),
             "epoch": epochs_done,
             "metrics": self.metrics,
-            "best_mAP": self.best,
+            "best_mAP": self.best_mAP,
             "best_size": self.best_size,
             "input_size": input_size,
             **self.data,
         }
-        weights = state_dict(named_variables(self.learner.average))
-        resume = state_dict(self.learner.variables()) if kind == "last" else None
-        save_checkpoint(folder, kind, self.config, state, weights, resume)
+        weights = state_dict(named_variables(self.train_step.ema))
+        resume = state_dict(self.train_step.variables()) if kind == "last" else None
+        save_checkpoint(self.folder, kind, self.config, state, weights, resume)
+        if kind == "last":
+            self.timer.done("save")
+
+
+class SaveTimer:
+    """Tell when the next save is due; the run says what it has just done.
+
+    A crash loses everything since the last complete save began. So the next one must be complete
+    within `MAX_SECONDS_LOST` of that; each step, validation and save is expected to take as long
+    as the longest of its kind so far.
+    """
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
+        self._safe_at = self._last = clock()
+        self._longest = {"step": 0.0, "save": 0.0}
+
+    def is_due(self, before: str) -> bool:
+        """Tell whether to save before another "step" or "validation"."""
+        expected = self._longest.get(before, FIRST_VALIDATION)
+        next_save_ends = self._clock() + expected + self._longest["save"]
+        return next_save_ends - self._safe_at > MAX_SECONDS_LOST
+
+    def done(self, what: str) -> None:
+        """Say that all since the last call was a "step", a "validation" or a "save"."""
+        now = self._clock()
+        self._longest[what] = max(self._longest.get(what, 0.0), now - self._last)
+        if what == "save":
+            self._safe_at = self._last
+        self._last = now

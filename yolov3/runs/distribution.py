@@ -1,26 +1,26 @@
-"""The GPUs of a machine at once: batches are shared out to them, and come back."""
+"""All GPUs of a machine: each batch is split between them, and gathered again to be shown."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def distribution_strategy(batch_size: int) -> tf.distribute.Strategy:
-    """Return one that uses the GPUs, or TensorFlow's default for one device."""
+    """Return a strategy for the GPUs, or TensorFlow's default for one device."""
     gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
-    used = devices_for(batch_size, len(gpus))
+    used = replicas_for(batch_size, len(gpus))
     return tf.distribute.MirroredStrategy(gpus[:used]) if used > 1 else tf.distribute.get_strategy()
 
 
-def devices_for(batch_size: int, available: int) -> int:
-    """Return how many of the devices can share a batch equally, at least 1.
+def replicas_for(batch_size: int, available: int) -> int:
+    """Return the largest number of the devices that divides the batch size, at least 1.
 
-    In unequal shares some images would count more than others, and none have no mean loss.
+    In unequal parts some images would count more than others, and an empty part has no mean loss.
     """
     return max([n for n in range(1, available + 1) if batch_size % n == 0], default=1)
 
 
 def distribute_batches(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
-    """Return the batches, each cut into a share for every device where there are several."""
+    """Return the batches, each split between the replicas where there are several."""
     if strategy.num_replicas_in_sync == 1:
         return batches
     return strategy.experimental_distribute_dataset(batches)

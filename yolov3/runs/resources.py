@@ -1,35 +1,44 @@
-"""Compare what a run needs of memory and disk with what the machine has, before the first step."""
+"""Check before the first step that memory and disk suffice for a run."""
 
+import shutil
 from pathlib import Path
 
 from yolov3.checkpoints import KEPT, checkpoint_folders
 from yolov3.configs import Config
-from yolov3.runs.machine import available_disk, available_memory
 from yolov3.weights.darknet_file import FLOAT_BYTES, FLOATS
 
-# Sets of weights in a "last": the network's, two moments of each weight, and the average twice.
+# Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
 SETS_IN_LAST = 5
-# What a run on a CPU takes at its peak. Fitted to whole runs of a few float32 steps, validation and
+# What a run takes at its peak on a CPU. Fitted to whole runs of a few float32 steps, validation and
 # saves (peak resident set, GB): YOLOv3 at 416 px 4.7, 5.2, 6.1 in batches of 1, 2, 4; at 224 px 4.8
 # and at 32 px 4.3 in batches of 4; tiny at 416 px 1.7, 2.1 in batches of 4, 8; at 224 px 1.6 of 8.
 RUNTIME_BYTES = 0.6e9  # Python, TensorFlow and the other libraries
-WEIGHT_SETS = 15  # network, average, moments, gradients, validation, and copies while saving
+WEIGHT_SETS = 15  # network, EMA, moments, gradients, validation, and copies while saving
 BYTES_PER_PIXEL = {False: 2_700, True: 750}  # of activations and their gradients, by `tiny`
 CERTAINTY = 0.9  # the estimate is within about a tenth of each of these
 GB = 1e9
+# Folder and files of a container's limit, in versions 2 and 1 of Linux's control groups.
+CGROUPS = (
+    ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    (
+        "sys/fs/cgroup/memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+)
 
 
 def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> None:
     """Raise ValueError if the checkpoints that a run keeps do not fit on the disk.
 
-    `run_folder` is that of a run to go on with, whose checkpoints are there already.
+    `run_folder` is that of a run to resume, whose checkpoints are there already.
     """
     folder = Path(run_folder or config.train_checkpoints_folder)
     last = SETS_IN_LAST * weight_bytes(config, num_classes)
     kept = KEPT["best"] * weight_bytes(config, num_classes) + KEPT["last"] * last
-    there = 0
-    for checkpoint in checkpoint_folders(run_folder) if run_folder else ():
-        there += sum(file.stat().st_size for file in checkpoint.iterdir())
+    folders = checkpoint_folders(run_folder) if run_folder else ()
+    there = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
     needed = max(0, kept - there) + last  # one is written before an older one is removed
     free = available_disk(folder)
     elsewhere = "choose another disk with --train-checkpoints-folder"
@@ -37,8 +46,8 @@ def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> Non
         elsewhere = "move this folder to another disk and resume it there"
     if free < needed:
         raise ValueError(
-            f"{folder}: expected {needed / GB:.1f} GB of free disk, for the checkpoints of this "
-            f"run; received {free / GB:.1f} GB; make room, or {elsewhere}"
+            f"{folder}: the checkpoints of this run need {needed / GB:.1f} GB of free disk; there "
+            f"is {free / GB:.1f} GB; make room, or {elsewhere}"
         )
 
 
@@ -47,8 +56,8 @@ def check_memory(config: Config, num_classes: int, precision: str) -> None:
     available, needed = available_memory(), needed_memory(config, num_classes, precision)
     if available is not None and available < CERTAINTY * needed:
         raise ValueError(
-            f"memory: expected about {needed / GB:.1f} GB, for {config.network} at "
-            f"{config.train_input_size} px in batches of {config.train_batch_size}; received "
+            f"{config.network} at {config.train_input_size} px in batches of "
+            f"{config.train_batch_size} needs about {needed / GB:.1f} GB of memory; there is "
             f"{available / GB:.1f} GB; choose a smaller --train-batch-size or --train-input-size"
             f"{'' if config.tiny else ', or --tiny'}"
         )
@@ -67,3 +76,38 @@ def weight_bytes(config: Config, num_classes: int) -> int:
     """Return the bytes of a network's weights in float32, as a checkpoint holds them."""
     fixed, per_class = FLOATS[config.tiny]
     return FLOAT_BYTES * (fixed + per_class * num_classes)
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes of memory that this process may come to use, those it uses included.
+
+    That is what Linux calls available, or what the limit of the container leaves, if that is less.
+    None on systems that do not tell. `root` is that of the file system.
+    """
+    available = _number(root / "proc/meminfo", "MemAvailable:")
+    used = _number(root / "proc/self/status", "VmRSS:")
+    if available is None or used is None:
+        return None
+    left = [available * 1024]
+    for folder, limit, usage, cache in CGROUPS:
+        limit, usage = _number(root / folder / limit), _number(root / folder / usage)
+        if limit is not None and usage is not None:  # a limit of "max" is none
+            cached = _number(root / folder / "memory.stat", cache) or 0
+            left.append(max(0, limit - usage + cached))
+    return min(left) + used * 1024
+
+
+def available_disk(folder: Path) -> int:
+    """Return the bytes that are free where a folder is or will be."""
+    folder = Path(folder).absolute()
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
+
+
+def _number(path: Path, name: str = "") -> int | None:
+    """Return the number behind a name in a file of lines, or the only one; None if it has none."""
+    try:
+        words = path.read_text().split()
+    except OSError:
+        return None
+    place = words.index(name) + 1 if name in words else 0 if not name else None
+    return int(words[place]) if place is not None and words[place].isdecimal() else None

@@ -1,12 +1,23 @@
-"""A run's place: its own checkpoint folder and its own log folder, never shared, never deleted."""
+"""The folders of a run, its own for checkpoints and log, and their lock: never shared."""
 
+import contextlib
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.files import fresh_folders
+
+LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on it
+MAX_OWNER = 100  # letters
 
 
 class Run(NamedTuple):
@@ -28,10 +39,10 @@ def new_run(config: Config) -> Run:
 
 
 def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
-    """Return the run that a checkpoint belongs to, with its log where it was begun.
+    """Return the run that a checkpoint belongs to, with the folder of its log.
 
-    That is where its own settings lead from where it was started, or where `config` leads from
-    here, if that is elsewhere. Raises OSError if the folder of the log cannot be made.
+    Its log settings count from the folder that it was started in, those that `config` changes from
+    here. Raises OSError if the folder of the log cannot be made.
     """
     folder, logs = checkpoint.path.resolve().parent, Path(config.train_logdir)
     if config.train_logdir == checkpoint.config.train_logdir:
@@ -43,8 +54,40 @@ def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
 
 
 def _started_in(runs: Path, name: str) -> Path:
-    """Return the folder from which the path `name` leads to that of runs; here if it does, too."""
+    """Return the folder that the run was started in, where `name` leads to the folder of runs."""
     parts = Path(name).parts
     if Path(name).resolve() == runs.resolve() or runs.parts[-len(parts) :] != parts:
         return Path()
     return runs.parents[len(parts) - 1]
+
+
+@contextlib.contextmanager
+def locked(run_folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder, which the kernel frees however the process ends.
+
+    Raises ValueError that names the process which holds it already, OSError where the folder cannot
+    be written to. Where the system has no such locks, it says so and continues without.
+    """
+    # No links: the folder may be a stranger's, and what they point to would be overwritten.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(run_folder / LOCK, flags, 0o666), "r+", errors="replace") as stream:
+        if not _lock(stream, run_folder):
+            owner = stream.read(MAX_OWNER).strip() or "another process"
+            raise ValueError(f"{run_folder}: this run is already being trained by {owner}")
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        stream.flush()
+        yield
+
+
+def _lock(stream, run_folder) -> bool:
+    """Lock an open file until it is closed; tell whether nobody else had."""
+    try:
+        if fcntl is None:
+            raise OSError("this system has no file locks")
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # some network file systems
+        print(f"{run_folder}: not locked ({error}); take care that only one process trains it")
+    return True

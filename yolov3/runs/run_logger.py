@@ -1,107 +1,237 @@
-"""What a run tells: its progress line, its messages, and its TensorBoard log."""
+"""Progress line, console messages and TensorBoard log of a run."""
 
+import contextlib
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from yolov3.cli.progress import Progress, counted, format_seconds
+from yolov3.draw import draw_boxes
+from yolov3.files import sync
 from yolov3.runs.distribution import gather
-from yolov3.runs.event_files import undo_events_after
-from yolov3.runs.plan import Plan
-from yolov3.runs.skipped_steps import MOST_LOGGED, describe_skip, divergence_report
-from yolov3.runs.summaries import Summaries
-from yolov3.runs.training_progress import TrainingProgress, format_seconds
-from yolov3.runs.unreadable import Unreadable
+from yolov3.schedule import TrainingSchedule
+from yolov3.training import MAX_SKIPPED_IN_A_ROW
+
+LOSSES = ("total", "giou", "conf", "prob")
+MAPS = ("mAP50", "mAP75", "mAP")
+VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
+LOG_FILES = "events.out.tfevents.*"
+MAX_NAMED = 8  # images in a message
+MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
+MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
+
+
+class TensorBoardLog:
+    """Write the events of a run to its own log folder, a new file for each start or resume.
+
+    A resumed run logs the steps after its checkpoint again. Each file begins with a START event,
+    on which TensorBoard drops what older files hold from that step on (its fast reader drops a
+    tag's values at the first that comes again), so that it shows each step once and no file is
+    ever changed. All methods raise OSError where the disk is full or fails.
+    """
+
+    def __init__(self, folder: Path, step: int, is_validated: bool = True):
+        """Begin after `step` steps; a validation after the last of them comes again unless done."""
+        self.folder = folder
+        again = [] if is_validated else _training_values(folder, step)
+        with self._disk_errors():
+            self._writer = tf.summary.create_file_writer(str(folder))
+            event = tf.compat.v1.Event(wall_time=time.time(), step=step + is_validated)
+            event.session_log.status = tf.compat.v1.SessionLog.START
+            # TensorFlow has no public function for an event that is not a summary.
+            tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
+        if again:
+            with self.at(step):
+                summary = tf.compat.v1.Summary(value=again).SerializeToString()
+                tf.summary.experimental.write_raw_pb(summary)
+
+    @contextlib.contextmanager
+    def at(self, step: int):
+        """Within this, what `tf.summary` writes goes to this log, at a step."""
+        with self._disk_errors(), self._writer.as_default(step=step):
+            yield
+
+    def scalars(self, step: int, values: dict) -> None:
+        """Write scalars by tag."""
+        with self.at(step):
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value)
+
+    def images(self, step: int, tag: str, images) -> None:
+        """Write images uint8 (B, H, W, 3) under a tag."""
+        with self.at(step):
+            tf.summary.image(tag, images, max_outputs=len(images))
+
+    def flush(self) -> None:
+        """Have the disk hold all that was written, so that a power cut loses none of it."""
+        with self._disk_errors():
+            self._writer.flush()
+        for path in self.folder.glob(LOG_FILES):
+            sync(path)
+
+    def close(self) -> None:
+        with self._disk_errors():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _disk_errors(self):
+        """Raise what TensorFlow reports of a disk as OSError in one line."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            reason = error.message.splitlines()[0].rpartition("; ")[2]
+            raise OSError(f"{self.folder}: the log cannot be written: {reason}") from None
+
+
+def _training_values(folder: Path, step: int) -> list:
+    """Return what a log holds of a training step, without its validation: it cannot come again."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+
+    values = {}
+    for path in sorted(folder.glob(LOG_FILES)):
+        for record in RawEventFileLoader(str(path)).Load():
+            event = tf.compat.v1.Event.FromString(record)
+            if event.step == step:
+                values |= {value.tag: value for value in event.summary.value}
+    return [value for tag, value in values.items() if not tag.startswith(VALIDATION_TAGS)]
 
 
 class RunLogger:
-    """Tell people and the log what happens; steps are counted from 1."""
+    """Tell people and TensorBoard what happens. Use it in a `with` statement; steps are from 1."""
 
-    def __init__(self, plan: Plan, records, class_names: list[str], strategy):
-        self.plan, self.records, self.class_names = plan, records, class_names
-        self.strategy = strategy
-        self.progress = TrainingProgress()
-        self.unreadable = Unreadable(lambda text: self.progress.message(text))
+    def __init__(
+        self, log: TensorBoardLog, schedule: TrainingSchedule, records, class_names, strategy
+    ):
+        self.log, self.schedule, self.records = log, schedule, records
+        self.class_names, self.strategy = class_names, strategy
+        self._unreadable: dict[str, int] = {}  # how often, by path
 
-    def open(self, folder, step: int, is_validated: bool, settings: str) -> None:
-        """Begin or go on with a log after `step` steps; note the settings unless they are empty.
+    def __enter__(self):
+        self.progress = Progress(self.schedule.pixels_before(self.schedule.total_steps))
+        self.progress.__enter__()
+        return self
 
-        `is_validated` tells whether a validation after that step is done and stays in the log.
-        Raises OSError, as all methods do, where the log cannot be written.
-        """
-        undo_events_after(folder, step, is_validated)
-        self.summaries = Summaries(folder)
+    def __exit__(self, *error):
+        self.progress.__exit__(*error)
+        self.log.close()
+
+    def log_start(self, step: int, settings: str) -> None:
+        """Note how many steps are done already, and the settings, unless they are empty."""
+        self.progress.skip(self.schedule.pixels_before(step))
         if settings:
-            self.summaries.settings(step + 1, settings)
+            with self.log.at(step + 1):
+                tf.summary.text("config", f"```\n{settings}\n```")
 
-    def start_epoch(self, epoch: int) -> None:
-        """Begin the progress line of an epoch (from 0)."""
-        self.epoch, plan = epoch, self.plan
-        self.progress.start_epoch(
-            epoch, plan.epochs, plan.steps_per_epoch, plan.batch_size, plan.input_size(epoch)
-        )
-
-    def freezing(self, epoch: int, frozen: bool) -> None:
+    def log_freezing(self, epoch: int, frozen: bool) -> None:
         """Say whether the backbone learns from an epoch on."""
         state = "frozen" if frozen else "free to learn"
         self.progress.message(f"epoch {epoch + 1}: the backbone is {state}")
 
-    def step(self, step: int, metrics: dict, batch, indices) -> None:
-        """Note a step that learned from a batch, or was skipped.
+    def log_step(self, step: int, epoch: int, metrics: dict, batch, indices) -> None:
+        """Log a step that learned from a batch, or was skipped.
 
         `batch` and `indices` are as of `training_batches`.
         """
-        self._name_replaced(step, indices)
-        if metrics["finite"]:
-            self.summaries.step(step, metrics)
-            done = self.plan.steps_per_epoch - (self.plan.last_step(self.epoch) - step)
-            self.progress.step(done, metrics, self.plan.pixels_left(self.epoch, step))
-        else:
-            self._show_skipped(step, metrics, batch, indices)
+        self._log_replaced(step, indices)
+        self.log.scalars(
+            step, {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
+        )
+        if not metrics["finite"]:
+            self._log_skipped(step, metrics, batch, indices)
+            return
+        if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
+            self.log.scalars(step, {"gradient_norm": metrics["gradient_norm"]})
+        self.log.scalars(step, {f"loss/{name}_loss": metrics[name] for name in LOSSES})
+        self._show_progress(step, epoch, metrics)
 
-    def divergence(self, step: int, metrics: dict, indices) -> None:
+    def log_divergence(self, step: int, metrics: dict, indices) -> None:
         """Say why the run ends."""
-        self.progress.message(divergence_report(step, metrics, self._paths(indices)))
-
-    def validation(self, step: int, metrics: dict, examples, unreadable: list[str]) -> None:
-        """Note the losses and mAP of an epoch, and what was found in some images."""
-        self.summaries.validation(step, metrics, examples)
-        if unreadable:
-            self.unreadable.add(unreadable, "it counts as one in which nothing was found")
-            self.summaries.unreadable_images("validate", step, len(unreadable))
-
-    def log_validation(self, metrics: dict, is_best: bool, seconds: float) -> None:
-        """Say how good an epoch is."""
+        losses = ", ".join(f"{name} {metrics[name]:.4g}" for name in LOSSES[1:])
         self.progress.message(
-            f"validation: loss {metrics['total']:.2f}  mAP50 {metrics['AP50']:.4f}"
-            f"  mAP75 {metrics['AP75']:.4f}  mAP {metrics['AP']:.4f}"
+            f"training has diverged: the loss or gradient of the last {MAX_SKIPPED_IN_A_ROW} "
+            f"steps was not finite. Step {step}:\n"
+            f"  loss           {metrics['total']:.4g} ({losses})\n"
+            f"  gradient norm  {metrics['gradient_norm']:.4g}\n"
+            f"  learning rate  {metrics['lr']:.3g}\n"
+            f"  images         {self._names(indices)}\n"
+            "Try a lower --train-lr-init, or look at these images in TensorBoard, under Images."
+        )
+
+    def log_validation(self, step, metrics: dict, is_best: bool, seconds: float, validate) -> None:
+        """Log losses and mAP of an epoch, and the example detections of its `Validator`."""
+        self.log.images(step, "validate/detections", validate.examples)
+        self.log.scalars(step, {f"validate_loss/{name}_val": metrics[name] for name in LOSSES})
+        self.log.scalars(step, {f"mAP/{name}": metrics[name] for name in MAPS})
+        if validate.unreadable:
+            self._name_unreadable(validate.unreadable, "it counts as an image without detections")
+            self.log.scalars(step, {"validate/unreadable_images": len(validate.unreadable)})
+        maps = "  ".join(f"{name} {metrics[name]:.4f}" for name in MAPS)
+        self.progress.message(
+            f"validation: loss {metrics['total']:.2f}  {maps}"
             f"  ({format_seconds(seconds)}){', best so far' if is_best else ''}"
         )
 
     def log_summary(self, skipped_steps: int) -> None:
         """Say at the end of a run what was skipped in it, if anything was."""
         if skipped_steps:
-            steps = f"{skipped_steps} step{'s' * (skipped_steps > 1)}"
-            self.progress.message(f"{steps} of this run had no finite loss or gradient: skipped")
-        if summary := self.unreadable.summary():
-            self.progress.message(summary)
+            self.progress.message(
+                f"{counted(skipped_steps, 'step')} of this run skipped: loss or gradient not finite"
+            )
+        if self._unreadable:
+            times = sum(self._unreadable.values())
+            files = counted(len(self._unreadable), "image")
+            self.progress.message(f"{files} could not be read, {counted(times, 'time')} in all")
 
     def flush(self) -> None:
-        """Have the disk hold what was noted so far."""
-        self.summaries.flush()
+        """Have the disk hold what was logged so far. Raises OSError."""
+        self.log.flush()
 
-    def close(self) -> None:
-        """Write what is left of the log."""
-        self.summaries.close()
+    def _show_progress(self, step, epoch, metrics):
+        schedule, size = self.schedule, self.schedule.input_size(epoch)
+        done = step - epoch * schedule.steps_per_epoch
+        losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in LOSSES[1:])
+        speed = f"  {self.progress.speed / size**2:.1f} images/s" if self.progress.speed else ""
+        self.progress.advance(
+            schedule.batch_size * size**2,
+            f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
+            f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}{speed}",
+            now=done == schedule.steps_per_epoch,
+        )
 
-    def _show_skipped(self, step, metrics, batch, indices):
-        self.summaries.skipped_step(step, metrics)
-        self.progress.message(describe_skip(step, self._paths(indices)))
-        if metrics["skipped_steps"] <= MOST_LOGGED:
-            arrays = [gather(self.strategy, part) for part in batch]
-            self.summaries.skipped_images(step, *arrays, self.class_names)
+    def _log_skipped(self, step, metrics, batch, indices):
+        self.progress.message(
+            f"step {step}: loss or gradient is not finite; the step is skipped and changes no "
+            f"weight. Its images: {self._names(indices)}"
+        )
+        if metrics["skipped_steps"] > MAX_BATCHES_SHOWN:
+            return
+        images, boxes_xyxy, classes = (gather(self.strategy, part) for part in batch)
+        is_box = (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(axis=-1)  # (B, N)
+        drawn = [
+            draw_boxes(image, boxes[used], labels[used], self.class_names)
+            for image, boxes, labels, used in zip(images, boxes_xyxy, classes, is_box, strict=True)
+        ]
+        self.log.images(step, "train/skipped_images", np.stack(drawn))
 
-    def _name_replaced(self, step, indices):
-        replaced = [wanted for wanted, found in indices if wanted != found]
+    def _log_replaced(self, step, indices):
+        replaced = [self.records[index].image_path for index, used in indices if index != used]
         if replaced:
-            paths = [self.records[index].image_path for index in replaced]
-            self.unreadable.add(paths, "the next one in the file takes its place")
-            self.summaries.unreadable_images("train", step, len(replaced))
+            self._name_unreadable(replaced, "the next one in the file takes its place")
+            self.log.scalars(step, {"train/unreadable_images": len(replaced)})
 
-    def _paths(self, indices):
-        return [self.records[index].image_path for _, index in indices]
+    def _name_unreadable(self, paths, consequence):
+        """Count images that could not be read; name each once, and not too many."""
+        for path in paths:
+            self._unreadable[path] = self._unreadable.get(path, 0) + 1
+            if self._unreadable[path] > 1 or len(self._unreadable) > MAX_FILES_NAMED:
+                continue
+            self.progress.message(f"{path}: can no longer be read as an image; {consequence}")
+            if len(self._unreadable) == MAX_FILES_NAMED:
+                self.progress.message("further images that cannot be read are only counted")
+
+    def _names(self, indices):
+        paths = [self.records[used].image_path for _, used in indices]
+        rest = len(paths) - MAX_NAMED
+        return ", ".join(paths[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,179 +1,326 @@
-"""From a configuration to a finished run: check the data, say what will happen, train."""
+"""From flags to a finished run: find what to resume, check, build, say what will happen, train."""
 
+import argparse
+import dataclasses
 import shlex
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from yolov3.annotations import read_class_names
-from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
-from yolov3.configs import REPO, Config
-from yolov3.data.annotation_check import existing_file, load_records
+from yolov3.annotations import Record, read_class_names
+from yolov3.augment import Augmentation
+from yolov3.checkpoints import FOLDER_NAME, RESUME, Checkpoint, checkpoint_folders, find_checkpoint
+from yolov3.cli.flags import config_from_flags
+from yolov3.cli.progress import counted, format_seconds
+from yolov3.cli.run import StopRequest
+from yolov3.configs import REPO, Config, changed_settings, read_anchors
+from yolov3.data.annotation_check import existing_file, fingerprint, load_records
+from yolov3.dataset import training_batches
 from yolov3.kernels.precision import choose_precision, hardware_name
-from yolov3.runs.distribution import devices_for
+from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
+from yolov3.runs.distribution import (
+    distribute_batches,
+    distribution_strategy,
+    gather,
+    replicas_for,
+)
 from yolov3.runs.resources import check_disk, check_memory
-from yolov3.runs.run_folders import new_run, resumed_run
-from yolov3.runs.run_lock import locked
-from yolov3.runs.training_progress import format_seconds
-from yolov3.schedule import input_size_of
-from yolov3.training import Outcome, Training
+from yolov3.runs.run_folders import Run, locked, new_run, resumed_run
+from yolov3.runs.run_logger import RunLogger, TensorBoardLog
+from yolov3.schedule import TrainingSchedule
+from yolov3.train_step import TrainStep
+from yolov3.training import Outcome, train
+from yolov3.validation import Validator
 from yolov3.weights.darknet_file import MAX_CLASSES
+from yolov3.weights.transfer import transfer_weights
 
+# Settings that may change without making the run another one. All others change what is learned.
+HARMLESS = {
+    "train_classes",  # whose names must be the same
+    "train_logdir",
+    "weights",  # it continues from the checkpoint's
+    "transfer",
+    "test_score_threshold",
+}
+BEST_IS_RESET = "weights unaffected; best checkpoint reset"
 CHANGED_DATA = {  # by the names of `Checkpoint`
     "trained_on": "images to train on, or their boxes (the run will differ)",
-    "validated_on": "images to validate on, or their boxes "
-    "(no effect on the weights; the best are sought anew)",
+    "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
 }
+MAX_SIZES_SHOWN = 12  # of the epochs of a run
 
 
-def start_training(config: Config, resume_from: Checkpoint | None = None) -> int:
-    """Train as configured, anew or from a checkpoint; return the exit code of the script.
+@dataclass
+class Training:
+    """The parts of a run; nothing is written before `fit`."""
+
+    config: Config
+    records: list[Record]
+    test_records: list[Record]  # may be empty, for no validation
+    class_names: list[str]
+    schedule: TrainingSchedule
+    train_step: TrainStep
+    validate: Validator | None
+    manager: CheckpointManager
+    epochs_done: int = 0  # trained, validated and saved
+    is_validated: bool = True  # if the last step ends an epoch
+    is_logged: bool = False  # the settings are in the log already
+
+    @property
+    def step(self) -> int:
+        """Steps done since the start of the run, resumed ones included."""
+        return int(self.train_step.step_count)
+
+
+def start_training(args: argparse.Namespace) -> int:
+    """Start or resume a run as the flags of train.py say; return the exit code of the script.
 
     Raises ValueError for bad annotations, names or a checkpoint that does not fit, for too little
     memory or disk, and for a run that another process trains: all before anything is written.
-    Raises OSError that says how to go on if the disk fails.
+    Raises OSError that says how to resume if the disk fails.
     """
-    if resume_from:
-        with locked(Path(resume_from.path).resolve().parent):
-            training = _prepare(config, resume_from)
-            return _train(training, resumed_run(config, resume_from))
-    training = _prepare(config, None)
-    run = new_run(config)
-    with locked(run.checkpoints):
-        return _train(training, run)
+    if args.resume is None:
+        training = prepare(config_from_flags(args))
+        run = new_run(training.config)
+        with locked(run.checkpoints):
+            return report(training, run)
+    checkpoint = find_resumable(args)
+    config = resumed_config(checkpoint, args)
+    if checkpoint.epoch >= config.train_epochs:
+        epochs = counted(checkpoint.epoch, "epoch")
+        print(f"{checkpoint.path.parent}: was finished after {epochs}; more with --train-epochs")
+        return Outcome.FINISHED.value
+    print_changes(checkpoint, config, args)
+    with locked(checkpoint.path.resolve().parent):
+        return report(prepare(config, checkpoint), resumed_run(config, checkpoint))
 
 
-def _prepare(config, resume_from) -> Training:
-    """Check the data and the machine, and build what is trained."""
-    class_names = read_class_names(existing_file(config.train_classes))
-    if not resume_from:
-        _require_own_test_data(config, class_names)
-    if len(class_names) > MAX_CLASSES:
-        raise ValueError(
-            f"{config.train_classes}: expected at most {MAX_CLASSES:,} class names; "
-            f"received {len(class_names):,}"
-        )
-    if resume_from and resume_from.class_names != class_names:
-        raise ValueError(
-            f"{config.train_classes}: expected the class names of {resume_from.path}, "
-            f"{resume_from.class_names}; received {class_names}"
-        )
-    check_disk(config, len(class_names), resume_from and resume_from.path.parent)
+def find_resumable(args: argparse.Namespace) -> Checkpoint:
+    """Return the checkpoint to resume: `args.resume` is one, a run's folder or one of runs.
+
+    Empty, it is --train-checkpoints-folder. Raises ValueError if there is none to resume.
+    """
+    default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
+    checkpoint = find_checkpoint(args.resume or default, kind="last")
+    if not (checkpoint.path / RESUME).is_file():
+        raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
+    return checkpoint
+
+
+def resumed_config(checkpoint: Checkpoint, args: argparse.Namespace) -> Config:
+    """Return a checkpoint's configuration with the flags that were given.
+
+    Its folder stays. Raises ValueError if a flag asks for another network.
+    """
+    before = checkpoint.config
+    if getattr(args, "tiny", before.tiny) != before.tiny:
+        flag = "--tiny" if before.tiny else "--no-tiny"
+        raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
+    if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
+        raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
+    config = config_from_flags(args, base=before)
+    return dataclasses.replace(config, train_checkpoints_folder=before.train_checkpoints_folder)
+
+
+def print_changes(checkpoint: Checkpoint, config: Config, args: argparse.Namespace) -> None:
+    """Say which settings flags change, and what that does."""
+    if args.resume and hasattr(args, "train_checkpoints_folder"):
+        print("note: --train-checkpoints-folder has no effect: the run stays in its folder")
+    for name in changed_settings(checkpoint.config, config):
+        before, now = getattr(checkpoint.config, name), getattr(config, name)
+        effect = "weights unaffected" if name in HARMLESS else "the run will differ"
+        effect = BEST_IS_RESET if name in VALIDATION_SETTINGS else effect
+        print(f"changed: {name} from {before!r} to {now!r} ({effect})")
+
+
+def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
+    """Check data and machine, and build what is trained, from a checkpoint if there is one."""
+    class_names = check_class_names(config, checkpoint)
+    check_freezing(config)
+    check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
     if not tf.config.list_physical_devices("GPU"):
         check_memory(config, len(class_names), choose_precision(config.precision))
     records = load_records(config.train_annot_path, config, len(class_names))
     test_records = []
     if config.test_annot_path:
         test_records = load_records(config.test_annot_path, config, len(class_names))
-    keras.utils.set_random_seed(config.seed)
-    training = Training(config, records, test_records, class_names)
-    if resume_from:
-        _resume(training, resume_from)
+    training = build(config, records, test_records, class_names)
+    if checkpoint:
+        resume(training, checkpoint)
     elif config.weights:
-        training.start_from(config.weights, config.transfer)
-    elif config.freeze_epochs:
-        print("note: --freeze-epochs without --weights holds a backbone of random weights still")
+        model = training.train_step.model
+        settings = {"scope": config.transfer, "anchors": config.anchors}
+        print(transfer_weights(model, config.weights, **settings), flush=True)
+        training.train_step.reset_ema()
     return training
 
 
-def _require_own_test_data(config, class_names):
-    """Raise ValueError if own images of other classes would be judged by the tutorial's."""
-    has_own = config.train_annot_path != Config.train_annot_path
-    if not has_own or config.test_annot_path != Config.test_annot_path:
-        return
+def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str]:
+    """Return the class names. Raises ValueError if they do not fit checkpoint or test images."""
+    path, own_test = config.train_classes, config.test_annot_path != Config.test_annot_path
+    class_names = read_class_names(existing_file(path))
+    if len(class_names) > MAX_CLASSES:
+        raise ValueError(
+            f"{path}: expected at most {MAX_CLASSES:,} class names; received {len(class_names):,}"
+        )
+    if checkpoint and checkpoint.class_names != class_names:
+        raise ValueError(
+            f"{path}: expected the class names of {checkpoint.path}, {checkpoint.class_names}; "
+            f"received {class_names}"
+        )
+    if checkpoint or own_test or config.train_annot_path == Config.train_annot_path:
+        return class_names
     tutorials = Path(REPO, Config.train_classes)
     if not tutorials.is_file() or class_names != read_class_names(tutorials):
         raise ValueError(
-            f"{config.train_classes}: expected --test-annot-path with images of these classes, "
-            f"or '' to train without validation; received the tutorial's {config.test_annot_path}"
+            f"{path}: the tutorial's {config.test_annot_path} has other classes; give "
+            "--test-annot-path with images of these, or '' to train without validation"
         )
+    return class_names
 
 
-def _resume(training, checkpoint):
+def check_freezing(config: Config) -> None:
+    """Raise ValueError if a backbone of random weights would be frozen."""
+    if config.freeze_epochs and not config.weights:
+        raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
+    if config.freeze_epochs and config.freeze_epochs >= config.train_epochs:
+        print("note: the backbone stays frozen for the whole run (--freeze-epochs)")
+
+
+def build(config: Config, records, test_records, class_names) -> Training:
+    """Build the parts of a new run."""
+    keras.utils.set_random_seed(config.seed)
+    schedule = TrainingSchedule(config, len(records))
+    precision = choose_precision(config.precision)
+    with distribution_strategy(config.train_batch_size).scope():
+        train_step = TrainStep(config, len(class_names), schedule.steps_per_epoch, precision)
+    validate = Validator(config, test_records, class_names, precision) if test_records else None
+    data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
+    manager = CheckpointManager(config, class_names, train_step, data)
+    return Training(
+        config, records, test_records, class_names, schedule, train_step, validate, manager
+    )
+
+
+def resume(training: Training, checkpoint: Checkpoint) -> None:
+    """Continue from a "last" checkpoint; raise ValueError if it does not fit."""
+    manager = training.manager
     try:
-        training.resume(checkpoint)
+        manager.resume(checkpoint)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
-    print(f"resuming {checkpoint.path} at step {training.step} of {training.plan.total_steps}")
+    epochs, steps_more = divmod(training.step, training.schedule.steps_per_epoch)
+    training.is_validated = steps_more > 0 or checkpoint.epoch != epochs - 1
+    training.epochs_done = epochs - (not training.is_validated)
+    training.is_logged = training.config == checkpoint.config
+    print(f"resuming {checkpoint.path} at step {training.step} of {training.schedule.total_steps}")
     later = [
         folder.name
         for folder in checkpoint_folders(checkpoint.path.resolve().parent)
         if int(FOLDER_NAME.fullmatch(folder.name)[2]) > checkpoint.step
     ]
     if later:
-        names = ", ".join(later)
-        print(f"note: {names} of later steps: each goes when this run saves one of its kind")
-    for data in training.keeper.changed_data(checkpoint):
+        print(f"note: {', '.join(later)}: later; deleted when this run saves one of its kind")
+    for data in manager.changed_data(checkpoint):
         print(f"changed: {CHANGED_DATA[data]}")
 
 
-def _train(training, run) -> int:
-    records, validate = training.records, training.validate
-    num_test = len(validate.records) if validate else 0
-    print_plan(training.config, run, len(records), num_test, len(training.class_names))
+def fit(training: Training, run: Run) -> Outcome:
+    """Train until the end, writing to the folders of a run. Raises OSError if the disk fails."""
+    config, train_step = training.config, training.train_step
+    strategy = train_step.strategy
+    augmentation = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
+
+    def make_batches(input_size, steps):
+        size = config.train_batch_size, input_size
+        batches = training_batches(training.records, augmentation, config.seed, *size, steps)
+        for *batch, indices in distribute_batches(strategy, batches):
+            yield (*batch, gather(strategy, indices))
+
+    log = TensorBoardLog(run.log, training.step, training.is_validated)
+    logger = RunLogger(log, training.schedule, training.records, training.class_names, strategy)
+    training.manager.start(run.checkpoints)
+    with logger, StopRequest() as stop:
+        logger.log_start(training.step, "" if training.is_logged else config.to_json())
+        outcome = train(
+            train_step,
+            make_batches,
+            training.validate,
+            training.schedule,
+            training.manager,
+            logger,
+            stop,
+            epochs_done=training.epochs_done,
+            freeze_epochs=config.freeze_epochs,
+        )
+        if outcome is not Outcome.DIVERGED:  # of which the logger has told
+            logger.log_summary(int(train_step.skipped_steps))
+    return outcome
+
+
+def report(training: Training, run: Run) -> int:
+    """Print what will happen, train, and print how it ended; return the exit code."""
+    print_plan(training, run)
+    started = time.monotonic()
     try:
-        outcome = training.fit(run)
+        outcome = fit(training, run)
     except BrokenPipeError:  # nobody reads the output any more
         raise
     except OSError as error:
-        raise OSError(f"{error}; {_how_to_go_on(run)}") from None
-    print_outcome(outcome, training)
+        raise OSError(f"{error}; {_how_to_resume(run)}") from None
+    print_outcome(outcome, training, run, time.monotonic() - started)
     return outcome.value
 
 
-def _how_to_go_on(run) -> str:
-    if checkpoint_folders(run.checkpoints, "last"):
-        command = f"python train.py --resume {_quoted(run.checkpoints)}"
-        return f"the checkpoints before are whole; when that is mended, go on with: {command}"
-    return "the run had no checkpoint to go on from yet"
-
-
-def _quoted(path) -> str:
-    """Return a path as a shell takes it."""
-    return shlex.quote(str(path))
-
-
-def print_plan(config: Config, run, num_train: int, num_test: int, num_classes: int) -> None:
+def print_plan(training: Training, run: Run) -> None:
     """Say what will be trained, on what, with what, and where it is written."""
-    epochs = range(config.train_epochs)
-    sizes = [
-        input_size_of(epoch, len(epochs), config.train_input_size, config.train_input_scales)
-        for epoch in epochs
-    ]
-    shown = (
-        " ".join(str(size) for size in sizes) if len(sizes) <= 12 else f"{sizes[0]} to {sizes[-1]}"
-    )
-    precision, gpus = choose_precision(config.precision), tf.config.list_physical_devices("GPU")
-    used = devices_for(config.train_batch_size, len(gpus))
-    judged = "none to validate on"
-    if num_test:
-        judged = f"{num_test:,} to validate on ({config.test_annot_path})"
-    idle = f" ({used} used: more cannot share a batch equally)" if used < len(gpus) else ""
+    config, schedule = training.config, training.schedule
+    sizes = [str(schedule.input_size(epoch)) for epoch in range(schedule.epochs)]
+    shown = " ".join(sizes) if len(sizes) <= MAX_SIZES_SHOWN else f"{sizes[0]} to {sizes[-1]}"
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    used = replicas_for(config.train_batch_size, gpus)
+    idle = f" ({used} used: the most that divide the batch size)" if used < gpus else ""
+    validated = "none to validate on"
+    if training.test_records:
+        validated = f"{len(training.test_records):,} to validate on ({config.test_annot_path})"
     print(
-        f"network     {config.network}, {num_classes} classes, {precision}\n"
+        f"network     {config.network}, {counted(len(training.class_names), 'class')}, "
+        f"{choose_precision(config.precision)}\n"
         f"device      {hardware_name()}{idle}, TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}\n"
-        f"data        {num_train:,} images to train on ({config.train_annot_path}), {judged}\n"
-        f"training    {config.train_epochs} epochs at {shown} px, batches of "
+        f"data        {counted(len(training.records), 'image')} to train on "
+        f"({config.train_annot_path}), {validated}\n"
+        f"training    {counted(config.train_epochs, 'epoch')} at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
         f"checkpoints {run.checkpoints}\n"
-        f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})",
-        flush=True,
+        f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})"
     )
+    if not config.tiny and not gpus:
+        print("time        hours on a laptop without a GPU; --tiny takes minutes")
+    print(end="", flush=True)
 
 
-def print_outcome(outcome: Outcome, training: Training) -> None:
+def print_outcome(outcome: Outcome, training: Training, run: Run, seconds: float) -> None:
     """Say how the run ended and what to do next."""
+    folder, best_mAP = shlex.quote(str(run.checkpoints)), training.manager.best_mAP
     if outcome is Outcome.INTERRUPTED:
         print(
-            f"\nstopped at step {training.step} of {training.plan.total_steps}, saved; go on with: "
-            f"python train.py --resume {_quoted(training.run.checkpoints)}"
+            f"\nstopped at step {training.step} of {training.schedule.total_steps}, saved; "
+            f"resume it with: python train.py --resume {folder}"
         )
     elif outcome is Outcome.FINISHED:
-        print(f"finished in {format_seconds(training.seconds)}", end="")
-        if training.keeper.best >= 0:  # -1: nothing was validated, or no image had a box
-            print(f"; best validation mAP {training.keeper.best:.4f}", end="")
+        print(f"finished in {format_seconds(seconds)}", end="")
+        if best_mAP >= 0:  # -1: nothing was validated, or no image had a box
+            print(f"; best validation mAP {best_mAP:.4f}", end="")
         annotations = "" if training.validate else " --annotations FILE"
-        folder = _quoted(training.run.checkpoints)
         print(f"\nevaluate it: python evaluate_mAP.py --weights {folder}{annotations}")
+
+
+def _how_to_resume(run):
+    if checkpoint_folders(run.checkpoints, "last"):
+        command = f"python train.py --resume {shlex.quote(str(run.checkpoints))}"
+        return f"the earlier checkpoints are complete; when that is mended, resume with: {command}"
+    return "the run had no checkpoint to resume yet"

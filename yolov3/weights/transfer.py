@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import keras
 
+from yolov3.checkpoints import find_checkpoint
 from yolov3.configs import TRANSFER_SCOPES as SCOPES
 from yolov3.darknet import read_darknet_weights
 from yolov3.weights.by_name import assign_by_name
-from yolov3.weights.checkpoint_search import find_checkpoint
 from yolov3.weights.darknet_file import identify_network, measure
 from yolov3.weights.parts import (
     backbone_layers,

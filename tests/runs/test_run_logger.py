@@ -1,0 +1,196 @@
+"""The log of a run: each step once after a resume, and what is said of steps and images."""
+
+import io
+import json
+import resource
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_training import NAMES, config_in, events_of, scalars_of
+
+from yolov3.annotations import Record
+from yolov3.runs import run_logger
+from yolov3.runs.run_logger import MAX_FILES_NAMED, RunLogger, TensorBoardLog
+from yolov3.schedule import TrainingSchedule
+
+METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
+METRICS |= dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
+
+
+class Validated:
+    """What a logger needs to know of a validator."""
+
+    examples, unreadable = np.zeros((1, 8, 8, 3), np.uint8), ["gone.png"]
+
+
+def logger_of(folder, step=0, is_validated=True):
+    """Return a logger of 100 epochs of 10 images, one to a step."""
+    records = [Record(f"{i}.png", np.zeros((0, 4)), np.zeros(0), i) for i in range(10)]
+    config = config_in(folder, train_epochs=100, train_batch_size=1)
+    log = TensorBoardLog(folder, step, is_validated)
+    strategy = tf.distribute.get_strategy()
+    return RunLogger(log, TrainingSchedule(config, 10), records, NAMES, strategy)
+
+
+def write_session(folder, steps, validated=(), is_validated=True, value=0.0):
+    """Log steps as a run does that begins before the first of them."""
+    with logger_of(folder, steps[0] - 1, is_validated) as logger:
+        if not is_validated:
+            validate(logger, steps[0] - 1, value)
+        for step in steps:
+            metrics = METRICS | {"total": value + step}
+            logger.log_step(step, step // 10, metrics, None, np.array([[0, 0]]))
+            if step in validated:
+                validate(logger, step, value)
+
+
+def validate(logger, step, value):
+    maps = dict.fromkeys(("mAP50", "mAP75", "mAP"), value)
+    logger.log_validation(step, METRICS | maps, True, 1.0, Validated)
+
+
+def test_each_step_is_there_once_after_a_resume_from_an_earlier_one(tmp_path):
+    write_session(tmp_path, range(1, 9), validated=(3, 6))
+    [first] = tmp_path.iterdir()
+    before = first.read_bytes()
+    write_session(tmp_path, range(5, 8), validated=(6,), value=100.0)
+    scalars = scalars_of(tmp_path)
+    assert scalars["loss/total_loss"] == [(n, n + 100 * (n > 4)) for n in range(1, 8)]
+    assert scalars["mAP/mAP"] == [(3, 0), (6, 100)]
+    assert first.read_bytes() == before
+    write_session(tmp_path, range(2, 4), value=200.0)  # and from a still earlier one
+    assert scalars_of(tmp_path)["loss/total_loss"] == [(1, 1), (2, 202), (3, 203)]
+
+
+def test_a_validation_that_comes_again_is_there_once_and_its_step_is_kept(tmp_path):
+    write_session(tmp_path, range(1, 7), validated=(3, 6))
+    write_session(tmp_path, range(7, 9), is_validated=False, value=100.0)
+    scalars = scalars_of(tmp_path)
+    assert scalars["loss/total_loss"] == [(n, n + 100 * (n > 6)) for n in range(1, 9)]
+    assert scalars["lr"] == [(n, pytest.approx(1e-3)) for n in range(1, 9)]
+    assert scalars["mAP/mAP"] == [(3, 0), (6, 100)]
+    assert scalars["validate/unreadable_images"] == [(3, 1), (6, 1)]
+    assert [step for tag, step, _ in events_of(tmp_path) if "detections" in tag] == [3, 6]
+
+
+@pytest.mark.parametrize("lost", [1, 30])
+def test_a_record_that_was_half_written_is_left_out(tmp_path, lost):
+    write_session(tmp_path, range(1, 6))
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-lost])
+    write_session(tmp_path, range(5, 7), is_validated=False)
+    assert [step for step, _ in scalars_of(tmp_path)["lr"]] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_tensorboard_shows_each_step_once(tmp_path, fast):
+    write_session(tmp_path / "run", range(1, 9), validated=(6,))
+    write_session(tmp_path / "run", range(5, 8), validated=(6,), value=100.0)
+    write_session(tmp_path / "run", range(8, 10), is_validated=False, value=200.0)
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", tmp_path, "--port", "0"]
+    with open(tmp_path / "errors", "w+") as errors:
+        server = subprocess.Popen([*command, f"--load_fast={fast}"], stderr=errors)
+        try:
+            expected = [(n, n + 100 * (n > 4) + 100 * (n > 7)) for n in range(1, 10)]
+            assert shown(errors.name, "loss/total_loss", expected) == expected
+            assert shown(errors.name, "mAP/mAP", [(6, 100), (7, 200)]) == [(6, 100), (7, 200)]
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def shown(stderr, tag, expected):
+    """Return what a TensorBoard shows of a tag, when that is what is expected or time is up."""
+    deadline, points = time.monotonic() + 90, []
+    while points != expected and time.monotonic() < deadline:
+        time.sleep(0.5)
+        with open(stderr) as stream:
+            url = stream.read().partition("at http://")[2].partition("/ ")[0]
+        query = urllib.parse.urlencode({"run": "run", "tag": tag})
+        try:
+            address = f"http://{url}/data/plugin/scalars/scalars?{query}"
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            points = json.load(opener.open(address)) if url else []
+            points = [(step, value) for _, step, value in points]
+        except urllib.error.URLError:  # not there yet
+            continue
+    return points
+
+
+def test_what_is_flushed_is_in_the_file(tmp_path):
+    with logger_of(tmp_path) as logger:
+        logger.log.scalars(1, {"lr": 0.5})
+        logger.flush()
+        assert scalars_of(tmp_path)["lr"] == [(1, 0.5)]
+
+
+def test_a_full_disk_is_an_os_error_in_one_line(tmp_path):
+    log = TensorBoardLog(tmp_path, 0)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # of a file, in bytes
+    try:
+        with pytest.raises(OSError, match="the log cannot be written: File too large$") as error:
+            for step in range(1, 100):
+                log.scalars(step, {"lr": 1.0})
+            log.flush()
+        assert str(error.value).startswith(str(tmp_path)) and "\n" not in str(error.value)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        log.close()
+
+
+def test_a_log_folder_that_cannot_be_is_an_os_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="the log cannot be written"):
+        TensorBoardLog(tmp_path / "file" / "log", 0)
+
+
+def test_a_gradient_norm_that_overflowed_is_left_out(tmp_path):
+    with logger_of(tmp_path) as logger:
+        metrics = METRICS | {"gradient_norm": np.float32(np.inf)}
+        logger.log_step(1, 0, metrics, None, np.array([[0, 0]]))
+    assert "gradient_norm" not in scalars_of(tmp_path)
+    assert len(scalars_of(tmp_path)) == 6
+
+
+def test_progress_counts_pixels_for_the_time_left(tmp_path, monkeypatch):
+    """Two epochs of 2 steps at 32 px take a second each; the two at 64 px will take 4 each."""
+    config = config_in(tmp_path, train_epochs=2, train_input_size=64, train_input_scales=(0.5, 1.0))
+    stream, now = io.StringIO(), [0.0]
+    progress = run_logger.Progress
+    monkeypatch.setattr(
+        run_logger, "Progress", lambda total: progress(total, stream, lambda: now[0])
+    )
+    log, strategy = TensorBoardLog(tmp_path, 0), tf.distribute.get_strategy()
+    with RunLogger(log, TrainingSchedule(config, 8), [None] * 8, NAMES, strategy) as logger:
+        for step in (1, 2):
+            now[0] += 1.0
+            logger.log_step(step, 0, METRICS, None, np.array([[0, 0]]))
+    [line] = stream.getvalue().splitlines()  # in a file: at the end of an epoch
+    assert line.startswith("epoch 1/2 32 px  2/2  loss 1.00 (giou 1.00, conf 1.00, prob 1.00)  lr")
+    assert line.endswith("8 s left")
+
+
+def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
+    with logger_of(tmp_path) as logger:
+        for step, index in enumerate([3, 3, 4], start=1):
+            logger.log_step(step, 0, METRICS, None, np.array([[index, index + 1]]))
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == "3.png: can no longer be read as an image; the next one in the file " + (
+            "takes its place"
+        )
+        assert [line[:6] for line in lines[1:]] == ["4.png:"]
+        logger._name_unreadable([f"other {n}.png" for n in range(98)], "gone")
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == MAX_FILES_NAMED - 2 + 1 and "only counted" in lines[-1]
+        logger.log_summary(1)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "1 step of this run skipped: loss or gradient not finite"
+    assert said[1] == "100 images could not be read, 101 times in all"
