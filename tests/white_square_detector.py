@@ -26,6 +26,10 @@ class WhiteSquareDetector:
     def detect_canvases(self, canvases):
         """Warm up."""
 
+    def detect_batch(self, images_rgb, *, score_threshold):
+        """Guess with less than any usual threshold."""
+        return [(np.zeros((1, 4)), np.float32([0.18]), np.int32([1]))] * len(images_rgb)
+
     def detect_letterboxed(self, image_sizes_hw, canvases):
         self.batches.append(len(canvases))
         return [self._find(*item) for item in zip(image_sizes_hw, canvases, strict=True)]

@@ -67,33 +67,39 @@ class Detector:
         height, width = self.input_hw
         return f"{self.config.network} of {self.origin}, {height}x{width}, {self.precision}"
 
-    def __call__(self, image_rgb: np.ndarray):
+    def __call__(self, image_rgb: np.ndarray, *, score_threshold: float | None = None):
         """Detect in one image, uint8 (H, W, 3) RGB of any size.
 
         Returns boxes_xyxy (N, 4) float32 in pixels of the image, scores (N,), falling, and
         classes (N,).
         """
-        return self.detect_batch([image_rgb])[0]
+        return self.detect_batch([image_rgb], score_threshold=score_threshold)[0]
 
-    def detect_batch(self, images_rgb) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def detect_batch(
+        self, images_rgb, *, score_threshold: float | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Detect in several images of any sizes at once; return for each what `__call__` does."""
         canvases = [letterbox(image, self.input_hw) for image in images_rgb]
-        return self.detect_letterboxed([image.shape[:2] for image in images_rgb], canvases)
+        sizes_hw = [image.shape[:2] for image in images_rgb]
+        return self.detect_letterboxed(sizes_hw, canvases, score_threshold)
 
-    def detect_letterboxed(self, image_sizes_hw, canvases) -> list[tuple]:
+    def detect_letterboxed(
+        self, image_sizes_hw, canvases, score_threshold: float | None = None
+    ) -> list[tuple]:
         """Detect in images of (height, width) that `letterbox` fitted into `input_hw`.
 
         Returns for each what `__call__` does.
         """
-        found = self.detect_canvases(np.stack(canvases))
+        found = self.detect_canvases(np.stack(canvases), score_threshold)
         return unletterbox(*found, image_sizes_hw, self.input_hw)
 
-    def detect_canvases(self, canvases):
+    def detect_canvases(self, canvases, score_threshold: float | None = None):
         """Run network and suppression on letterboxed uint8 (B, H, W, 3).
 
         Returns what `postprocess.detect_boxes` returns.
         """
-        return self._run(canvases, self.score_threshold, self.iou_threshold)
+        score_threshold = _given(score_threshold, self.score_threshold)
+        return self._run(canvases, score_threshold, self.iou_threshold)
 
     @tf.function(
         input_signature=[

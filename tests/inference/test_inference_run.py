@@ -89,6 +89,16 @@ def test_without_files_there_is_no_folder(here, capsys):
     assert "saved" not in capsys.readouterr().out
 
 
+def test_if_nothing_is_found_the_best_guess_is_told(here, capsys):
+    for name in "abcdef":
+        write_image(here / f"{name}.png", dark_image(64, 48))
+    assert run(".") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "nothing above 0.3; the best in 4 images is white/bright with 0.18: "
+        "try --score-threshold 0.1, or train longer"
+    )
+
+
 def test_each_run_has_a_folder_of_its_own(here):
     write_image(here / "a.png", dark_image(64, 48))
     for _ in range(2):

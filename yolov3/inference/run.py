@@ -13,15 +13,17 @@ import numpy as np
 from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
 from yolov3.files import fresh_folders
-from yolov3.inference.frames import count_frames
+from yolov3.inference.frames import count_frames, load, read_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
 from yolov3.inference.pipeline import Detections, detect_frames, prefetch
+from yolov3.inference.scenes import nothing_found
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import quiet_opencv
 from yolov3.inference.window import open_window, show_frame
 
 DEFAULT_FOLDER = "detections"
 WRITERS = 2  # threads that draw and write
+EXAMPLES = 4  # images to look at again where nothing was found
 AHEAD = 2  # drawn frames that may wait to be shown or appended to a video
 WINDOW = "detections"
 
@@ -55,6 +57,8 @@ def run_detection(
         report.summarize(folder)
         raise
     report.summarize(folder)
+    if report.frames and not report.objects and (examples := _examples(sources)):
+        print(nothing_found(detector, examples))
     return 0 if report.frames else 1
 
 
@@ -69,6 +73,16 @@ def _follow(drawn, outputs, report) -> None:
             if is_shown and not show(image_rgb, WINDOW):
                 return
         report.end(source)
+
+
+def _examples(sources) -> list[np.ndarray]:
+    """Read the first image of a few sources again, of those that can be."""
+    frames = []
+    for source in sources:
+        if source.kind in (Kind.IMAGE, Kind.VIDEO) and len(frames) < EXAMPLES:
+            read = map(load, read_frames([source], threading.Event()))
+            frames += [frame for frame in itertools.islice(read, 1) if not frame.error]
+    return [frame.image_rgb for frame in frames]
 
 
 def _make_folder(output) -> Path:

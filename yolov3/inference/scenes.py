@@ -1,6 +1,7 @@
 """Detect in single images, such as scenes of a test set: choose them, print and draw the result."""
 
 import itertools
+import math
 import random
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_annotations
+from yolov3.cli.progress import counted
+from yolov3.configs import EVAL_SCORE_THRESHOLD
 from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
@@ -66,6 +69,8 @@ def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, 
     boxes_xyxy, scores, classes = detector(image_rgb)
     milliseconds = (time.perf_counter() - started) * 1000
     print(f"{image_path}: {len(scores)} found in {milliseconds:.0f} ms")
+    if not len(scores):
+        print(f"  {nothing_found(detector, [image_rgb])}")
     for box, score, label in zip(boxes_xyxy, scores, classes, strict=True):
         corners = ", ".join(f"{value:.0f}" for value in box)
         print(f"  {detector.class_names[label]:12} {score:.2f}  at ({corners})")
@@ -73,3 +78,20 @@ def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, 
     write_image(output, drawn)
     print(f"  saved {output}")
     return len(scores), drawn
+
+
+def nothing_found(detector: Detector, images_rgb: list[np.ndarray]) -> str:
+    """Say how sure the detector was of its best guess in images where it found nothing."""
+    detections = detector.detect_batch(images_rgb, score_threshold=0.0)
+    guesses = [(scores[0], label[0]) for _, scores, label in detections if len(scores)]
+    score, label = max(guesses, default=(0.0, 0))
+    text = f"nothing above {detector.score_threshold:g}"
+    if score < EVAL_SCORE_THRESHOLD:
+        return f"{text}, not even nearly: train longer"
+    digit = 10.0 ** math.floor(math.log10(score))  # 0.1 for 0.18: round down to one digit
+    lower = math.floor(score / digit) * digit
+    where = counted(len(images_rgb), "image")
+    return (
+        f"{text}; the best in {where} is {detector.class_names[label]} with {score:.2g}: "
+        f"try --score-threshold {lower:g}, or train longer"
+    )
