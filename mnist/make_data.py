@@ -21,9 +21,12 @@ from yolov3.cli.flags import Parser, integer  # noqa: E402
 from yolov3.cli.run import run_script  # noqa: E402
 
 TRAIN, TEST = "mnist_train", "mnist_test"
-MAX_SIZE = 4096  # pixels
-MAX_SCENES = 999_999  # the names of the images have six digits
-MAX_SEED = 2**32 - 1
+NUMBERS = {  # flags: default, lowest, highest and meaning
+    "train": (1000, 1, 999_999, "images to train on"),  # their names have six digits
+    "test": (200, 1, 999_999, "images to test on"),
+    "size": (416, 112, 4096, "width and height of an image; the largest digit has 112 pixels"),
+    "seed": (0, 0, 2**32 - 1, "the same seed gives the same files"),
+}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,28 +37,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="PATH",
         help="where the digits are: mnist.npz, or a folder of images such as 7_00012.png",
     )
-    parser.add_argument("--train", type=integer, default=1000, metavar="N", help="default 1000")
-    parser.add_argument("--test", type=integer, default=200, metavar="N", help="default 200")
-    parser.add_argument(
-        "--size",
-        type=integer,
-        default=416,
-        metavar="PX",
-        help="width and height of the images, default 416, at least 112",
-    )
-    parser.add_argument(
-        "--seed",
-        type=integer,
-        default=0,
-        metavar="K",
-        help="the same seed gives the same files, default 0",
-    )
+    for name, (default, _, _, text) in NUMBERS.items():
+        help_text = f"{text} (default: {default})"
+        parser.add_argument(f"--{name}", type=integer, default=default, metavar="N", help=help_text)
     parser.add_argument(
         "--output",
         type=Path,
         default=ROOT / "mnist",
         metavar="DIR",
-        help="default: the mnist folder of this repository",
+        help="folder to write to (default: mnist in this repository)",
     )
     return parser.parse_args(argv)
 
@@ -74,12 +64,11 @@ def make_data(
     """
     from mnist.digits import find_digits
     from mnist.scene_files import SplitWriter
-    from mnist.scenes import MIN_SIZE
 
-    _check_range("--train", train, 1, MAX_SCENES)
-    _check_range("--test", test, 1, MAX_SCENES)
-    _check_range("--size", size, MIN_SIZE, MAX_SIZE)
-    _check_range("--seed", seed, 0, MAX_SEED)
+    for name, value in (("train", train), ("test", test), ("size", size), ("seed", seed)):
+        _, low, high, _ = NUMBERS[name]
+        if not low <= value <= high:
+            raise ValueError(f"--{name}: expected {low} to {high}; received {value}")
     output = Path(output).expanduser()
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: expected a folder for --output; received a file")
@@ -103,11 +92,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; `run_script` turns what it raises into one line and an exit code."""
     make_data(**vars(parse_args(argv)))
     return 0
-
-
-def _check_range(flag: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{flag}: expected {low} to {high}; received {value}")
 
 
 def _draw(writer, images, labels, count: int, size: int, seed: list[int]) -> None:

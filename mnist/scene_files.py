@@ -10,6 +10,7 @@ import cv2
 
 from mnist.scenes import Scene
 from yolov3.annotations import format_line
+from yolov3.files import atomic_write
 
 OWN_NAME = re.compile(r"[0-9]{6}\.png")
 # Grey PNG without a row filter: 0.5 ms to write and 0.5 ms to read a 416 pixel scene of 9 kB,
@@ -67,7 +68,6 @@ class SplitWriter:
             os.replace(drawn, path)
         for path in own - new.keys():
             path.unlink()
-        text = self._drawn / self.annotations.name
-        text.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
-        os.replace(text, self.annotations)
+        with atomic_write(self.annotations) as partial:
+            partial.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         return len(own - new.keys())
