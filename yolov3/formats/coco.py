@@ -7,13 +7,12 @@ one box around many objects, which no detector should learn: it is dropped.
 
 import json
 import os
-import reprlib
 from pathlib import Path
 
 import numpy as np
 
 from yolov3.formats.box_table import BoxTable, make_table
-from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate, read_text
+from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate, read_text, require
 
 
 def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
@@ -80,7 +79,7 @@ def _load(path: Path) -> dict:
         raise ValueError(f"{path}:{error.lineno}: expected JSON; received {error.msg}") from None
     except (ValueError, RecursionError) as error:  # absurdly long numbers, deeply nested lists
         raise ValueError(f"{path}: expected COCO JSON; received {error}") from None
-    _require(isinstance(content, dict), path, "a JSON object", content)
+    require(isinstance(content, dict), path, "a JSON object", content)
     return content
 
 
@@ -90,16 +89,11 @@ def _forget_outlines(element: dict) -> dict:
     return element
 
 
-def _require(is_right: bool, where: object, expected: str, value: object) -> None:
-    if not is_right:
-        raise ValueError(f"{where}: expected {expected}; received {reprlib.repr(value)}")
-
-
 def _elements(content: dict, key: str, path: Path) -> list[dict]:
     elements = content.get(key)
-    _require(isinstance(elements, list), path, f"a list {key!r}", elements)
+    require(isinstance(elements, list), path, f"a list {key!r}", elements)
     for index, element in enumerate(elements):
-        _require(isinstance(element, dict), f"{path}: {key}[{index}]", "an object", element)
+        require(isinstance(element, dict), f"{path}: {key}[{index}]", "an object", element)
     return elements
 
 
@@ -109,7 +103,7 @@ def _index_by_id(elements: list[dict], where: str) -> dict:
     for index, element in enumerate(elements):
         identity = element.get("id")
         is_new = type(identity) in (int, str) and identity not in row
-        _require(is_new, f"{where}[{index}].id", "an id of its own", identity)
+        require(is_new, f"{where}[{index}].id", "an id of its own", identity)
         row[identity] = index
     return row
 
@@ -120,7 +114,7 @@ def _read_categories(categories: list[dict], path: Path) -> dict:
     for identity, index in _index_by_id(categories, f"{path}: categories").items():
         where = f"{path}: categories[{index}]"
         name = check_class_name(_string(categories[index], "name", where), f"{where}.name")
-        _require(name not in names.values(), f"{where}.name", "a new name", name)
+        require(name not in names.values(), f"{where}.name", "a new name", name)
         names[identity] = name
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
@@ -133,7 +127,7 @@ def _read_images(images: list[dict], folder: str, path: Path) -> list[tuple]:
         name = _string(image, "file_name", where)
         size_wh = [image.get(key) or 0 for key in ("width", "height")]  # 0 where it is not given
         for key, value in zip(("width", "height"), size_wh, strict=True):
-            _require(is_coordinate(value), f"{where}.{key}", "a number", value)
+            require(is_coordinate(value), f"{where}.{key}", "a number", value)
         rows.append((os.path.normpath(os.path.join(folder, name)), size_wh, [], []))
     return rows
 
@@ -141,7 +135,7 @@ def _read_images(images: list[dict], folder: str, path: Path) -> list[tuple]:
 def _read_box(box: object, where: str) -> list[float]:
     """Return a box as xyxy."""
     is_box = isinstance(box, list) and len(box) == 4 and all(map(is_coordinate, box))
-    _require(is_box, where, "[x, y, width, height] as numbers", box)
+    require(is_box, where, "[x, y, width, height] as numbers", box)
     x, y, width, height = box
     return [x, y, x + width, y + height]
 
@@ -149,11 +143,11 @@ def _read_box(box: object, where: str) -> list[float]:
 def _find(element: dict, key: str, index: dict, where: str, expected: str) -> int:
     identity = element.get(key)
     is_known = type(identity) in (int, str) and identity in index
-    _require(is_known, f"{where}.{key}", expected, identity)
+    require(is_known, f"{where}.{key}", expected, identity)
     return index[identity]
 
 
 def _string(element: dict, key: str, where: str) -> str:
     value = element.get(key)
-    _require(isinstance(value, str) and value != "", f"{where}.{key}", "a text", value)
+    require(isinstance(value, str) and value != "", f"{where}.{key}", "a text", value)
     return value

@@ -1,6 +1,7 @@
 """What all formats share: text files, numbers, class names, and the log of a conversion."""
 
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,6 +14,8 @@ from yolov3.cli.progress import counted
 from yolov3.formats.box_table import BoxTable
 
 EXAMPLES = 3  # shown of each reason
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80  # characters of a value in a message
 
 
 class ConversionLog:
@@ -42,6 +45,12 @@ class ConversionLog:
         if examples:
             line += ": " + "; ".join(examples[:EXAMPLES]) + " ..." * (len(examples) > EXAMPLES)
         return line
+
+
+def require(is_right: bool, where: object, expected: str, value: object) -> None:
+    """Raise ValueError unless a value that was read is right; `where` names file and element."""
+    if not is_right:
+        raise ValueError(f"{where}: expected {expected}; received {_SHORT.repr(value)}")
 
 
 def read_text(path: Path) -> str:
@@ -82,8 +91,7 @@ def parse_number(text: str, where: str) -> float:
         number = float(text) if "_" not in text else math.nan  # Python would read 1_0 as 10
     except ValueError:
         number = math.nan
-    if not is_coordinate(number):
-        raise ValueError(f"{where}: expected a number; received {text[:80]!r}")
+    require(is_coordinate(number), where, "a number", text)
     return number
 
 
@@ -93,8 +101,8 @@ def check_class_name(name: str, where: str) -> str:
     A names file has one name per line, so a name is one line of printable characters.
     """
     stripped = name.strip()
-    if not stripped or not stripped.isprintable():
-        raise ValueError(f"{where}: expected a class name on one line; received {name!r}")
+    is_name = stripped != "" and stripped.isprintable()
+    require(is_name, where, "a class name on one line", name)
     return stripped
 
 
@@ -103,11 +111,9 @@ def select_classes(table: BoxTable, names: list[str], log: ConversionLog) -> Box
 
     Raises ValueError if none of them is in the table.
     """
-    if not set(names) & set(table.class_names):
-        raise ValueError(
-            f"{table.sources[0]}: expected at least one of the classes {names[:5]}; "
-            f"received {table.class_names[:5]}"
-        )
+    has_some = not set(names).isdisjoint(table.class_names)
+    expected = f"at least one of the classes {names[:5]}"
+    require(has_some, table.sources[0], expected, table.class_names[:5])
     place = {name: index for index, name in enumerate(names)}
     new_index = np.array([place.get(name, -1) for name in table.class_names], int)
     classes = new_index[table.classes]  # (M,), -1 for a class that is left out

@@ -45,23 +45,11 @@ def read_voc(
     if not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
     top = path if path.is_dir() else path.parent
-    rows, from_zero, from_labelimg = [], [], []
+    rows = []
     for file in files:
-        root = _parse(file)
-        name, size_wh, boxes_xyxy, names = _read_image(root, file)
-        is_labelimg = corners is None and _is_from_labelimg(root)
-        of_file = corners or (Corners.EDGES if is_labelimg else Corners.PIXELS)
-        if is_labelimg and names:
-            from_labelimg.append(repr(str(file)))
-        if of_file is Corners.PIXELS and any(min(box[:2]) < 1 for box in boxes_xyxy):
-            from_zero.append(repr(str(file)))
-        boxes_xyxy = [[v - o for v, o in zip(b, of_file.value, strict=True)] for b in boxes_xyxy]
+        name, *rest = _read_image(file, corners, log)
         image_path = (image_folder / file.parent.relative_to(top) / name).absolute()
-        rows.append((str(image_path), size_wh, boxes_xyxy, names))
-    reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
-    log.add("found", "file", reason, from_zero)
-    reason = "of LabelImg, whose corners are edges; see --voc-corners"
-    log.add("found", "file", reason, from_labelimg)
+        rows.append((str(image_path), *rest))
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}
     rows = [(*row, [place[name] for name in names]) for *row, names in rows]
@@ -77,30 +65,38 @@ def format_voc(table: BoxTable, corners: Corners) -> dict[str, str]:
     }
 
 
-def _is_from_labelimg(root: ElementTree.Element) -> bool:
-    """Tell by what LabelImg alone writes: <path>, and a <source> with an unknown database only."""
-    source = [(child.tag, child.text) for child in root.iterfind("source/*")]
-    return source == [("database", "Unknown")] and root.find("path") is not None
-
-
 def _read_image(
-    root: ElementTree.Element, path: Path
+    path: Path, corners: Corners | None, log: ConversionLog
 ) -> tuple[str, tuple[int, int], list, list[str]]:
-    """Return file name, size (0, 0 if unknown), boxes as written, and class names of an image."""
-    name = _text(root, "filename", path)
-    size_wh = (0, 0)
-    if root.find("size") is not None:
-        size = root.find("size")
+    """Return file name, size (0, 0 if unknown), boxes_xyxy, and class names of an image."""
+    root = _parse(path)
+    size, size_wh = root.find("size"), (0, 0)
+    if size is not None:
         size_wh = tuple(int(_number(size, tag, f"{path}: size")) for tag in ("width", "height"))
     boxes, names = [], []
     for number, element in enumerate(root.iterfind("object"), start=1):
         where = f"{path}: object {number}"
         names.append(check_class_name(_text(element, "name", where), f"{where} <name>"))
-        corners = element.find("bndbox")
-        if corners is None:
+        box = element.find("bndbox")
+        if box is None:
             raise ValueError(f"{where}: expected <bndbox>; received none")
-        boxes.append([_number(corners, tag, where) for tag in TAGS])
-    return name, size_wh, boxes, names
+        boxes.append([_number(box, tag, where) for tag in TAGS])
+    offset = (corners or _corners_of(root, path, log)).value
+    if offset[0] and any(min(box[:2]) < 1 for box in boxes):
+        reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
+        log.add("found", "file", reason, [repr(str(path))])
+    boxes_xyxy = [[v - o for v, o in zip(box, offset, strict=True)] for box in boxes]
+    return _text(root, "filename", path), size_wh, boxes_xyxy, names
+
+
+def _corners_of(root: ElementTree.Element, path: Path, log: ConversionLog) -> Corners:
+    """Tell LabelImg by what it alone writes: <path>, and a <source> with an unknown database."""
+    source = [(child.tag, child.text) for child in root.iterfind("source/*")]
+    if source != [("database", "Unknown")] or root.find("path") is None:
+        return Corners.PIXELS
+    reason = "of LabelImg, whose corners are edges; see --voc-corners"
+    log.add("found", "file", reason, [repr(str(path))])
+    return Corners.EDGES
 
 
 def _parse(path: Path) -> ElementTree.Element:

@@ -12,7 +12,7 @@ import numpy as np
 
 from yolov3.annotations import read_class_names
 from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
-from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text
+from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text, require
 from yolov3.images import IMAGE_SUFFIXES
 
 CLASS_STEM = "classes"  # names no label file
@@ -29,12 +29,12 @@ def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, l
     Raises ValueError naming file, line and value for what cannot be read, and where label files are
     named like images, but all in other folders.
     """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder of YOLO label files; received no folder")
+    labels = _find_files(folder, {LABEL_SUFFIX}, "label file", "image")
     if class_names is None:
-        class_names = _read_own_class_names(folder)
-    images = _find_images(image_folder)
-    labels = _find_files(folder, {LABEL_SUFFIX}, "label file for each image")
+        if not (folder / CLASS_FILE).is_file():
+            raise ValueError(f"{folder}: expected class names in {CLASS_FILE}, or --names FILE")
+        class_names = read_class_names(folder / CLASS_FILE)
+    images = _find_files(image_folder, IMAGE_SUFFIXES, "image", "label file")
     labels.pop(Path(CLASS_STEM), None)
     without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
     is_elsewhere = {stem.name for stem in labels} & {stem.name for stem in images}
@@ -64,27 +64,14 @@ def format_yolo(table: BoxTable) -> dict[str, str]:
     return {CLASS_FILE: "\n".join(table.class_names) + "\n", **files}
 
 
-def _read_own_class_names(folder: Path) -> list[str]:
-    if not (folder / CLASS_FILE).is_file():
-        raise ValueError(
-            f"{folder}: expected class names in {CLASS_FILE} or in a file given with --names"
-        )
-    return read_class_names(folder / CLASS_FILE)
-
-
-def _find_images(folder: Path) -> dict[Path, Path]:
-    """Return all images below a folder by their relative path without ending."""
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder of images; received no folder")
-    return _find_files(folder, IMAGE_SUFFIXES, "image for each label file")
-
-
-def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[Path, Path]:
+def _find_files(folder: Path, suffixes: Collection[str], kind: str, other: str) -> dict[Path, Path]:
     """Return the files below a folder by their relative path without ending, of any case.
 
     Hidden ones are left out, as `detect.py` does, which may have written the labels.
-    Raises ValueError where two would have one path: `expected` completes "expected one".
+    Raises ValueError for no folder, and where two of a `kind` would belong to one of the `other`.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder of {kind}s")
     found: dict[Path, Path] = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
@@ -92,7 +79,7 @@ def _find_files(folder: Path, suffixes: Collection[str], expected: str) -> dict[
         if path.suffix.lower() in suffixes and not is_hidden:
             stem = below.with_suffix("")
             if stem in found:
-                raise ValueError(f"{path}: expected one {expected}; received also {found[stem]}")
+                raise ValueError(f"{path}: a second {kind} for one {other}, after {found[stem]}")
             found[stem] = path
     return found
 
@@ -110,17 +97,12 @@ def _read_labels(path: Path, num_classes: int) -> tuple[list, list]:
 
 def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], int]:
     fields = line.split()
-    if len(fields) != 5:
-        raise ValueError(f"{where}: expected '{LINE}'; received {line[:80]!r}")
+    require(len(fields) == 5, where, f"'{LINE}'", line)
     label, x, y, width, height = (parse_number(field, where) for field in fields)
-    if not (label.is_integer() and 0 <= label < num_classes):
-        raise ValueError(
-            f"{where}: expected a class in [0, {num_classes - 1}]; received {fields[0]!r}"
-        )
-    if not all(-TOLERANCE <= v <= 1 + TOLERANCE for v in (x, y, width, height)):
-        raise ValueError(
-            f"{where}: expected fractions of the image from 0 to 1; received {line[:80]!r}"
-        )
+    is_class = label.is_integer() and 0 <= label < num_classes
+    require(is_class, where, f"a class in [0, {num_classes - 1}]", fields[0])
+    are_fractions = all(-TOLERANCE <= v <= 1 + TOLERANCE for v in (x, y, width, height))
+    require(are_fractions, where, "fractions of the image from 0 to 1", line)
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
