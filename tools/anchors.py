@@ -4,9 +4,9 @@
     python tools/anchors.py train.txt --tiny --output anchors.json    # for: train.py --tiny
     python tools/anchors.py train.txt --input-size 608 --plot anchors.png
 
-Prints for YOLOv3 and YOLOv3-tiny the share of boxes with an anchor of IoU above 0.5 and the mean
-IoU of boxes and their best anchors. `train.py --anchors anchors.json` trains with the new ones. Do
-that only if they gain much: weights that were trained with other anchors lose their sense of size.
+Prints for YOLOv3 and YOLOv3-tiny the percentage of boxes with an anchor of IoU above 0.5 and the
+mean IoU of boxes and their best anchors. `train.py --anchors anchors.json` trains with new ones. Do
+that only if they gain much: weights that were trained with other anchors do not fit them.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     check_outputs([path for path in (args.output, args.plot) if path], inputs, overwrite=True)
     boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
-    print(f"best anchors at input size {args.input_size}    share with IoU > 0.5    mean IoU")
+    print(f"best anchors at input size {args.input_size}    boxes with IoU > 0.5    mean IoU")
     panels = []
     for network, usual in NETWORKS.items():
         usual_wh = [anchor for scale in usual for anchor in scale]

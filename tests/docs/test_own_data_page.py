@@ -69,7 +69,14 @@ def test_the_commands_run_and_print_what_the_page_shows(printed):
 
 def test_the_files_that_the_page_names_are_there(printed, copy):
     shapes = copy / "shapes"
-    names = ["train.txt", "train.names", "train.json", "anchors.png", "evaluation.json"]
+    names = [
+        "train.txt",
+        "train.names",
+        "train.json",
+        "anchors.json",
+        "anchors.png",
+        "evaluation.json",
+    ]
     for name in [*names, "look/images.png", "look/statistics.png"]:
         assert (shapes / name).stat().st_size > 0, name
     assert len(list((shapes / "found").iterdir())) == 60  # as many as test images
