@@ -41,7 +41,7 @@ def main(argv=None) -> int:
     import_tensorflow(frozen_weights=True)
     from yolov3.data.annotation_check import load_records
     from yolov3.detection import Detector
-    from yolov3.evaluation import evaluate, format_table, write_json
+    from yolov3.evaluation import class_difference, evaluate, format_table, write_json
     from yolov3.files import check_outputs
 
     detector = Detector(**detector_settings(args))
@@ -54,6 +54,8 @@ def main(argv=None) -> int:
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
+    if difference := class_difference(annotations, detector.class_names):
+        print(difference)
     result = evaluate(detector, records, args.batch_size)
     print(format_table(result))
     if args.json:

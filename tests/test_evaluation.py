@@ -3,7 +3,7 @@
 import json
 import math
 
-from yolov3.evaluation import format_table, write_json
+from yolov3.evaluation import class_difference, format_table, write_json
 
 RESULT = {
     "mAP50": 0.5,
@@ -24,7 +24,7 @@ def test_the_table_has_a_row_per_class_and_dashes_without_truth():
     assert lines[0].split() == ["boxes", "AP50", "AP75", "AP"]
     assert lines[1].split() == ["zero", "1,200", "0.5000", "0.2500", "0.1250"]
     assert lines[2].split() == ["nine", "0", "-", "-", "-"]
-    assert lines[3].split() == ["all", "classes", "1,200", "0.5000", "0.2500", "0.1250"]
+    assert lines[3].split() == ["all", "classes", "(mAP)", "1,200", "0.5000", "0.2500", "0.1250"]
     assert lines[4] == "200 images, 12.3 per second"
     assert len({len(line) for line in lines[:4]}) == 1, "columns line up"
 
@@ -35,3 +35,14 @@ def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
     read = json.loads(path.read_text())
     assert read["per_class"]["nine"] == {"AP50": None, "AP75": None, "AP": None, "boxes": 0}
     assert read["mAP50"] == 0.5 and read["images"] == 200
+
+
+def test_other_classes_beside_the_annotations_are_told(tmp_path):
+    annotations = tmp_path / "parts.txt"
+    assert class_difference(annotations, ["nut"]) == ""
+    (tmp_path / "parts.names").write_text("nut\nbolt\n")
+    assert class_difference(annotations, ["nut", "bolt"]) == ""
+    assert class_difference(annotations, [str(digit) for digit in range(20)]) == (
+        f"note: the classes of {tmp_path / 'parts.names'} (nut, bolt) are not those of the weights "
+        "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    )

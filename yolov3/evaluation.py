@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from yolov3.annotations import read_class_names
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector, unletterbox
+from yolov3.files import atomic_write
 from yolov3.metrics import average_precision
+
+MEAN_ROW = "all classes (mAP)"
+NAMES_SHOWN = 10
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     """Return mAP50, mAP75, mAP, per_class, images, images_per_second and how they were measured.
 
-    An image that cannot be read any more counts in `unreadable`, and as one without detections.
-
-    The time is that of reading, network and suppression for all images, after a warm-up which
-    builds the graph. Raises ValueError for a detector whose canvas is not square.
+    An image that can no longer be read counts in `unreadable`, and as one without detections. The
+    time is that of reading, network and NMS for all images, after a warm-up which builds the graph.
+    Raises ValueError for a detector whose input is not square.
     """
     size, width = detector.input_hw
     if size != width:
@@ -47,14 +51,11 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
 
 
 def format_table(result: dict) -> str:
-    """Return the figures of `evaluate` as a table for people.
-
-    A class without a true box shows a dash.
-    """
-    width = max(len("all classes"), *map(len, result["per_class"]))
+    """Return the figures of `evaluate` as a table; a class without ground truth has dashes."""
+    width = max(len(MEAN_ROW), *map(len, result["per_class"]))
     boxes = sum(row["boxes"] for row in result["per_class"].values())
     means = {name: result[f"m{name}"] for name in ("AP50", "AP75", "AP")}
-    rows = [*result["per_class"].items(), ("all classes", {**means, "boxes": boxes})]
+    rows = [*result["per_class"].items(), (MEAN_ROW, {**means, "boxes": boxes})]
     lines = [f"{'':{width}}   boxes    AP50    AP75      AP"]
     for name, row in rows:
         figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))
@@ -65,10 +66,22 @@ def format_table(result: dict) -> str:
     return "\n".join(lines)
 
 
+def class_difference(annotations, class_names: list[str]) -> str:
+    """Say if the names file beside annotations, if there is one, has other classes than these.
+
+    Labels are mere numbers, so the wrong weights would give a wrong figure without an error.
+    """
+    names_file = Path(annotations).with_suffix(".names")
+    if not names_file.is_file() or (names := read_class_names(names_file)) == class_names:
+        return ""
+    ours, theirs = (", ".join(list(row)[:NAMES_SHOWN]) for row in (class_names, names))
+    return f"note: the classes of {names_file} ({theirs}) are not those of the weights ({ours})"
+
+
 def write_json(path, result: dict) -> None:
-    """Write the figures as JSON, null for a class without a true box; make the folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(_without_nan(result), indent=2) + "\n", encoding="utf-8")
+    """Write the figures as JSON, null for a class without ground truth; make the folder."""
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(_without_nan(result), indent=2) + "\n", encoding="utf-8")
 
 
 def _figure(value):
