@@ -52,7 +52,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="class names, one per line. From annotations and yolo: the names of the labels. "
         "From voc and coco: the classes to keep, in this order; without it all are kept and, with "
-        "--to annotations, their names are written next to OUTPUT, with the ending .names",
+        "--to annotations, their names are written next to OUTPUT, with the extension .names",
     )
     parser.add_argument(
         "--voc-corners",

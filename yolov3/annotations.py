@@ -1,4 +1,4 @@
-"""Annotation files and class name files: the grammar of a line, and reading a whole file.
+"""Annotation files and class name files: the grammar of a line, and how a file is read.
 
 An annotation file is UTF-8 text with a line for each image:
 

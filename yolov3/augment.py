@@ -43,12 +43,12 @@ def random_window(image_hw, boxes_xyxy, settings: Augmentation, rng) -> np.ndarr
     """
     height, width = image_hw
     size_xyxy = np.array([width, height, width, height])
-    whole = np.array([0, 0, width, height], float)
+    full = np.array([0, 0, width, height], float)
     if len(boxes_xyxy):
         keep = np.concatenate([boxes_xyxy[:, :2].min(axis=0), boxes_xyxy[:, 2:].max(axis=0)])
     else:
         keep = size_xyxy * [0.25, 0.25, 0.75, 0.75]
-    window = whole + rng.uniform(0, settings.crop, 4) * (keep - whole) * (settings.crop > 0)
+    window = full + rng.uniform(0, settings.crop, 4) * (keep - full) * (settings.crop > 0)
     zoom_out = rng.uniform(0, settings.scale) / 2
     window += zoom_out * size_xyxy * [-1, -1, 1, 1]
     shift = rng.uniform(-settings.translate, settings.translate, 2) * (window[2:] - window[:2])

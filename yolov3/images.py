@@ -124,10 +124,10 @@ def read_header(stream: BinaryIO, path, max_pixels: int = MAX_PIXELS) -> Header:
 
 
 def write_image(path, image_rgb: np.ndarray) -> None:
-    """Write RGB uint8 (H, W, 3) in the format that the file name ends in; make the folder.
+    """Write RGB uint8 (H, W, 3) in the format of the file name's extension; make the folder.
 
-    Raises ValueError for an ending that names no format, and for a format that does not hold such
-    an image, OSError where the file cannot be written.
+    Raises ValueError for an extension that names no format and for a format that does not hold
+    such an image, OSError where the file cannot be written.
     """
     height, width = image_rgb.shape[:2]
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -216,7 +216,7 @@ def _unreadable(path, error: object) -> ImageFileError:
 
 
 def _open_header(stream: BinaryIO, path) -> ImageFile.ImageFile:
-    """Do as `Image.open`, but for its limit of pixels, which is lower and for the whole process."""
+    """Do as `Image.open` but without its limit of pixels, which is lower and one for all users."""
     Image.preinit()
     start, reason = stream.read(16), "not a known image format"
     for name in FORMATS:

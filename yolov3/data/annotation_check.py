@@ -131,7 +131,7 @@ def fingerprint(records: list[Record]) -> str:
 def existing_file(path: str) -> Path:
     """Find an input file from the current folder or, as the defaults are, from the repo's.
 
-    Raises ValueError that says how to make the tutorial's data if it is those that are missing.
+    Raises ValueError if there is none, which for the tutorial's data says how to make them.
     """
     candidates = Path(path), REPO / path
     for candidate in candidates:

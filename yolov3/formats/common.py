@@ -63,7 +63,7 @@ def read_text(path: Path) -> str:
 
 
 def image_stems(image_paths: Iterable[str], reserved: str = "") -> list[str]:
-    """Return the images' names without ending, which name their annotation files.
+    """Return the images' names without extension, which name their annotation files.
 
     Raises ValueError if two are alike or one is `reserved`: their files would be the same.
     """

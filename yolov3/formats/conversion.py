@@ -89,7 +89,7 @@ def _format(job: ConversionJob, table: BoxTable) -> tuple[Path, dict[str, str]]:
     texts = {target.name: format_lines(table)}
     if job.names is None:
         if target == _names_path(job):
-            raise ValueError(f"{target}: expected another ending; class names get this one")
+            raise ValueError(f"{target}: expected another extension; the class names get this one")
         texts[_names_path(job).name] = "\n".join(table.class_names) + "\n"
     return target.parent, texts
 

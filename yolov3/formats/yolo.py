@@ -1,8 +1,8 @@
 """YOLO txt: a label file per image with lines `class x_centre y_centre width height`.
 
-The four numbers are fractions of the image's width and height, so the images must be at hand. An
-image and its label file have the same name but for the ending, in the same or in two like
-folders. An image without a label file is background. `classes.txt` has the class names.
+The four numbers are fractions of the image's width and height, so the images are needed. An image
+and its label file have the same name but for the extension, in one folder or at the same place in
+two. An image without a label file is background. `classes.txt` has the class names.
 """
 
 from collections.abc import Collection
@@ -65,7 +65,7 @@ def format_yolo(table: BoxTable) -> dict[str, str]:
 
 
 def _find_files(folder: Path, suffixes: Collection[str], kind: str, other: str) -> dict[Path, Path]:
-    """Return the files below a folder by their relative path without ending, of any case.
+    """Return the files below a folder by their relative path without extension, in any case.
 
     Hidden ones are left out, as `detect.py` does, which may have written the labels.
     Raises ValueError for no folder, and where two of a `kind` would belong to one of the `other`.
