@@ -1,0 +1,24 @@
+"""Figures: PNG files in one style, and the curves of runs beside one another."""
+
+import matplotlib
+import pytest
+
+from yolov3.plots import STYLE, map_figure, save_figure
+
+
+def test_runs_share_one_axis_on_which_a_perfect_map_is_seen():
+    curves = {"mAP50": [(1.0, 0.5), (2.0, 1.0)], "mAP": [(1.0, 0.2), (2.0, 0.8)]}
+    with matplotlib.rc_context(STYLE):
+        figure = map_figure({name: curves for name in "abcd"})
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in panels] == list("abcd")
+    for axes in panels:
+        assert axes.get_ylim() == (0, 1.02)
+        assert [line.get_xydata().tolist() for line in axes.lines] == [
+            [list(point) for point in points] for points in curves.values()
+        ]
+
+
+def test_only_png_files_are_written(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a name that ends in \.png"):
+        save_figure(None, tmp_path / "a.jpg")
