@@ -1,6 +1,6 @@
 # Every target first makes the environment it needs in .venv. `make` alone lists the targets.
 # Choose an interpreter with PYTHON=/path/to/python; pass a script's own flags with ARGS="...".
-# FRESH=1 lets `make demo` train from the start where it would continue or reuse an earlier training.
+# FRESH=1 has `make demo` train from the start, whatever an earlier demo left.
 export PYTHON ?=
 MODEL = yolov3-tiny
 FRESH =

