@@ -15,7 +15,7 @@ from yolov3.images import letterbox, read_image, write_image
 from yolov3.postprocess import detect_boxes
 
 IMAGE_HW = (480, 640)  # of the timed one, as many cameras and data sets have it
-OTHER_SIZES = 20  # of images that a graph could be traced anew for
+OTHER_SIZES = 20  # of images that could each trace a new graph
 DETECTIONS = 30  # per image, as many as a crowded one has
 
 

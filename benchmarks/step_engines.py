@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.timing import versions
 
 NUM_CLASSES, BOXES = 10, 12  # as in the tutorial's scenes
-SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # shares of the image
+SMALLEST_BOX, LARGEST_BOX = 0.03, 0.27  # fractions of the image
 
 
 def repository(size: int, batch_size: int, precision: str):

@@ -29,7 +29,7 @@ def make_scenes(
 ) -> Iterator[Scene]:
     """Compose `count` scenes of size x size pixels from digits (N, 28, 28) and labels (N,).
 
-    A box is the whole pasted square of a digit, right and bottom edge exclusive. Every scene has
+    A box is the pasted square of a digit, right and bottom edge exclusive. Every scene has
     at least one digit. Raises ValueError for a size below MIN_SIZE.
     """
     if size < MIN_SIZE:
@@ -83,7 +83,7 @@ def place(sides: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
 def overlap_of_smaller(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     """Return the shared area of boxes (..., 4) as a fraction of the smaller one; 0 if it is empty.
 
-    An IoU would not do: that of a 112 pixel box that covers one of 14 pixels is only 0.016.
+    IoU does not serve: a 112 pixel box that covers one of 14 pixels has an IoU of only 0.016.
     """
     shared_wh = np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(
         a_xyxy[..., :2], b_xyxy[..., :2]

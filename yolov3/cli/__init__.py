@@ -1,1 +1,1 @@
-"""What all scripts do alike: flags, exit codes, one-line errors."""
+"""The parts of every script: flags, exit codes, one-line errors, progress."""

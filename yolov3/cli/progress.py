@@ -13,7 +13,7 @@ from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
 SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
-RECENT_SECONDS = 120.0  # the speed is that of these: after a pause it is right again soon
+RECENT_SECONDS = 120.0  # of which the speed is taken: it recovers soon after a pause
 BAR_WIDTH = 20
 
 

@@ -1,4 +1,4 @@
-"""What all scripts have in common: exit codes, one-line errors, Ctrl-C, a quiet TensorFlow."""
+"""The frame of every script: exit codes, one-line errors, Ctrl-C, a quiet TensorFlow."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 def run_script(main) -> None:
     """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
 
-    A ValueError is bad input; an OSError is work that failed, such as a full disk, and so is too
-    little memory, that of a GPU included: 1 and one line.
+    A ValueError is bad input. An OSError, such as a full disk, and too little memory (also of a
+    GPU) are failures: 1 and one line.
     If nobody reads the output any more, as after `| head`, it is 1 without a message. Characters
     that the output's encoding lacks, as in a file name that is not UTF-8, are printed as escapes.
     """

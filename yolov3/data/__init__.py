@@ -1,1 +1,1 @@
-"""Judge what others made, annotations and images, before it is used."""
+"""A data set: checks of its annotations and images, statistics, anchors."""

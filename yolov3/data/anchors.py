@@ -85,8 +85,8 @@ def find_shared_anchors(
     """Warn of objects whose centres share a cell at the scale of the same best anchor.
 
     `sizes_wh` (R, 2) are the images' sizes in pixels, `anchors` (S, A, 2) widths and heights in
-    pixels of the input, `strides` (S,) its pixels per cell. The geometry is that of images
-    letterboxed to `input_size` without augmentation. At most one of such objects gets the anchor
+    pixels of the input, `strides` (S,) its pixels per cell. Images are letterboxed to `input_size`
+    without augmentation. At most one of such objects gets the anchor
     that fits it best. A box that is listed twice counts once.
     """
     image_index, boxes_xyxy, classes = stack_boxes(records)

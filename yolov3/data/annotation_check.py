@@ -1,4 +1,4 @@
-"""Judge an annotation file with its images before it is used."""
+"""Check an annotation file and its images before they are used."""
 
 import hashlib
 import os
@@ -48,7 +48,7 @@ class Report:
 
     @property
     def error(self) -> str:
-        """One line that names file, line and value if one line is bad, else the whole report."""
+        """One line that names file, line and value if one line is bad, else the full report."""
         if len(self.problems) == 1:
             return f"{self.path}:{self.problems[0].line}: {self.problems[0].message}"
         return str(self)
@@ -67,8 +67,8 @@ def load_records(
 ) -> list[Record]:
     """Return the records of an annotation file; print the report of bad lines and warnings.
 
-    Raises ValueError if a line is bad: the one line, or the report of all. With "skip" as
-    `bad_lines` (None takes that of `config`) only if all are; the good lines are used.
+    Raises ValueError with the report if a line is bad; if `bad_lines` is "skip" (default: the
+    setting of `config`), only if all are bad, and the good lines are used.
     """
     records, report = check_annotations(existing_file(annotation_path), num_classes, config)
     shared = [one for one in report.warnings if one.kind == SAME_ANCHOR]
@@ -129,9 +129,9 @@ def fingerprint(records: list[Record]) -> str:
 
 
 def existing_file(path: str) -> Path:
-    """Find an input file from the current folder or, as the defaults are, from the repo's.
+    """Find an input file relative to the current folder or else to the repo, as the defaults are.
 
-    Raises ValueError if there is none, which for the tutorial's data says how to make them.
+    Raises ValueError if there is none; for the tutorial's data it says how to make them.
     """
     candidates = Path(path), REPO / path
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""What all formats share: text files, numbers, class names, and the log of a conversion."""
+"""Common to all formats: text files, numbers, class names, and the log of a conversion."""
 
 import math
 import reprlib
@@ -19,7 +19,7 @@ _SHORT.maxstring = _SHORT.maxother = 80  # characters of a value in a message
 
 
 class ConversionLog:
-    """What a conversion drops or changes, counted by reason, with the first examples of each."""
+    """Drops and changes of a conversion, counted by reason, with the first examples of each."""
 
     def __init__(self):
         self._counts: Counter[tuple[str, str, str]] = Counter()  # in the order of appearance

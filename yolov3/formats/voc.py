@@ -26,7 +26,7 @@ TAGS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Corners(Enum):
-    """What xmin, ymin, xmax, ymax mean, by what separates them from edges."""
+    """The meaning of xmin, ymin, xmax, ymax: their offsets from the edges of the box."""
 
     PIXELS = (1, 1, 0, 0)  # the first and the last pixel, counted from 1
     EDGES = (0, 0, 0, 0)
@@ -37,9 +37,9 @@ def read_voc(
 ) -> BoxTable:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    `corners` None takes those of VOC, but for files of LabelImg. Images are in `image_folder`,
-    those of XML files in a subfolder of `path` in a subfolder of the same name. Raises ValueError
-    naming file, element and value.
+    Without `corners` they are edges in files of LabelImg and pixels in all others. Images are in
+    `image_folder`, for XML files in a subfolder of `path` in a subfolder of the same name. Raises
+    ValueError naming file, element and value.
     """
     files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
     if not files:

@@ -142,10 +142,10 @@ class Outputs:
 
 
 class JsonFile:
-    """A JSON object with the members of `head`, of which there are some, and an array `frames`.
+    """A JSON object with the members of `head`, at least one, and an array `frames`.
 
-    Each frame is written when it comes, so memory does not grow with a video; `close` must be
-    called to complete the file.
+    Each frame is written at once, so memory does not grow with the length of a video; `close`
+    completes the file.
     """
 
     def __init__(self, path: Path, head: dict):

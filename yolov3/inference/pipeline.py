@@ -36,9 +36,8 @@ def detect_frames(
 ) -> Generator[Detections, None, None]:
     """Yield what a detector finds in each frame of the sources, in their order.
 
-    Frames are read and letterboxed in threads while the network runs. What cannot be read comes as
-    a frame with an error, and large images without their pixels, which would fill the memory.
-    `stop` is that of `prefetch`.
+    Frames are read and letterboxed in threads while the network runs. A frame that cannot be read
+    has an error; large images come without their pixels, to save memory. `stop` ends the threads.
     """
     is_live = any(source.kind in (Kind.STREAM, Kind.CAMERA) for source in sources)
     batch_size = batch_size or (1 if is_live else BATCH_SIZE)

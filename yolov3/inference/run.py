@@ -76,7 +76,7 @@ def _follow(drawn, outputs, report) -> None:
 
 
 def _examples(sources) -> list[np.ndarray]:
-    """Read the first image of a few sources again, of those that can be."""
+    """Read the first frame of a few sources again."""
     frames = []
     for source in sources:
         if source.kind in (Kind.IMAGE, Kind.VIDEO) and len(frames) < EXAMPLES:

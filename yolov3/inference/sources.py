@@ -1,4 +1,4 @@
-"""What to look at: the images, videos, cameras and streams that a user's words name."""
+"""The sources of a detection: images, videos, cameras and streams from a user's words."""
 
 import glob
 import os
@@ -34,7 +34,7 @@ class Source(NamedTuple):
 
     kind: Kind
     address: str  # path, URL, or number of a camera
-    name: Path  # names its outputs: relative, without ending, that of no other source
+    name: Path  # of its outputs: relative, without extension, unique
 
     @property
     def title(self) -> str:

@@ -114,9 +114,9 @@ def _writable_rate(fps: float) -> float:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Tell whether the parts that an MP4 or AVI file consists of end elsewhere than the file.
+    """Tell whether an MP4 or AVI file is truncated: its parts do not end where the file ends.
 
-    The header alone does not tell: that of an AVI file can be right where frames are missing.
+    The header does not suffice: in an AVI file it can be correct while frames are missing.
     """
     size, end = path.stat().st_size, 0
     with open(path, "rb") as stream:

@@ -30,11 +30,11 @@ def can_open_window() -> bool:
 def open_window(image_rgb, title: str) -> bool:
     """Show RGB uint8 (H, W, 3) until a key is pressed or the window is closed.
 
-    Returns False if it was closed or the key was q or Esc: whoever looks has seen enough.
+    Returns False if it was closed or the key was q or Esc.
     """
     import cv2
 
-    title = f"{title}: any key goes on, q ends"
+    title = f"{title}: any key for the next, q to quit"
     try:
         key = _show(image_rgb, title, POLL_MS)
         while key == NO_KEY:
@@ -46,8 +46,8 @@ def open_window(image_rgb, title: str) -> bool:
 
 
 def show_frame(image_rgb, title: str) -> bool:
-    """Show a frame of a video and go on at once; return False as `open_window` does."""
-    return _show(image_rgb, f"{title}: q ends", FRAME_MS) not in QUIT_KEYS
+    """Show a frame of a video and return at once; return False as `open_window` does."""
+    return _show(image_rgb, f"{title}: q to quit", FRAME_MS) not in QUIT_KEYS
 
 
 def _show(image_rgb, title: str, milliseconds: int) -> int:

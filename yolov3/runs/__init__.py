@@ -1,1 +1,1 @@
-"""What surrounds the loop of a training: start, folders, checkpoints, log, resources."""
+"""Everything around the training loop: start, folders, checkpoints, log, resources."""

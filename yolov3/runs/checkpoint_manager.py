@@ -56,14 +56,14 @@ class CheckpointManager:
             self.best_mAP, self.best_size = checkpoint.best_mAP, checkpoint.best_size
 
     def changed_data(self, checkpoint: Checkpoint) -> list[str]:
-        """Name the data that differ from those of a checkpoint."""
+        """Return the names of data sets that changed since a checkpoint."""
         return [name for name, now in self.data.items() if getattr(checkpoint, name) != now]
 
     def update_best(self, metrics: dict[str, float], input_size: int) -> bool:
-        """Take the metrics of a validation, none for none; tell whether they are the best so far.
+        """Record the metrics of a validation (empty without one); return whether they are the best.
 
-        The mAPs at two sizes are different quantities, of which the larger size's counts. Without a
-        validation the newest weights are the best ones.
+        mAPs at different input sizes cannot be compared: the larger size counts. Without a
+        validation the newest weights are the best.
         """
         self.metrics = metrics
         mean = metrics.get("mAP", -1.0)

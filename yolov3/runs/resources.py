@@ -9,7 +9,7 @@ from yolov3.weights.darknet_file import FLOAT_BYTES, FLOATS
 
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
 SETS_IN_LAST = 5
-# What a run takes at its peak on a CPU. Fitted to whole runs of a few float32 steps, validation and
+# The peak memory of a run on a CPU. Fitted to complete runs of a few float32 steps, validation and
 # saves (peak resident set, GB): YOLOv3 at 416 px 4.7, 5.2, 6.1 in batches of 1, 2, 4; at 224 px 4.8
 # and at 32 px 4.3 in batches of 4; tiny at 416 px 1.7, 2.1 in batches of 4, 8; at 224 px 1.6 of 8.
 RUNTIME_BYTES = 0.6e9  # Python, TensorFlow and the other libraries
@@ -32,7 +32,7 @@ CGROUPS = (
 def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> None:
     """Raise ValueError if the checkpoints that a run keeps do not fit on the disk.
 
-    `run_folder` is that of a run to resume, whose checkpoints are there already.
+    `run_folder` is the folder of a resumed run, which already has checkpoints.
     """
     folder = Path(run_folder or config.train_checkpoints_folder)
     last = SETS_IN_LAST * weight_bytes(config, num_classes)
@@ -79,10 +79,10 @@ def weight_bytes(config: Config, num_classes: int) -> int:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes of memory that this process may come to use, those it uses included.
+    """Return the bytes of memory that this process can use, including what it uses already.
 
-    That is what Linux calls available, or what the limit of the container leaves, if that is less.
-    None on systems that do not tell. `root` is that of the file system.
+    This is Linux's MemAvailable, or what the container's limit leaves if that is less. None on
+    other systems. `root` is the root of the file system.
     """
     available = _number(root / "proc/meminfo", "MemAvailable:")
     used = _number(root / "proc/self/status", "VmRSS:")

@@ -41,8 +41,8 @@ def new_run(config: Config) -> Run:
 def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
     """Return the run that a checkpoint belongs to, with the folder of its log.
 
-    Its log settings count from the folder that it was started in, those that `config` changes from
-    here. Raises OSError if the folder of the log cannot be made.
+    Its log folder is relative to where the run was started; one that `config` changes is relative
+    to here. Raises OSError if the folder of the log cannot be made.
     """
     folder, logs = checkpoint.path.resolve().parent, Path(config.train_logdir)
     if config.train_logdir == checkpoint.config.train_logdir:
@@ -63,7 +63,7 @@ def _started_in(runs: Path, name: str) -> Path:
 
 @contextlib.contextmanager
 def locked(run_folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder, which the kernel frees however the process ends.
+    """Lock a run's folder; the kernel frees the lock however the process ends.
 
     Raises ValueError that names the process which holds it already, OSError where the folder cannot
     be written to. Where the system has no such locks, it says so and continues without.

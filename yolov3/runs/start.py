@@ -99,9 +99,9 @@ def start_training(args: argparse.Namespace) -> int:
 
 
 def find_resumable(args: argparse.Namespace) -> Checkpoint:
-    """Return the checkpoint to resume: `args.resume` is one, a run's folder or one of runs.
+    """Return the checkpoint to resume: `args.resume`, or the last of that run or folder of runs.
 
-    Empty, it is --train-checkpoints-folder. Raises ValueError if there is none to resume.
+    An empty one stands for --train-checkpoints-folder. Raises ValueError if there is none.
     """
     default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
     checkpoint = find_checkpoint(args.resume or default, kind="last")
@@ -187,7 +187,7 @@ def check_freezing(config: Config) -> None:
     if config.freeze_epochs and not config.weights:
         raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
     if config.freeze_epochs and config.freeze_epochs >= config.train_epochs:
-        print("note: the backbone stays frozen for the whole run (--freeze-epochs)")
+        print("note: the backbone stays frozen for the entire run (--freeze-epochs)")
 
 
 def build(config: Config, records, test_records, class_names) -> Training:
@@ -256,7 +256,7 @@ def fit(training: Training, run: Run) -> Outcome:
             epochs_done=training.epochs_done,
             freeze_epochs=config.freeze_epochs,
         )
-        if outcome is not Outcome.DIVERGED:  # of which the logger has told
+        if outcome is not Outcome.DIVERGED:  # then the logger has said so
             logger.log_summary(int(train_step.skipped_steps))
     return outcome
 
