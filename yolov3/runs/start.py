@@ -187,7 +187,7 @@ def check_freezing(config: Config) -> None:
     if config.freeze_epochs and not config.weights:
         raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
     if config.freeze_epochs and config.freeze_epochs >= config.train_epochs:
-        print("note: the backbone stays frozen for the entire run (--freeze-epochs)")
+        print("note: the backbone stays frozen for the whole run (--freeze-epochs)")
 
 
 def build(config: Config, records, test_records, class_names) -> Training:
