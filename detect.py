@@ -92,7 +92,7 @@ def main(argv=None) -> int:
 
     detector = Detector(
         **detector_settings(args),
-        only=args.classes,
+        classes=args.classes,
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)

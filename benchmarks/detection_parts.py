@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from benchmarks.detection_engines import WEIGHTS
 from benchmarks.timing import megabytes, versions
-from yolov3.detection import Detector, unletterbox
+from yolov3.detection import Detector
 from yolov3.images import letterbox, read_image, write_image
-from yolov3.postprocess import detect_boxes
+from yolov3.postprocess import detect_boxes, unletterbox
 
 IMAGE_HW = (480, 640)  # of the timed one, as many cameras and data sets have it
 OTHER_SIZES = 20  # of images that could each trace a new graph
@@ -24,17 +24,17 @@ def measure_parts(folder, size: int, rounds: int, images: int, precision: str) -
 
     Memory is that after a tenth of the `images`, and after all of them.
     """
-    detector = Detector(Path(folder) / WEIGHTS, size, precision=precision)
+    detector = Detector(Path(folder) / WEIGHTS, input_size=size, precision=precision)
     path = Path(folder) / "image.jpg"
     write_image(path, smooth_image(IMAGE_HW, seed=0))
-    set_threshold(detector, read_image(path))
-    milliseconds = time_parts(detector, path, rounds)
+    threshold = threshold_for(detector, read_image(path))
+    milliseconds = time_parts(detector, path, rounds, threshold)
     rng = np.random.default_rng(0)
     sizes_hw = [tuple(rng.integers(100, 900, 2).tolist()) for _ in range(OTHER_SIZES)]
     others = [smooth_image(size_hw, seed) for seed, size_hw in enumerate(sizes_hw)]
     memory = []
     for number in range(images):
-        detector(others[number % OTHER_SIZES])
+        detector(others[number % OTHER_SIZES], score_threshold=threshold)
         if number + 1 in (images // 10, images):
             memory.append(megabytes())
     return {
@@ -52,17 +52,16 @@ def smooth_image(size_hw, seed: int) -> np.ndarray:
     return cv2.normalize(cv2.GaussianBlur(noise, None, 3), None, 0, 255, cv2.NORM_MINMAX)
 
 
-def set_threshold(detector, image_rgb) -> None:
-    """Let about `DETECTIONS` boxes pass: random weights score unlike trained ones."""
-    detector.score_threshold = 0.0
-    _, scores, _ = detector(image_rgb)
-    detector.score_threshold = float(scores[min(DETECTIONS, len(scores)) - 1])
+def threshold_for(detector, image_rgb) -> float:
+    """Return a score that about `DETECTIONS` boxes exceed: random weights score low."""
+    _, scores, _ = detector(image_rgb, score_threshold=0.0)
+    return float(scores[min(DETECTIONS, len(scores)) - 1])
 
 
-def time_parts(detector, path, rounds) -> dict[str, float]:
+def time_parts(detector, path, rounds, score_threshold) -> dict[str, float]:
     """Return the median milliseconds of each part, and of all in one."""
     image_rgb = read_image(path)
-    canvas = letterbox(image_rgb, detector.input_hw)
+    letterboxed = letterbox(image_rgb, detector.input_hw)
     network = tf.function(lambda images: detector.network(images, training=False))
     suppress = tf.function(
         lambda raw_maps, threshold: detect_boxes(
@@ -73,8 +72,8 @@ def time_parts(detector, path, rounds) -> dict[str, float]:
             detector.iou_threshold,
         )
     )
-    images = tf.constant(canvas[np.newaxis] / np.float32(255))
-    raw_maps, threshold = network(images), tf.constant(detector.score_threshold)
+    images = tf.constant(letterboxed[np.newaxis] / np.float32(255))
+    raw_maps, threshold = network(images), tf.constant(score_threshold)
     found = suppress(raw_maps, threshold)
     parts = {
         "read": lambda: read_image(path),
@@ -82,7 +81,7 @@ def time_parts(detector, path, rounds) -> dict[str, float]:
         "network": lambda: [raw.numpy() for raw in network(images)],
         "suppression": lambda: [part.numpy() for part in suppress(raw_maps, threshold)],
         "boxes back": lambda: unletterbox(*found, [image_rgb.shape[:2]], detector.input_hw),
-        "all": lambda: detector(read_image(path)),
+        "all": lambda: detector(read_image(path), score_threshold=score_threshold),
     }
     seconds = {name: [] for name in parts}
     for _ in range(rounds + 1):

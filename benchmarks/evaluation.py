@@ -62,12 +62,12 @@ def network_alone(detector):
     """Return a function that runs the network on a number of blank images, in batches."""
     import tensorflow as tf
 
-    canvases = tf.zeros([BATCH, detector.input_size, detector.input_size, 3])
+    blank = tf.zeros([BATCH, *detector.input_hw, 3])
     network = tf.function(lambda images: detector.network(images, training=False))
 
     def run(count):
         for start in range(0, count, BATCH):
-            network(canvases[: count - start])[0][0, 0, 0, 0, 0].numpy()
+            network(blank[: count - start])[0][0, 0, 0, 0, 0].numpy()
 
     return run
 

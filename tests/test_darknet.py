@@ -14,7 +14,7 @@ from darknet_weights import (
 from weight_changes import changed_names, snapshot
 
 from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET
-from yolov3.darknet import COCO_NAMES, load_darknet_weights, open_darknet, save_darknet_weights
+from yolov3.darknet import load_darknet_weights, open_darknet, save_darknet_weights
 from yolov3.weights.darknet_file import BACKBONE_FLOATS
 from yolov3.yolov3 import build_yolov3
 
@@ -107,22 +107,12 @@ def test_impossible_numbers_are_refused_and_nothing_is_assigned(
     assert not changed_names(tiny_yolov3, before)
 
 
-def test_open_gives_network_configuration_and_names(whole_file, layers, tmp_path):
-    (tmp_path / "three.names").write_bytes(b"\xef\xbb\xbfcat\r\n\r\ndog\r\nbird\r\n\r\n")
-    model, config, names = open_darknet(whole_file, tmp_path / "three.names")
-    assert names == ["cat", "dog", "bird"]
+def test_open_gives_network_configuration_and_names(whole_file, layers):
+    model, config, names = open_darknet(whole_file)
+    assert names == ["0", "1", "2"]
     assert config.tiny and config.anchors == TINY_ANCHORS_DARKNET
     np.testing.assert_array_equal(model.get_layer("conv_12").bias.numpy(), layers[12][0])
-    assert open_darknet(whole_file)[2] == ["0", "1", "2"]
     assert open_darknet(whole_file, anchors="yolov3-tiny")[1].anchors == TINY_ANCHORS
-
-
-def test_names_that_do_not_match_are_an_error_with_both_counts(whole_file):
-    with pytest.raises(ValueError) as error:
-        open_darknet(whole_file, COCO_NAMES)
-    assert str(error.value) == (
-        f"{COCO_NAMES}: expected 3 class names, for the 3 classes of {whole_file}; received 80"
-    )
 
 
 def test_eighty_classes_are_those_of_coco(tmp_path):

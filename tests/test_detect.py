@@ -102,7 +102,7 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--input-size=64x"], "--input-size: expected a multiple of 32 up to 4096"),
         (["a.png", "--input-size=64x96x32"], "--input-size: expected a multiple of 32 up to 4096"),
         (["a.png", "--max-detections=0"], "--max-detections: expected a whole number of at least"),
-        (["a.png", "--weights=nowhere"], "nowhere: expected a checkpoint"),
+        (["a.png", "--weights=nowhere"], "nowhere: no such checkpoint or folder of checkpoints"),
     ],
 )
 def test_detect_refuses_bad_input(here, capfd, flags, expected):
@@ -113,10 +113,10 @@ def test_detect_refuses_bad_input(here, capfd, flags, expected):
 def test_detect_refuses_unknown_classes_and_names_that_do_not_belong(trained, here, capfd):
     weights = f"--weights={trained.folder / 'checkpoints'}"
     line = refusal(capfd, detect.main, ["a.png", weights, "--classes=3,cat"])
-    assert "only: expected classes of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; received 'cat'" in line
+    assert "classes: expected some of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; received 'cat'" in line
     names = write(here / "two.names", "cat\ndog\n")
     line = refusal(capfd, detect.main, ["a.png", weights, f"--names={names}"])
-    assert "two.names: expected Darknet weights for these names" in line
+    assert "two.names: expected 10 class names, for the 10 classes of " in line
     save_darknet_weights(build_yolov3(3, tiny=True), here / "x.weights")
     line = refusal(capfd, detect.main, ["a.png", "--weights=x.weights", f"--names={names}"])
     assert "expected 3 class names" in line and "received 2" in line

@@ -69,7 +69,7 @@ def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
 @pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])
 def test_weights_that_are_not_there_are_refused(tmp_path, capfd, main):
     line = refusal(capfd, main, ["--weights", tmp_path / "nowhere"])
-    assert "nowhere: expected a checkpoint" in line
+    assert "nowhere: no such checkpoint or folder of checkpoints" in line
 
 
 @pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])

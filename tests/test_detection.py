@@ -53,7 +53,7 @@ def planted(row, column, box_xywh):
 )
 def test_boxes_are_in_pixels_of_the_image(model, image_hw, expected):
     detector = Detector(model, input_size=SIZE, precision="float32")
-    detector.network = planted(0, 1, (48, 24, 16, 8))
+    vars(detector)["network"] = planted(0, 1, (48, 24, 16, 8))
     boxes_xyxy, scores, classes = detector(np.zeros((*image_hw, 3), np.uint8))
     np.testing.assert_allclose(boxes_xyxy, [expected], atol=1e-3)
     np.testing.assert_allclose(scores, [1], atol=1e-5)
@@ -117,16 +117,18 @@ def test_boxes_lie_in_the_image(detector, images):
         assert set(classes.tolist()) <= {0, 1}
 
 
-def test_a_canvas_need_not_be_square(model):
+def test_the_input_need_not_be_square(model):
     detector = Detector(model, input_size=(64, 96), precision="float32")
-    detector.network = planted(0, 1, (48, 24, 16, 8))
+    vars(detector)["network"] = planted(0, 1, (48, 24, 16, 8))
     boxes_xyxy, _, _ = detector(np.zeros((128, 192, 3), np.uint8))  # half the size fits exactly
     np.testing.assert_allclose(boxes_xyxy, [[80, 40, 112, 56]], atol=1e-3)
     assert "64x96" in detector.description
 
 
 def test_agnostic_nms_suppresses_other_classes_too(detector, model, images):
-    agnostic = Detector(model, SIZE, 0.001, precision="float32", agnostic_nms=True)
+    agnostic = Detector(
+        model, input_size=SIZE, score_threshold=0.001, precision="float32", agnostic_nms=True
+    )
     for image in images:
         boxes, scores, _ = detector(image)
         own_boxes, own_scores, _ = agnostic(image)
@@ -134,12 +136,12 @@ def test_agnostic_nms_suppresses_other_classes_too(detector, model, images):
         assert 0 < len(own_boxes) < len(boxes)
 
 
-def test_only_leaves_out_the_other_classes_and_they_take_no_place(detector, model):
+def test_a_choice_of_classes_leaves_out_the_others_and_they_take_no_place(detector, model):
     noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
     _, scores, classes, _ = (x.numpy()[0] for x in detector._run(noise, 0.0, 1.0))
     rare = int(np.bincount(classes, minlength=CLASSES).argmin())
-    only = Detector(model, precision="float32", only=[rare])
-    _, own_scores, own_classes, _ = (x.numpy()[0] for x in only._run(noise, 0.0, 1.0))
+    chosen = Detector(model, precision="float32", classes=[rare])
+    _, own_scores, own_classes, _ = (x.numpy()[0] for x in chosen._run(noise, 0.0, 1.0))
     kept = scores[classes == rare]
     assert len(kept) < len(classes) == len(own_classes) == 100
     assert (own_classes == rare).all()
@@ -158,5 +160,19 @@ def test_more_or_fewer_detections_than_a_hundred(detector, model):
 
 def test_a_class_is_found_by_name_before_number():
     assert class_indices(["1", "b", 2], ["1", "0", "b"]) == [0, 2, 2]
-    with pytest.raises(ValueError, match="only: expected classes of 1, 0, b; received '3'"):
+    with pytest.raises(ValueError, match="classes: expected some of 1, 0, b; received '3'"):
         class_indices(["0", "3"], ["1", "0", "b"])
+
+
+def test_settings_cannot_be_changed(detector):
+    for name in ("score_threshold", "classes", "config", "anchors", "network"):
+        with pytest.raises(AttributeError):
+            setattr(detector, name, None)
+    assert detector.anchors == detector.config.anchors and detector.classes is None
+
+
+def test_a_lower_threshold_for_one_call(detector, images):
+    everything, usual = detector(images[0], score_threshold=0.0), detector(images[0])
+    assert len(everything[1]) >= len(usual[1]) > 0
+    assert len(detector(images[0], score_threshold=1.0)[1]) == 0
+    np.testing.assert_array_equal(everything[1][: len(usual[1])], usual[1])

@@ -48,14 +48,16 @@ def test_checkpoint_folder_is_a_source(checkpoints, detector, images):
 
 def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
     detector = Detector(find_checkpoint(checkpoints), precision="float32")
-    assert detector.input_size == SIZE  # that of the weights, not the configuration's 416
+    assert detector.input_hw == (SIZE, SIZE)  # that of the weights, not the configuration's 416
     assert (detector.score_threshold, detector.iou_threshold) == (0.002, 0.4)
-    other = Detector(checkpoints, 96, 0.0, 1.0, precision="float32")
-    assert (other.input_size, other.score_threshold, other.iou_threshold) == (96, 0.0, 1.0)
+    other = Detector(
+        checkpoints, input_size=96, score_threshold=0.0, iou_threshold=1.0, precision="float32"
+    )
+    assert (other.input_hw, other.score_threshold, other.iou_threshold) == ((96, 96), 0.0, 1.0)
 
 
 def test_no_checkpoint_is_a_value_error(tmp_path):
-    with pytest.raises(ValueError, match="expected a checkpoint or a folder of them"):
+    with pytest.raises(ValueError, match="no checkpoint in this folder"):
         Detector(tmp_path)
 
 
@@ -79,8 +81,33 @@ def test_a_text_file_is_no_source(tmp_path):
         Detector(path)
 
 
-def test_names_for_a_checkpoint_are_refused(checkpoints, tmp_path):
+@pytest.mark.parametrize("kind", ["model", "weights", "checkpoint"])
+def test_names_are_those_given_whatever_the_source(model, checkpoints, tmp_path, kind):
+    save_darknet_weights(model, tmp_path / "x.weights")
+    source = {"model": model, "weights": tmp_path / "x.weights", "checkpoint": checkpoints}[kind]
     names = tmp_path / "two.names"
     names.write_text("one\ntwo\n")
-    with pytest.raises(ValueError, match="two.names: expected Darknet weights for these names"):
-        Detector(checkpoints, names_file=names)
+    assert Detector(source, names=names).class_names == ["one", "two"]
+    assert Detector(source, names=["a", "b"]).class_names == ["a", "b"]
+    names.write_text("one\n")
+    with pytest.raises(ValueError, match="two.names: expected 2 class names.*received 1"):
+        Detector(source, names=names)
+
+
+def test_anchors_of_a_model_and_of_darknet_weights_can_be_given(
+    model, checkpoints, images, tmp_path
+):
+    path = tmp_path / "own.weights"
+    save_darknet_weights(model, path)
+    settings = {"input_size": SIZE, "score_threshold": 0.001, "precision": "float32"}
+    own = Detector(model, **settings), Detector(path, anchors="yolov3-tiny", **settings)
+    official = (
+        Detector(model, anchors="yolov3-tiny-darknet", **settings),
+        Detector(path, **settings),
+    )
+    assert own[0].anchors == own[1].anchors != official[0].anchors == official[1].anchors
+    for from_model, from_file in (own, official):
+        for ours, theirs in zip(from_model(images[0]), from_file(images[0]), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="anchors: .* has its own, with which it was trained"):
+        Detector(checkpoints, anchors="yolov3-tiny")

@@ -17,25 +17,22 @@ class WhiteSquareDetector:
     """Stand in for `Detector`: find the bounds of all white as class 1, nothing in a dark one."""
 
     input_hw, class_names, config = (64, 96), NAMES, Config(tiny=True)
-    origin, precision, score_threshold, iou_threshold = "nowhere", "float32", 0.3, 0.45
+    weights, precision, score_threshold, iou_threshold = "nowhere", "float32", 0.3, 0.45
     agnostic_nms, max_detections = False, 100
 
     def __init__(self):
         self.batches = []
 
-    def detect_canvases(self, canvases):
-        """Warm up."""
-
     def detect_batch(self, images_rgb, *, score_threshold):
         """Guess with less than any usual threshold."""
         return [(np.zeros((1, 4)), np.float32([0.18]), np.int32([1]))] * len(images_rgb)
 
-    def detect_letterboxed(self, image_sizes_hw, canvases):
-        self.batches.append(len(canvases))
-        return [self._find(*item) for item in zip(image_sizes_hw, canvases, strict=True)]
+    def detect_letterboxed(self, images, image_sizes_hw):
+        self.batches.append(len(images))
+        return [self._find(*item) for item in zip(image_sizes_hw, images, strict=True)]
 
-    def _find(self, image_hw, canvas):
-        rows, columns = np.nonzero(canvas[..., 0] > 190)  # more than the grey of the letterbox
+    def _find(self, image_hw, image):
+        rows, columns = np.nonzero(image[..., 0] > 190)  # more than the grey of the letterbox
         if not len(rows):
             return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
         box = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]]

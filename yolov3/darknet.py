@@ -102,24 +102,17 @@ def save_darknet_weights(model: keras.Model, path) -> None:
     os.replace(aside, path)
 
 
-def open_darknet(path, names_file=None, *, anchors=None) -> tuple[keras.Model, Config, list[str]]:
+def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]:
     """Return the network, configuration and class names of a file that holds a whole network.
 
-    Without `names_file`, 80 classes are those of COCO and any others are numbered. The file does
-    not say its anchors: without `anchors` they are those of the official weights. Raises ValueError
-    as `load_darknet_weights`, and where there are not as many names as classes.
+    80 classes are those of COCO and any others are numbered. The file does not say its anchors:
+    without `anchors` they are those of the official weights. Raises ValueError as
+    `load_darknet_weights`.
     """
     tiny, num_classes = detect_network(path)
     names = [str(index) for index in range(num_classes)]
-    if names_file is None and num_classes == COCO_CLASSES:
-        names_file = COCO_NAMES
-    if names_file is not None:
-        names = read_class_names(names_file)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{names_file}: expected {num_classes} class names, for the {num_classes} classes of "
-            f"{path}; received {len(names)}"
-        )
+    if num_classes == COCO_CLASSES:
+        names = read_class_names(COCO_NAMES)
     model = build_yolov3(num_classes, tiny, blank=True)
     load_darknet_weights(model, path)
     anchors = anchors or ("yolov3-tiny-darknet" if tiny else "yolov3")

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from yolov3.annotations import read_class_names
 from yolov3.dataset import evaluation_batches
-from yolov3.detection import Detector, unletterbox
+from yolov3.detection import Detector
 from yolov3.files import atomic_write
 from yolov3.metrics import average_precision
 
@@ -28,12 +27,12 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     size, width = detector.input_hw
     if size != width:
         raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
-    detector.detect_canvases(tf.zeros([min(batch_size, len(records)), size, size, 3], tf.uint8))
+    first = min(batch_size, len(records))
+    detector.detect_letterboxed(np.zeros((first, size, size, 3), np.uint8), [(size, size)] * first)
     detections, unreadable = [], 0
     started = time.perf_counter()
     for images, _, _, sizes_hw in evaluation_batches(records, batch_size, size):
-        found = detector.detect_canvases(images)
-        detections += unletterbox(*found, sizes_hw.numpy(), (size, size))
+        detections += detector.detect_letterboxed(images, sizes_hw.numpy())
         unreadable += int(np.sum(sizes_hw.numpy()[:, 0] == 0))
     seconds = time.perf_counter() - started
     return {
@@ -41,7 +40,7 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
         "images": len(records),
         "unreadable": unreadable,
         "images_per_second": len(records) / seconds,
-        "weights": detector.origin,
+        "weights": detector.weights,
         "input_size": size,
         "precision": detector.precision,
         "score_threshold": detector.score_threshold,

@@ -1,8 +1,10 @@
 """Raw maps -> non-maximum suppression -> boxes, in the graph and for a whole batch."""
 
+import numpy as np
 import tensorflow as tf
 
 from yolov3.boxes import xywh_to_xyxy
+from yolov3.images import boxes_from_letterbox, letterbox_params
 from yolov3.yolov3 import decode
 
 MAX_DETECTIONS = 100  # per image; the COCO metrics count no more
@@ -90,3 +92,23 @@ def _candidates(raw, anchors, stride, score_threshold):
     rows = tf.gather(tf.reshape(raw, [batch, -1, depth]), chosen, batch_dims=1)
     scores = decoded[..., 4:] * tf.sigmoid(tf.cast(rows[..., 5:], tf.float32))
     return xywh_to_xyxy(decoded[..., :4]), scores
+
+
+def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:
+    """Take the padded detections of a batch to pixels of each image.
+
+    Returns [(boxes_xyxy, scores, classes)]; none for an image of 0 x 0, which could not be read.
+    """
+    batch = zip(
+        *(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True
+    )
+    return [
+        (
+            boxes_from_letterbox(boxes[:count], letterbox_params(image_hw, input_hw), image_hw),
+            score[:count],
+            label[:count],
+        )
+        if all(image_hw)
+        else (boxes[:0], score[:0], label[:0])
+        for boxes, score, label, count, image_hw in batch
+    ]

@@ -6,13 +6,12 @@ import tensorflow as tf
 
 from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
-from yolov3.detection import unletterbox
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold_into
 from yolov3.kernels.precision import INFERENCE_POLICIES
 from yolov3.losses import batch_losses
 from yolov3.metrics import average_precision
-from yolov3.postprocess import detect_boxes
+from yolov3.postprocess import detect_boxes, unletterbox
 from yolov3.train_step import BATCH_SIGNATURE
 from yolov3.yolov3 import build_yolov3, to_float
 

@@ -6,7 +6,14 @@ import dataclasses
 import difflib
 import sys
 
-from yolov3.configs import INPUT_SIZES, SIZE_MULTIPLE, Config, default_lr_end, read_anchors
+from yolov3.configs import (
+    ANCHOR_PRESETS,
+    INPUT_SIZES,
+    SIZE_MULTIPLE,
+    Config,
+    default_lr_end,
+    read_anchors,
+)
 
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 # Flags that users of other tools bring along, with ours of the same meaning: of several the first
@@ -195,6 +202,12 @@ def add_detector_flags(
         "of 80 classes)",
     )
     parser.add_argument(
+        "--anchors",
+        metavar="FILE|PRESET",
+        help="anchors of Darknet weights: a file of tools/anchors.py, or "
+        f"{', '.join(ANCHOR_PRESETS)} (default: the official weights')",
+    )
+    parser.add_argument(
         "--input-size",
         type=size,
         metavar="PX",
@@ -229,4 +242,5 @@ def detector_settings(args: argparse.Namespace) -> dict:
     """Return what the flags of `add_detector_flags` say, as keywords of a `Detector`."""
     names = ("input_size", "score_threshold", "iou_threshold", "agnostic_nms")
     settings = {name: getattr(args, name) for name in names}
-    return {"source": args.weights, "names_file": args.names, **settings}
+    anchors = args.anchors and read_anchors(args.anchors)
+    return {"source": args.weights, "names": args.names, "anchors": anchors, **settings}

@@ -101,7 +101,10 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
 
 def _detect(detector, batch) -> Iterator[Detections]:
     """Run the network on the letterboxed images of a batch, of which some may be missing."""
-    good = [(frame.size_hw, image) for frame, image in batch if image is not None]
-    detections = iter(detector.detect_letterboxed(*zip(*good, strict=True)) if good else ())
+    good = [(image, frame.size_hw) for frame, image in batch if image is not None]
+    detections = iter(())
+    if good:
+        images, sizes_hw = zip(*good, strict=True)
+        detections = iter(detector.detect_letterboxed(np.stack(images), sizes_hw))
     for frame, image in batch:
         yield Detections(frame, *(NO_OBJECTS if image is None else next(detections)))

@@ -41,7 +41,8 @@ def run_detection(
     the summary is printed before KeyboardInterrupt is raised again.
     """
     quiet_opencv()
-    detector.detect_canvases(np.zeros((1, *detector.input_hw, 3), np.uint8))  # builds the graph
+    blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
+    detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     folder = _make_folder(output) if options.files else None
     report = Report(detector.class_names, count_frames(sources))
     stop = threading.Event()
@@ -95,7 +96,7 @@ def _make_folder(output) -> Path:
 def _head(detector) -> dict:
     return {
         "network": detector.config.network,
-        "weights": detector.origin,
+        "weights": detector.weights,
         "input_size_hw": detector.input_hw,
         "precision": detector.precision,
         "score_threshold": detector.score_threshold,
