@@ -19,35 +19,24 @@ class Outcome(Enum):
 
 
 def train(
-    train_step: TrainStep,
-    make_batches,
-    validate,
-    schedule: TrainingSchedule,
-    manager,
-    logger,
-    stop,
-    *,
-    epochs_done: int = 0,
-    freeze_epochs: int = 0,
+    train_step: TrainStep, make_batches, validate, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
     """Train to the last epoch, to Ctrl-C, or until the training diverges.
 
     `make_batches(input_size, (first_step, last_step))` yields (images, boxes_xyxy, classes,
-    indices) as `dataset.training_batches`, `validate(model, input_size)` returns metrics, or is
-    None for no validation. `manager` saves checkpoints, `logger` tells people and TensorBoard, and
-    `stop.requested` asks to end. `epochs_done` epochs are trained, validated and saved already; in
-    the first `freeze_epochs` the backbone does not learn. Raises OSError where the disk fails or no
-    image can be read any more.
+    indices) as `dataset.training_batches`; `validate(model, input_size)` returns metrics, or is
+    None for no validation. `manager` saves checkpoints and knows how many epochs are done,
+    `logger` tells people and TensorBoard, and `stop.requested` asks to end. Raises OSError where
+    the disk fails or no image can be read any more.
     """
-    for epoch in range(epochs_done, schedule.epochs):
-        freeze(train_step, epoch, freeze_epochs, logger)
-        input_size = schedule.input_size(epoch)
+    for epoch in range(manager.epochs_done, schedule.epochs):
+        freeze(train_step, epoch, logger)
         steps = int(train_step.step_count), schedule.last_step(epoch)
-        batches = make_batches(input_size, steps)
+        batches = make_batches(schedule.input_size(epoch), steps)
         outcome = train_one_epoch(train_step, batches, epoch, schedule, manager, logger, stop)
         if outcome is not Outcome.FINISHED:
             return outcome
-        finish_epoch(train_step, validate, epoch, input_size, manager, logger)
+        finish_epoch(train_step, validate, epoch, schedule, manager, logger)
         if stop.requested and epoch + 1 < schedule.epochs:
             return Outcome.INTERRUPTED
     return Outcome.FINISHED
@@ -57,10 +46,10 @@ def train_one_epoch(
     train_step: TrainStep, batches, epoch: int, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
     """Take the steps that are left of an epoch, and save whenever it is due or asked for."""
-    input_size, last_step = schedule.input_size(epoch), schedule.last_step(epoch)
+    input_size = schedule.input_size(epoch)
     for *batch, indices in batches:
         if (indices == NONE).any():
-            manager.save("last", epoch, input_size, logger)
+            manager.save("last", input_size, logger)
             raise OSError("none of the images to train on can be read any more")
         metrics = {name: value.numpy() for name, value in train_step(*batch).items()}
         step = int(train_step.step_count)
@@ -69,31 +58,34 @@ def train_one_epoch(
         if metrics["skipped_in_a_row"] >= MAX_SKIPPED_IN_A_ROW:
             logger.log_divergence(step, metrics, indices)
             return Outcome.DIVERGED
-        is_due = manager.timer.is_due("validation" if step == last_step else "step")
-        if stop.requested or is_due:
-            manager.save("last", epoch, input_size, logger)
+        is_last = step == schedule.last_step(epoch)
+        if stop.requested or manager.timer.is_due("validation" if is_last else "step"):
+            manager.save("last", input_size, logger)
         if stop.requested:
             return Outcome.INTERRUPTED
     return Outcome.FINISHED
 
 
-def finish_epoch(train_step: TrainStep, validate, epoch: int, input_size: int, manager, logger):
+def finish_epoch(
+    train_step: TrainStep, validate, epoch: int, schedule: TrainingSchedule, manager, logger
+) -> None:
     """Validate the EMA, and save it as the last checkpoint, and as the best if it is."""
-    started = time.monotonic()
+    started, input_size = time.monotonic(), schedule.input_size(epoch)
     metrics = validate(train_step.ema, input_size) if validate else {}
     is_best = manager.update_best(metrics, input_size)
     if validate:
         step, seconds = int(train_step.step_count), time.monotonic() - started
         logger.log_validation(step, metrics, is_best, seconds, validate)
+    manager.epochs_done = epoch + 1
     if is_best:
-        manager.save("best", epoch + 1, input_size, logger)
+        manager.save("best", input_size, logger)
     manager.timer.done("validation")
-    manager.save("last", epoch + 1, input_size, logger)
+    manager.save("last", input_size, logger)
 
 
-def freeze(train_step: TrainStep, epoch: int, freeze_epochs: int, logger) -> None:
+def freeze(train_step: TrainStep, epoch: int, logger) -> None:
     """Freeze the backbone for the first epochs, and unfreeze it after them."""
-    is_frozen = epoch < freeze_epochs
+    is_frozen = epoch < train_step.config.freeze_epochs
     if is_frozen != train_step.is_frozen:
         train_step.set_frozen(is_frozen)
         logger.log_freezing(epoch, is_frozen)

@@ -201,8 +201,7 @@ def test_names_without_end_are_refused(flags, tmp_path, capsys):
 
 def resumed(path, *flags):
     args = train.parse_args(["--resume", str(path), *flags])
-    checkpoint = start.find_resumable(args)
-    config = start.resumed_config(checkpoint, args)
+    checkpoint, config = start.find_resumable(args)
     start.print_changes(checkpoint, config, args)
     return config, checkpoint
 

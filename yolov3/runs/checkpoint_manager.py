@@ -25,6 +25,7 @@ class CheckpointManager:
         """Save what `train_step` learns; `data` is the fingerprints trained_on and validated_on."""
         self.config, self.class_names = config, class_names
         self.train_step, self.data = train_step, data
+        self.epochs_done = 0  # trained, validated and saved
         self.metrics: dict[str, float] = {}  # of the newest validation
         self.best_mAP = -1.0  # the highest validation mAP so far, at the largest input size
         self.best_size = 0  # pixels
@@ -75,7 +76,7 @@ class CheckpointManager:
             self.best_mAP = -1.0 if math.isnan(mean) else mean
         return is_best
 
-    def save(self, kind: str, epochs_done: int, input_size: int, logger) -> None:
+    def save(self, kind: str, input_size: int, logger) -> None:
         """Write a checkpoint, "best" or "last". Raises OSError.
 
         The log is written first: it may hold more than the checkpoint, but never less.
@@ -84,7 +85,7 @@ class CheckpointManager:
         state = {
             "class_names": self.class_names,
             "step": int(self.train_step.step_count),
-            "epoch": epochs_done,
+            "epoch": self.epochs_done,
             "metrics": self.metrics,
             "best_mAP": self.best_mAP,
             "best_size": self.best_size,

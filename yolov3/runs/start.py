@@ -21,12 +21,7 @@ from yolov3.data.annotation_check import existing_file, fingerprint, load_record
 from yolov3.dataset import training_batches
 from yolov3.kernels.precision import choose_precision, hardware_name
 from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
-from yolov3.runs.distribution import (
-    distribute_batches,
-    distribution_strategy,
-    gather,
-    replicas_for,
-)
+from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
 from yolov3.runs.resources import check_disk, check_memory
 from yolov3.runs.run_folders import Run, locked, new_run, resumed_run
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
@@ -65,7 +60,6 @@ class Training:
     train_step: TrainStep
     validate: Validator | None
     manager: CheckpointManager
-    epochs_done: int = 0  # trained, validated and saved
     is_validated: bool = True  # if the last step ends an epoch
     is_logged: bool = False  # the settings are in the log already
 
@@ -87,8 +81,7 @@ def start_training(args: argparse.Namespace) -> int:
         run = new_run(training.config)
         with locked(run.checkpoints):
             return report(training, run)
-    checkpoint = find_resumable(args)
-    config = resumed_config(checkpoint, args)
+    checkpoint, config = find_resumable(args)
     if checkpoint.epoch >= config.train_epochs:
         epochs = counted(checkpoint.epoch, "epoch")
         print(f"{checkpoint.path.parent}: was finished after {epochs}; more with --train-epochs")
@@ -98,23 +91,17 @@ def start_training(args: argparse.Namespace) -> int:
         return report(prepare(config, checkpoint), resumed_run(config, checkpoint))
 
 
-def find_resumable(args: argparse.Namespace) -> Checkpoint:
-    """Return the checkpoint to resume: `args.resume`, or the last of that run or folder of runs.
+def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
+    """Return the checkpoint to resume, and its configuration with the flags that were given.
 
-    An empty one stands for --train-checkpoints-folder. Raises ValueError if there is none.
+    `args.resume` is a checkpoint, a run or a folder of runs; an empty one stands for
+    --train-checkpoints-folder. The run stays in its folder. Raises ValueError if there is none,
+    or if a flag asks for another network.
     """
     default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
     checkpoint = find_checkpoint(args.resume or default, kind="last")
     if not (checkpoint.path / RESUME).is_file():
         raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
-    return checkpoint
-
-
-def resumed_config(checkpoint: Checkpoint, args: argparse.Namespace) -> Config:
-    """Return a checkpoint's configuration with the flags that were given.
-
-    Its folder stays. Raises ValueError if a flag asks for another network.
-    """
     before = checkpoint.config
     if getattr(args, "tiny", before.tiny) != before.tiny:
         flag = "--tiny" if before.tiny else "--no-tiny"
@@ -122,7 +109,8 @@ def resumed_config(checkpoint: Checkpoint, args: argparse.Namespace) -> Config:
     if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
         raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
     config = config_from_flags(args, base=before)
-    return dataclasses.replace(config, train_checkpoints_folder=before.train_checkpoints_folder)
+    folder = before.train_checkpoints_folder
+    return checkpoint, dataclasses.replace(config, train_checkpoints_folder=folder)
 
 
 def print_changes(checkpoint: Checkpoint, config: Config, args: argparse.Namespace) -> None:
@@ -214,14 +202,11 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
         raise ValueError(f"{checkpoint.path}: {error}") from None
     epochs, steps_more = divmod(training.step, training.schedule.steps_per_epoch)
     training.is_validated = steps_more > 0 or checkpoint.epoch != epochs - 1
-    training.epochs_done = epochs - (not training.is_validated)
+    manager.epochs_done = epochs - (not training.is_validated)
     training.is_logged = training.config == checkpoint.config
     print(f"resuming {checkpoint.path} at step {training.step} of {training.schedule.total_steps}")
-    later = [
-        folder.name
-        for folder in checkpoint_folders(checkpoint.path.resolve().parent)
-        if int(FOLDER_NAME.fullmatch(folder.name)[2]) > checkpoint.step
-    ]
+    names = [folder.name for folder in checkpoint_folders(checkpoint.path.resolve().parent)]
+    later = [name for name in names if int(FOLDER_NAME.fullmatch(name)[2]) > checkpoint.step]
     if later:
         print(f"note: {', '.join(later)}: later; deleted when this run saves one of its kind")
     for data in manager.changed_data(checkpoint):
@@ -230,32 +215,23 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
 
 def fit(training: Training, run: Run) -> Outcome:
     """Train until the end, writing to the folders of a run. Raises OSError if the disk fails."""
-    config, train_step = training.config, training.train_step
+    config, records, schedule = training.config, training.records, training.schedule
+    train_step, validate, manager = training.train_step, training.validate, training.manager
     strategy = train_step.strategy
     augmentation = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
 
     def make_batches(input_size, steps):
         size = config.train_batch_size, input_size
-        batches = training_batches(training.records, augmentation, config.seed, *size, steps)
+        batches = training_batches(records, augmentation, config.seed, *size, steps)
         for *batch, indices in distribute_batches(strategy, batches):
             yield (*batch, gather(strategy, indices))
 
     log = TensorBoardLog(run.log, training.step, training.is_validated)
-    logger = RunLogger(log, training.schedule, training.records, training.class_names, strategy)
-    training.manager.start(run.checkpoints)
+    logger = RunLogger(log, schedule, records, training.class_names, strategy)
+    manager.start(run.checkpoints)
     with logger, StopRequest() as stop:
         logger.log_start(training.step, "" if training.is_logged else config.to_json())
-        outcome = train(
-            train_step,
-            make_batches,
-            training.validate,
-            training.schedule,
-            training.manager,
-            logger,
-            stop,
-            epochs_done=training.epochs_done,
-            freeze_epochs=config.freeze_epochs,
-        )
+        outcome = train(train_step, make_batches, validate, schedule, manager, logger, stop)
         if outcome is not Outcome.DIVERGED:  # then the logger has said so
             logger.log_summary(int(train_step.skipped_steps))
     return outcome
@@ -270,7 +246,11 @@ def report(training: Training, run: Run) -> int:
     except BrokenPipeError:  # nobody reads the output any more
         raise
     except OSError as error:
-        raise OSError(f"{error}; {_how_to_resume(run)}") from None
+        hint = "the run had no checkpoint to resume yet"
+        if checkpoint_folders(run.checkpoints, "last"):
+            command = f"python train.py --resume {shlex.quote(str(run.checkpoints))}"
+            hint = f"the earlier checkpoints are complete; mend it, and resume with: {command}"
+        raise OSError(f"{error}; {hint}") from None
     print_outcome(outcome, training, run, time.monotonic() - started)
     return outcome.value
 
@@ -317,10 +297,3 @@ def print_outcome(outcome: Outcome, training: Training, run: Run, seconds: float
             print(f"; best validation mAP {best_mAP:.4f}", end="")
         annotations = "" if training.validate else " --annotations FILE"
         print(f"\nevaluate it: python evaluate_mAP.py --weights {folder}{annotations}")
-
-
-def _how_to_resume(run):
-    if checkpoint_folders(run.checkpoints, "last"):
-        command = f"python train.py --resume {shlex.quote(str(run.checkpoints))}"
-        return f"the earlier checkpoints are complete; when that is mended, resume with: {command}"
-    return "the run had no checkpoint to resume yet"
