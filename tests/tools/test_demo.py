@@ -189,5 +189,5 @@ def test_the_demo_runs(tmp_path):
         assert done.returncode in (0, 1), done.stderr  # 1: so little training may find nothing
         assert ("trained already" in done.stdout) is is_trained
     scores = json.loads((tmp_path / "demo" / "evaluation.json").read_text())
-    assert scores["images"] == 8 and 0 <= scores["AP"] <= 1
+    assert scores["images"] == 8 and 0 <= scores["mAP"] <= 1
     assert len(list((tmp_path / "demo" / "detections").iterdir())) == 4
