@@ -39,8 +39,9 @@ tensorboard: env ## watch the training curves on http://localhost:6006
 weights: env ## download and verify the official Darknet weights (446 MB)
 	$(PY) tools/get_weights.py $(ARGS)
 
-figures: env ## draw the figures of the documentation again
-	@for script in docs/figures/*.py; do echo "$(PY) $$script"; $(PY) "$$script" || exit; done
+figures: env ## redraw the figures of the documentation (detections.png needs a trained network)
+	@for script in $(filter-out %/detections.py,$(wildcard docs/figures/*.py)); do \
+	  echo "$(PY) $$script"; $(PY) "$$script" || exit; done
 
 test: env-dev ## run the tests
 	$(PY) -m pytest $(ARGS)
