@@ -7,23 +7,16 @@ import keras
 import tensorflow as tf
 
 from yolov3.configs import ANCHORS, STRIDES
-from yolov3.kernels.batch_norm import FusedBatchNormalization
-from yolov3.kernels.convolution import Convolution
 from yolov3.labels import assign_anchors
 from yolov3.losses import compute_loss
 from yolov3.yolov3 import build_yolov3
-
-PLAIN = {
-    FusedBatchNormalization: keras.layers.BatchNormalization,
-    Convolution: keras.layers.Conv2D,
-}
 
 
 class EagerStep:
     """Learn from batches: `step(images float32 (B, H, W, 3), targets, boxes_xyxy) -> losses`."""
 
     def __init__(self, num_classes: int):
-        self.model = keras.models.clone_model(build_yolov3(num_classes), clone_function=_plain)
+        self.model = build_yolov3(num_classes)
         self.optimizer = keras.optimizers.Adam(1e-5)
 
     def __call__(self, images, targets, boxes_xyxy):
@@ -40,14 +33,3 @@ def targets_of(boxes_xyxy, classes, num_classes, size):
     """Return the targets of a batch, which such code makes with NumPy, outside the step."""
     grids = [(size // stride, size // stride) for stride in STRIDES]
     return assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, num_classes)
-
-
-def _plain(layer):
-    """Return a layer, or Keras's own in place of one of this repository's."""
-    kind = PLAIN.get(type(layer))
-    if kind is None:
-        return layer
-    config = layer.get_config()
-    if kind is keras.layers.Conv2D:
-        config["bias_initializer"] = layer.bias_initializer  # a function, which has no config
-    return kind.from_config(config)

@@ -79,7 +79,7 @@ def gigaflops(size: int, tiny: bool, num_classes: int = 10) -> float:
 
     from yolov3.yolov3 import build_yolov3
 
-    model = build_yolov3(num_classes, tiny, blank=True)
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     shapes = keras.Model(model.inputs, [layer.output for layer in convolutions])
     outputs = shapes.compute_output_spec(keras.KerasTensor((1, size, size, 3)))

@@ -71,10 +71,10 @@ def _upsampling(layer, model):
     return "Resize", scales, {"mode": "nearest", **how}
 
 
-NO_NODE = {"AnchorAxis", "ZeroPadding2D", "FusedBatchNormalization"}
+NO_NODE = {"AnchorAxis", "ZeroPadding2D", "BatchNormalization"}
 # Keras layer -> ONNX operator, its constant inputs and its attributes.
 KINDS = {
-    "Convolution": _convolution,
+    "Conv2D": _convolution,
     "LeakyReLU": lambda layer, model: ("LeakyRelu", {}, {"alpha": float(layer.negative_slope)}),
     "MaxPooling2D": _pooling,
     "UpSampling2D": _upsampling,

@@ -15,6 +15,7 @@ from weight_changes import changed_names, snapshot
 
 from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET
 from yolov3.darknet import load_darknet_weights, open_darknet, save_darknet_weights
+from yolov3.kernels.folding import fold
 from yolov3.weights.darknet_file import BACKBONE_FLOATS
 from yolov3.yolov3 import build_yolov3
 
@@ -61,7 +62,7 @@ def test_saved_file_has_the_numbers_that_were_loaded(tmp_path, tiny_yolov3, whol
 
 def test_saving_a_folded_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match="batch normalisation"):
-        save_darknet_weights(build_yolov3(3, tiny=True, folded=True), tmp_path / "folded.weights")
+        save_darknet_weights(fold(build_yolov3(3, tiny=True)), tmp_path / "folded.weights")
     assert not list(tmp_path.iterdir())
 
 

@@ -8,8 +8,8 @@ from random_network import CLASSES, SIZE, random_images, random_network
 from yolov3.boxes import xywh_to_xyxy
 from yolov3.detection import Detector, class_indices
 from yolov3.images import letterbox
-from yolov3.kernels.folding import fold_into
-from yolov3.yolov3 import build_yolov3, decode
+from yolov3.kernels.folding import fold
+from yolov3.yolov3 import decode
 
 SURE, NEVER = 20.0, -20.0
 # Of one order of summation to another, through 13 layers of up to 9 x 512 products in float32.
@@ -81,8 +81,7 @@ def test_best_box_is_that_of_the_unfolded_network(detector, model, images):
 
 
 def test_folded_equals_unfolded(model, images):
-    folded = build_yolov3(CLASSES, tiny=True, folded=True)
-    fold_into(folded, model)
+    folded = fold(model)
     batch = letterbox(images[0], (SIZE, SIZE))[np.newaxis] / np.float32(255)
     for ours, theirs in zip(folded(batch), model(batch, training=False), strict=True):
         assert np.std(theirs) > 0.1

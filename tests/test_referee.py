@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from keras import layers
 from opencv_referee import (
-    CLASSES,
     IMAGES,
     RAW_TOLERANCE,
     assert_agree,
@@ -24,8 +23,7 @@ from opencv_referee import (
 from yolov3 import darknet, yolov3
 from yolov3.configs import Config
 from yolov3.images import read_image
-from yolov3.kernels.folding import fold_into
-from yolov3.yolov3 import build_yolov3
+from yolov3.kernels.folding import fold
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +78,7 @@ def test_image_files_reach_the_network_as_rgb(tmp_path, tiny_pair):
 
 
 def test_folded_network_agrees(pair):
-    folded = build_yolov3(CLASSES, pair.config.tiny, folded=True)
-    fold_into(folded, pair.model)
+    folded = fold(pair.model)
     image = IMAGES["160x224"]
     assert_agree(pair._replace(model=folded), image)
     for plain, fused in zip(pair.model(image[np.newaxis]), folded(image[np.newaxis]), strict=True):

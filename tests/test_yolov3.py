@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from yolov3.configs import ANCHORS, STRIDES, TINY_STRIDES
+from yolov3.kernels.folding import fold
+from yolov3.kernels.substitute import for_training
 from yolov3.yolov3 import CONFIDENCE_BIAS, build_yolov3, decode
 
 PARAMETERS = {False: 62_001_757, True: 8_858_734}  # darknet's weights for the 80 classes of COCO
@@ -95,10 +97,20 @@ def test_mixed_precision_has_float32_weights_and_raw_maps(dtype):
     assert all(raw.dtype == tf.float32 for raw in model(images(32, 32)))
 
 
-def test_a_folded_network_has_biases_in_place_of_batch_normalisation():
-    model = build_yolov3(3, tiny=True, folded=True)
-    assert all(not layer.name.startswith("bn_") for layer in model.layers)
-    assert all(model.get_layer(f"conv_{i}").use_bias for i in range(CONVOLUTIONS[True]))
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("change", [lambda model: model, for_training, fold])
+def test_a_network_is_saved_and_loaded_by_keras(dtype, change, tmp_path):
+    model = change(build_yolov3(3, tiny=True, dtype=dtype))
+    model.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
+    for ours, theirs in zip(loaded(images(64, 32)), model(images(64, 32)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_kernels_of_zeros_are_quick_to_make_and_all_zero():
+    model = build_yolov3(3, tiny=True, kernel_initializer="zeros")
+    assert not model.get_layer("conv_6").kernel.numpy().any()
 
 
 @pytest.mark.parametrize("num_classes", [0, -1])

@@ -113,7 +113,7 @@ def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]
     names = [str(index) for index in range(num_classes)]
     if num_classes == COCO_CLASSES:
         names = read_class_names(COCO_NAMES)
-    model = build_yolov3(num_classes, tiny, blank=True)
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
     load_darknet_weights(model, path)
     anchors = anchors or ("yolov3-tiny-darknet" if tiny else "yolov3")
     return model, Config(tiny=tiny, anchors=anchors), names

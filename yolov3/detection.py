@@ -11,11 +11,11 @@ from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.configs import Config
 from yolov3.darknet import open_darknet
 from yolov3.images import letterbox
-from yolov3.kernels.folding import fold_into
+from yolov3.kernels.folding import fold
 from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
 from yolov3.weights.by_name import network_with
-from yolov3.yolov3 import build_yolov3, to_float
+from yolov3.yolov3 import to_float
 
 NEVER = float("-inf")  # the raw class value of probability 0
 
@@ -65,8 +65,7 @@ class Detector:
         self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
         self.precision = choose_precision(precision)
         policy = INFERENCE_POLICIES[self.precision]
-        self.network = build_yolov3(len(self.class_names), self.config.tiny, policy, folded=True)
-        fold_into(self.network, model)
+        self.network = fold(model, policy)
 
     def __setattr__(self, name: str, value):
         if name in self.__dict__:  # the graph was built with it

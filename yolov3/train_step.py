@@ -7,6 +7,7 @@ from yolov3.configs import Config
 from yolov3.kernels.adamw import FusedAdamW
 from yolov3.kernels.graph_optimizer import without_grappler
 from yolov3.kernels.precision import POLICIES
+from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule
 from yolov3.weights.parts import backbone_layers, freeze_backbone, unfreeze
@@ -33,9 +34,8 @@ class TrainStep:
     def __init__(self, config: Config, num_classes: int, steps_per_epoch: int, precision: str):
         self.config = config
         self.strategy = tf.distribute.get_strategy()
-        self.model = build_yolov3(num_classes, config.tiny, POLICIES[precision])
-        self.ema = build_yolov3(num_classes, config.tiny, blank=True)
-        self.reset_ema()
+        self.ema = build_yolov3(num_classes, config.tiny)
+        self.model = for_training(self.ema, POLICIES[precision])
         self.step_count = _counter("step")
         self.skipped_steps = _counter("skipped_steps")
         self.skipped_in_a_row = _counter("skipped_in_a_row")

@@ -7,13 +7,13 @@ import tensorflow as tf
 from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
-from yolov3.kernels.folding import fold_into
+from yolov3.kernels.folding import fold, refold
 from yolov3.kernels.precision import INFERENCE_POLICIES
 from yolov3.losses import batch_losses
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes, unletterbox
 from yolov3.train_step import BATCH_SIGNATURE
-from yolov3.yolov3 import build_yolov3, to_float
+from yolov3.yolov3 import to_float
 
 BATCH_SIZE = 8
 NUM_EXAMPLES = 4  # images to look at
@@ -31,16 +31,17 @@ class Validator:
         self.config, self.records, self.class_names = config, records, class_names
         self.unreadable: list[str] = []
         self.examples = np.zeros((0, 0, 0, 3), np.uint8)
-        self.network = build_yolov3(
-            len(class_names), config.tiny, INFERENCE_POLICIES[precision], folded=True
-        )
+        self.policy, self.network = INFERENCE_POLICIES[precision], None
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
         """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
 
         An image that can no longer be read counts as a grey one in which nothing was found.
         """
-        fold_into(self.network, model)
+        if self.network:
+            refold(self.network, model)
+        else:
+            self.network = fold(model, self.policy)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
             batch_means, found = self._run(*batch)

@@ -10,9 +10,6 @@ import tensorflow as tf
 from keras import layers
 
 from yolov3.configs import ANCHORS_PER_SCALE
-from yolov3.kernels import winograd
-from yolov3.kernels.batch_norm import FusedBatchNormalization
-from yolov3.kernels.convolution import Convolution
 
 LEAKY_SLOPE = 0.1  # darknet's leaky activation
 BN_EPSILON = 1e-5  # darknet's is 1e-6 to 1e-5; Keras's default of 1e-3 changes the outputs
@@ -25,25 +22,22 @@ def build_yolov3(
     num_classes: int,
     tiny: bool = False,
     dtype: str = "float32",
-    folded: bool = False,
-    blank: bool = False,
+    kernel_initializer: str = "he_normal",
 ) -> keras.Model:
     """Build YOLOv3 or YOLOv3-tiny.
 
     The model maps (B, H, W, 3) RGB in [0, 1], H and W multiples of 32, to the list of raw maps (B,
     H/s, W/s, A, 5 + C) for the strides s, fine to coarse: t_x, t_y, t_w, t_h, confidence logit,
     class logits. The raw maps are float32 and the same in training and inference. `dtype` is a
-    Keras dtype policy ("mixed_bfloat16" computes in bfloat16 on float32 weights). `folded` leaves
-    batch normalisation out and gives every convolution a bias to hold it: see `folding`. `blank`,
-    and `folded` too, leave the kernels at zero, for a network that takes the weights of another:
-    to draw 62 million random numbers takes seconds. Folded, in float32 and on a CPU, many of the
-    3 x 3 convolutions are those of `winograd`.
+    Keras dtype policy ("mixed_bfloat16" computes in bfloat16 on float32 weights). For a network
+    that takes the weights of another, `kernel_initializer` "zeros" saves the seconds that drawing
+    62 million random numbers takes. For speed, see `kernels.substitute` and `kernels.folding`.
 
     Raises ValueError for a class count below 1.
     """
     if num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1; received {num_classes!r}")
-    net = _Builder(num_classes, dtype, folded, blank)
+    net = _Builder(num_classes, dtype, kernel_initializer)
     image = keras.Input((None, None, 3), name="image")
     raw_maps = _tiny(net, image) if tiny else _full(net, image)
     return keras.Model(image, raw_maps, name="yolov3_tiny" if tiny else "yolov3")
@@ -74,11 +68,9 @@ def decode(raw: tf.Tensor, anchors, stride) -> tf.Tensor:
     return tf.concat([centre, size, tf.sigmoid(logits)], axis=-1)
 
 
+@keras.saving.register_keras_serializable("yolov3")
 class AnchorAxis(layers.Layer):
-    """Give the anchors an axis of their own: (B, G, G, A * D) -> (B, G, G, A, D) in float32."""
-
-    def __init__(self, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    """Give the anchors an axis of their own: (B, G, G, A * D) -> (B, G, G, A, D)."""
 
     def call(self, x):
         depth = x.shape[-1] // ANCHORS_PER_SCALE
@@ -88,34 +80,49 @@ class AnchorAxis(layers.Layer):
         return (*input_shape[:3], ANCHORS_PER_SCALE, input_shape[3] // ANCHORS_PER_SCALE)
 
 
+@keras.saving.register_keras_serializable("yolov3")
+class OutputBias(keras.initializers.Initializer):
+    """Initialise the output bias (A * (5 + C),): `CONFIDENCE_BIAS` for confidences, else 0."""
+
+    def __call__(self, shape, dtype=None):
+        bias = tf.zeros([ANCHORS_PER_SCALE, shape[0] // ANCHORS_PER_SCALE], dtype)
+        is_confidence = tf.one_hot(4, bias.shape[1], dtype=dtype)
+        return tf.reshape(bias + CONFIDENCE_BIAS * is_confidence, [-1])  # (A * (5 + C),)
+
+
 class _Builder:
     """Add layers under consecutive darknet names."""
 
-    def __init__(self, num_classes, dtype, folded, blank):
-        self.num_classes, self.dtype, self.folded = num_classes, dtype, folded
-        self.initializer = "zeros" if folded or blank else "he_normal"
+    def __init__(self, num_classes, dtype, kernel_initializer):
+        self.num_classes, self.dtype = num_classes, dtype
+        self.kernel_initializer = kernel_initializer
         self.index = 0
 
-    def conv(self, x, filters, kernel, strides=1, gamma="ones", few_cells=False):
+    def conv(self, x, filters, kernel, strides=1, gamma="ones"):
         """Add convolution, batch normalisation that starts with this gamma, leaky ReLU.
 
-        The shape goes from (B, H, W, _) to (B, H/s, W/s, filters). With `few_cells`, H and W are
-        too small for `winograd` to pay.
+        The shape goes from (B, H, W, _) to (B, H/s, W/s, filters).
         """
-        name = f"bn_{self.index}"
-        if self.folded and not few_cells and winograd.suits(x, kernel, strides, self.dtype):
-            x = winograd.WinogradConvolution(filters, name=self._next_name(), dtype=self.dtype)(x)
-        else:
-            biased = {"use_bias": self.folded, "kernel_initializer": self.initializer}
-            x = self._convolve(x, filters, kernel, strides, **biased)
-        if not self.folded:
-            x = FusedBatchNormalization(
-                momentum=BN_MOMENTUM,
-                epsilon=BN_EPSILON,
-                gamma_initializer=gamma,
-                name=name,
-                dtype=self.dtype,
-            )(x)
+        if strides == 2:  # darknet pads stride-2 convolutions at the top left only
+            x = layers.ZeroPadding2D(((1, 0), (1, 0)), dtype=self.dtype)(x)
+        x = layers.Conv2D(
+            filters,
+            kernel,
+            strides,
+            padding="valid" if strides == 2 else "same",
+            use_bias=False,
+            kernel_initializer=self.kernel_initializer,
+            name=f"conv_{self.index}",
+            dtype=self.dtype,
+        )(x)
+        x = layers.BatchNormalization(
+            momentum=BN_MOMENTUM,
+            epsilon=BN_EPSILON,
+            gamma_initializer=gamma,
+            name=f"bn_{self.index}",
+            dtype=self.dtype,
+        )(x)
+        self.index += 1
         return layers.LeakyReLU(negative_slope=LEAKY_SLOPE, dtype=self.dtype)(x)
 
     def residual(self, x, filters):
@@ -137,39 +144,21 @@ class _Builder:
 
     def raw_map(self, x):
         """Add the linear output convolution: (B, G, G, _) -> (B, G, G, A, 5 + C) in float32."""
-        x = self._convolve(
-            x,
+        x = layers.Conv2D(
             ANCHORS_PER_SCALE * (5 + self.num_classes),
-            kernel=1,
+            kernel_size=1,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            bias_initializer=_quiet_bias,
-        )
-        return AnchorAxis()(x)
+            bias_initializer=OutputBias(),
+            name=f"conv_{self.index}",
+            dtype=self.dtype,
+        )(x)
+        self.index += 1
+        return AnchorAxis(dtype="float32")(x)
 
     def upsample_and_join(self, x, filters, skip):
         """Halve the channels, double the grid and add the finer map's channels after them."""
         x = layers.UpSampling2D(2, dtype=self.dtype)(self.conv(x, filters, 1))
         return layers.Concatenate(dtype=self.dtype)([x, skip])
-
-    def _convolve(self, x, filters, kernel, strides=1, **kwargs):
-        if strides == 2:  # darknet pads stride-2 convolutions at the top left only
-            x = layers.ZeroPadding2D(((1, 0), (1, 0)), dtype=self.dtype)(x)
-        padding = "valid" if strides == 2 else "same"
-        name = self._next_name()
-        # A custom gradient would keep a folded network from fusing convolution, bias, activation.
-        kind = layers.Conv2D if self.folded else Convolution
-        return kind(filters, kernel, strides, padding, name=name, dtype=self.dtype, **kwargs)(x)
-
-    def _next_name(self):
-        self.index += 1
-        return f"conv_{self.index - 1}"
-
-
-def _quiet_bias(shape, dtype=None):
-    """Initialise the output bias (A * (5 + C),): `CONFIDENCE_BIAS` for confidences, else 0."""
-    bias = tf.zeros([ANCHORS_PER_SCALE, shape[0] // ANCHORS_PER_SCALE], dtype)
-    is_confidence = tf.one_hot(4, bias.shape[1], dtype=dtype)
-    return tf.reshape(bias + CONFIDENCE_BIAS * is_confidence, [-1])  # (A * (5 + C),)
 
 
 def _darknet53(net, x):
@@ -200,10 +189,10 @@ def _tiny(net, x):
     for filters in (16, 32, 64, 128):
         x = layers.MaxPooling2D(2, dtype=net.dtype)(net.conv(x, filters, 3))
     fine = net.conv(x, 256, 3)
-    x = net.conv(layers.MaxPooling2D(2, dtype=net.dtype)(fine), 512, 3, few_cells=True)
+    x = net.conv(layers.MaxPooling2D(2, dtype=net.dtype)(fine), 512, 3)
     # Pads minus infinity at the bottom right, as darknet does.
     x = layers.MaxPooling2D(2, strides=1, padding="same", dtype=net.dtype)(x)
     x = net.conv(net.conv(x, 1024, 3), 256, 1)
-    coarse_map = net.raw_map(net.conv(x, 512, 3, few_cells=True))
+    coarse_map = net.raw_map(net.conv(x, 512, 3))
     x = net.upsample_and_join(x, 128, fine)
     return [net.raw_map(net.conv(x, 256, 3)), coarse_map]

@@ -38,8 +38,6 @@ def words_for(value):
 
 def another_value(field):
     """Return a good value for a setting that is not its default."""
-    if field.name == "anchors":
-        return "yolov3"
     default = getattr(Config(), field.name)
     if "choices" in field.metadata:
         return next(choice for choice in field.metadata["choices"] if choice != default)
@@ -52,7 +50,7 @@ def another_value(field):
     return default / 2 or 0.01
 
 
-SETTINGS = [field for field in dataclasses.fields(Config) if field.name != "tiny"]
+SETTINGS = [field for field in dataclasses.fields(Config) if field.name not in ("tiny", "anchors")]
 
 
 @pytest.mark.parametrize("field", SETTINGS, ids=lambda field: field.name)
@@ -61,6 +59,14 @@ def test_every_setting_has_a_flag(field):
     config = config_from_flags(parse("--" + field.name.replace("_", "-"), *words_for(value)))
     assert config == Config(**{field.name: value})
     assert config != Config() or field.name == "anchors"  # a preset by name, here the default
+
+
+def test_anchors_are_a_preset_or_a_file():
+    for words in (["--anchors", "yolov3-tiny-darknet"], ["--anchors=yolov3-tiny-darknet"]):
+        config = config_from_flags(parse("--tiny", *words))
+        assert config == Config(tiny=True, anchors="yolov3-tiny-darknet")
+    with pytest.raises(ValueError, match="anchors: expected one of .*received nowhere.json"):
+        config_from_flags(parse("--anchors", "nowhere.json"))
 
 
 def test_flags_that_are_not_given_leave_no_trace():

@@ -6,8 +6,7 @@ import tensorflow as tf
 from keras import layers
 
 from yolov3.kernels import convolution
-from yolov3.kernels.convolution import MANY_CHANNELS, Convolution, kernel_gradient
-from yolov3.yolov3 import build_yolov3
+from yolov3.kernels.convolution import MANY_CHANNELS, MatmulGradientConv2D, kernel_gradient, suits
 
 FILTERS = 8
 PRECISIONS = {"float32": 2.0**-23, "mixed_bfloat16": 2.0**-8}  # what rounding takes at most
@@ -34,7 +33,7 @@ def outputs_and_gradients(kind, strides, padding, dtype, height, width):
 def test_outputs_and_gradients_are_those_of_keras(strides, padding, height, width, dtype):
     wanted, found = (
         outputs_and_gradients(kind, strides, padding, dtype, height, width)
-        for kind in (layers.Conv2D, Convolution)
+        for kind in (layers.Conv2D, MatmulGradientConv2D)
     )
     np.testing.assert_array_equal(found[0], wanted[0])
     terms = max(9 * FILTERS, np.prod(found[0].shape[:3]))  # of a sum in either gradient
@@ -54,28 +53,16 @@ def test_a_kernel_gradient_by_hand():
     np.testing.assert_array_equal(tf.reshape(found, [3, 3]), [[0, 0, 0], [0, 1, 2], [0, 4, 5]])
 
 
-@pytest.mark.parametrize(("tiny", "wide"), [(False, 8), (True, 1)])
-def test_the_widest_layers_of_the_networks_use_it(tiny, wide, monkeypatch):
-    used = []
-    monkeypatch.setattr(
-        convolution,
-        "kernel_gradient",
-        lambda inputs, upstream, *rest: used.append(1) or kernel_gradient(inputs, upstream, *rest),
-    )
-    model = build_yolov3(1, tiny, blank=True)
-    with tf.GradientTape() as tape:
-        raw_maps = model(np.zeros((1, 32, 32, 3), np.float32), training=True)
-        loss = tf.add_n([tf.reduce_sum(raw) for raw in raw_maps])
-    tape.gradient(loss, model.trainable_variables)
-    assert len(used) == wide
-
-
-def test_a_gpu_keeps_the_gradient_of_its_own_library(monkeypatch):
+@pytest.mark.parametrize(
+    ("channels", "kernel_size", "expected"),
+    [(MANY_CHANNELS, 3, True), (MANY_CHANNELS - 1, 3, False), (MANY_CHANNELS, 1, False)],
+)
+def test_it_suits_3x3_kernels_of_many_channels_without_a_gpu(
+    channels, kernel_size, expected, monkeypatch
+):
+    layer = layers.Conv2D(2, kernel_size)
+    layer.build((None, None, None, channels))
+    monkeypatch.setattr(convolution.tf.config, "list_physical_devices", lambda kind: [])
+    assert suits(layer) == expected
     monkeypatch.setattr(convolution.tf.config, "list_physical_devices", lambda kind: [kind])
-    monkeypatch.setattr(convolution, "kernel_gradient", None)
-    outputs_and_gradients(Convolution, 1, "same", "float32", 2, 2)
-
-
-def test_a_folded_network_is_left_to_the_graph_optimizer():
-    model = build_yolov3(1, tiny=True, folded=True)
-    assert not any(isinstance(layer, Convolution) for layer in model.layers)
+    assert not suits(layer)

@@ -11,7 +11,7 @@ from yolov3.configs import REPO
 
 # What depends on the kernels: their own tests, and the networks.
 DEPENDENT = ["tests/kernels", "tests/test_detection.py", "tests/test_yolov3.py"]
-LEFT_OUT = ["precision", "frozen_weights", "folded_networks", "graph_optimizer"]  # or slow
+LEFT_OUT = ["precision", "frozen_weights", "graph_optimizer"]  # or slow
 INSIDE = "YOLOV3_TESTS_WITH_OTHER_KERNELS"
 
 
@@ -49,17 +49,17 @@ def test_another_system_is_left_alone(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(INSIDE in os.environ, reason="runs inside of itself")
 @pytest.mark.parametrize(
-    "kernels",
+    ("chosen", "kernels"),
     [
         # TensorFlow asks the CPU, not oneDNN, whether there is half precision: left out.
-        {"ONEDNN_MAX_CPU_ISA": "AVX2", yolov3.SETTING: "1", "PYTEST_ADDOPTS": "-k 'not float16'"},
-        {yolov3.SETTING: "0"},
+        ("not full and not float16", {"ONEDNN_MAX_CPU_ISA": "AVX2", yolov3.SETTING: "1"}),
+        ("not full", {yolov3.SETTING: "0"}),
     ],
     ids=["AVX2", "Eigen"],
 )
-def test_results_are_the_same_with_other_kernels(kernels):
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *DEPENDENT]
-    command += [f"--ignore=tests/kernels/test_{name}.py" for name in LEFT_OUT]
+def test_results_are_the_same_with_other_kernels(chosen, kernels):
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", chosen]
+    command += [*DEPENDENT, *(f"--ignore=tests/kernels/test_{name}.py" for name in LEFT_OUT)]
     environment = {**os.environ, INSIDE: "1", **kernels}
     done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -7,7 +7,6 @@ from keras import layers
 
 from yolov3.kernels import winograd
 from yolov3.kernels.winograd import WinogradConvolution, suits, transform_kernel
-from yolov3.yolov3 import build_yolov3
 
 CHANNELS, FILTERS = 64, 8
 
@@ -20,6 +19,12 @@ def both(kernel, bias):
         layer.build((None, None, None, kernel.shape[2]))
         layer.set_weights([weights, bias])
     return keras_s, ours
+
+
+def built(channels, kernel_size, strides):
+    layer = layers.Conv2D(FILTERS, kernel_size, strides)
+    layer.build((None, None, None, channels))
+    return layer
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +95,9 @@ def test_one_graph_takes_all_sizes(pair):
 def test_it_suits_3x3_kernels_of_medium_depth_in_float32(
     channels, kernel_size, strides, dtype, expected
 ):
-    assert suits(tf.zeros([1, 4, 4, channels]), kernel_size, strides, dtype) == expected
+    assert suits(built(channels, kernel_size, strides), dtype) == expected
 
 
 def test_a_gpu_has_its_own(monkeypatch):
     monkeypatch.setattr(winograd.tf.config, "list_physical_devices", lambda kind: [kind])
-    assert not suits(tf.zeros([1, 4, 4, 128]), 3, 1, "float32")
-
-
-@pytest.mark.parametrize(
-    ("tiny", "dtype", "count"),
-    [(False, "float32", 24), (True, "float32", 3), (True, "bfloat16", 0)],
-)
-def test_the_folded_networks_use_it(tiny, dtype, count):
-    model = build_yolov3(1, tiny, dtype, folded=True)
-    assert sum(isinstance(layer, WinogradConvolution) for layer in model.layers) == count
-
-
-def test_a_network_in_training_does_not():
-    model = build_yolov3(1, tiny=True, blank=True)
-    assert not any(isinstance(layer, WinogradConvolution) for layer in model.layers)
+    assert not suits(built(128, 3, 1), "float32")

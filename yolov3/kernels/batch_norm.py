@@ -15,7 +15,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     `tf.compat.v1.layers`.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):  # no network here has a mask
         if not (training and self.trainable):
             return self._fused(inputs, self.moving_mean, self.moving_variance, is_training=False)[0]
         outputs, mean, variance = self._fused(inputs, [], [], is_training=True)

@@ -45,6 +45,7 @@ INPUT, KERNEL, OUTPUT = (
 )
 
 
+@keras.saving.register_keras_serializable("yolov3")
 class WinogradConvolution(keras.layers.Layer):
     """Compute what `Conv2D` with kernels of 3 x 3, "same" padding and a bias does, in float32.
 
@@ -79,14 +80,18 @@ class WinogradConvolution(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:3], self.filters)
 
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
 
-def suits(inputs, kernel_size: int, strides: int, dtype: str) -> bool:
-    """Tell whether this is the fastest way to convolve `inputs` (B, H, W, C) here.
+
+def suits(layer: keras.layers.Conv2D, dtype: str) -> bool:
+    """Tell whether this is the fastest way to do what a built convolution does here, in `dtype`.
 
     A GPU has it in its own library, and half precision has too few bits for the transforms.
     """
-    is_plain = kernel_size == KERNEL_SIZE and strides == 1 and dtype == "float32"
-    return is_plain and inputs.shape[-1] in CHANNELS and not tf.config.list_physical_devices("GPU")
+    is_plain = layer.kernel_size == (KERNEL_SIZE,) * 2 and layer.strides == (1, 1)
+    is_fast = is_plain and dtype == "float32" and layer.kernel.shape[2] in CHANNELS
+    return is_fast and not tf.config.list_physical_devices("GPU")
 
 
 def transform_kernel(kernel: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def network_with(weights: dict[str, np.ndarray], num_classes: int, tiny: bool) -
             f"expected weights of {network_name(tiny)} for {num_classes} classes; received "
             f"{numbers:,} numbers{', ' * bool(describe(numbers))}{describe(numbers)}"
         )
-    model = build_yolov3(num_classes, tiny, blank=True)
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
     set_weights(model, weights)
     return model
 
