@@ -9,10 +9,9 @@ train.py, both also show what training would see. Sizes are in pixels of the net
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
-from yolov3.cli.flags import Parser, config_from_flags, input_size, positive_int
+from yolov3.cli.flags import Parser, add_config_flags, config_from_flags, input_size, positive_int
 from yolov3.cli.run import run_script
 from yolov3.configs import Config
 
@@ -46,11 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="K", help="of choice and augmentation (default: 0)"
     )
-    for field in dataclasses.fields(Config):
-        if field.metadata["group"] == "augmentation":
-            flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
-            text += f" (default: {field.default:g})"
-            parser.add_argument(flag, type=float, default=field.default, metavar="X", help=text)
+    add_config_flags(parser, ["augmentation"])
     return parser.parse_args(argv)
 
 

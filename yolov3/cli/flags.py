@@ -123,13 +123,15 @@ def names_list(text: str) -> list[str]:
     return text.split(",")
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag per field of `Config`, in groups.
+def add_config_flags(parser: argparse.ArgumentParser, groups=GROUPS) -> None:
+    """Add a flag per field of `Config` that is in one of the groups.
 
     A flag that is not given leaves no trace in the result.
     """
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    groups = {name: parser.add_argument_group(name) for name in groups}
     for field in dataclasses.fields(Config):
+        if field.metadata["group"] not in groups:
+            continue
         text = field.metadata["help"] + _default_text(field.default)
         flag = "--" + field.name.replace("_", "-")
         common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
