@@ -51,34 +51,28 @@ def write_all(folder, sources, options, frames=None):
 
 def test_every_image_has_files_of_its_own(images, tmp_path):
     written = write_all(tmp_path / "out", find_sources([str(images)]), ALL)
-    assert written == [
-        "a-2.png",
-        "a.jpg",
-        "crops/dark/a-2-2.png",
-        "crops/dark/a-2.jpg",
-        "crops/dark/sub/b-2.png",
-        "crops/white_bright/a-1.jpg",
-        "crops/white_bright/a-2-1.png",
-        "crops/white_bright/sub/b-1.png",
-        "detections.json",
-        "labels/a-2.txt",
-        "labels/a.txt",
-        "labels/classes.txt",
-        "labels/sub/b.txt",
-        "sub/b.png",
-    ]
+    bright, dark = "crops/white_bright/", "crops/dark/"
+    assert written == sorted(
+        ["a.jpg", "a-2.png", "sub/b.png", "detections.json"]
+        + [f"labels/{name}.txt" for name in ("a", "a-2", "sub/b", "classes")]
+        + [bright + "a-1.jpg", bright + "a-2-1.png", bright + "sub/b-1.png"]
+        + [dark + "a-2.jpg", dark + "a-2-2.png", dark + "sub/b-2.png"]
+    )
 
 
-def test_only_what_the_options_say_is_written(images, tmp_path):
-    sources = find_sources([str(images / "a.png")])
-    for name, expected in [
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
         ("save", ["a.png"]),
         ("txt", ["labels/a.txt", "labels/classes.txt"]),
         ("crops", ["crops/dark/a-2.png", "crops/white_bright/a-1.png"]),
         ("json", ["detections.json"]),
         ("show", []),
-    ]:
-        assert write_all(tmp_path / name, sources, OutputOptions(**{name: True})) == expected
+    ],
+)
+def test_only_what_the_options_say_is_written(images, tmp_path, option, expected):
+    sources = find_sources([str(images / "a.png")])
+    assert write_all(tmp_path / "out", sources, OutputOptions(**{option: True})) == expected
 
 
 def test_folders_of_a_source_are_not_mixed_with_ours(images, tmp_path):
@@ -89,18 +83,15 @@ def test_folders_of_a_source_are_not_mixed_with_ours(images, tmp_path):
     assert {"Labels/x.png", "labels-2/Labels/x.txt", "labels-2/classes.txt"} <= set(written)
 
 
-def test_the_drawn_image_is_the_image_with_boxes(images, tmp_path):
-    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(save=True))
-    drawn = read_image(tmp_path / "out" / "a.png")
+def test_images_and_crops_show_what_a_box_touches(images, tmp_path):
+    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), ALL)
+    drawn, white, dark = (
+        read_image(tmp_path / "out" / name)
+        for name in ("a.png", "crops/white_bright/a-1.png", "crops/dark/a-2.png")
+    )
     assert drawn.shape == (20, 40, 3)
     assert len(np.unique(drawn[5, 10:30], axis=0)) == 1 and drawn[5, 20].tolist() != [255] * 3
-
-
-def test_crops_are_the_pixels_that_a_box_touches(images, tmp_path):
-    write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(crops=True))
-    white = read_image(tmp_path / "out" / "crops" / "white_bright" / "a-1.png")
-    assert white.shape == (10, 20, 3) and (white == 255).all()
-    assert read_image(tmp_path / "out" / "crops" / "dark" / "a-2.png").shape == (3, 4, 3)
+    assert white.shape == (10, 20, 3) and (white == 255).all() and dark.shape == (3, 4, 3)
 
 
 @pytest.mark.parametrize("box", [[0, 0, 0, 0], [40, 20, 40, 20], [7, 7, 7, 7], [39.9, 0, 40, 0.1]])
@@ -130,47 +121,25 @@ def test_labels_are_read_back_by_the_converter(images, tmp_path):
 def test_json_has_everything(images, tmp_path):
     sources = find_sources([str(images / "a.png")])
     write_all(tmp_path / "out", sources, OutputOptions(json=True))
-    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == {
-        "network": "white",
-        "frames": [
-            {
-                "source": str(images / "a.png"),
-                "width": 40,
-                "height": 20,
-                "objects": [
-                    {
-                        "class": "white/bright",
-                        "class_index": 1,
-                        "score": 0.9,
-                        "box_xyxy": [10.0, 5.0, 30.0, 15.0],
-                    },
-                    {
-                        "class": "dark",
-                        "class_index": 0,
-                        "score": 0.8,
-                        "box_xyxy": [0.4, 0.6, 3.2, 2.5],
-                    },
-                ],
-            }
-        ],
-    }
+    names = ("class", "class_index", "score", "box_xyxy")
+    rows = [("white/bright", 1, 0.9, [10, 5, 30, 15]), ("dark", 0, 0.8, [0.4, 0.6, 3.2, 2.5])]
+    objects = [dict(zip(names, row, strict=True)) for row in rows]
+    frame = {"source": str(images / "a.png"), "width": 40, "height": 20, "objects": objects}
+    content = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert content == {"network": "white", "frames": [frame]}
 
 
-def test_json_is_complete_without_frames_and_after_an_error(images, tmp_path):
-    sources = find_sources([str(images / "a.png")])
-    for name, frames in (("none", []), ("one", [Frame(sources[0])])):
-        (tmp_path / name).mkdir()
-        with pytest.raises(KeyboardInterrupt):
-            with Outputs(
-                tmp_path / name, sources, NAMES, OutputOptions(json=True), HEAD
-            ) as outputs:
-                for frame in frames:
-                    failed = Detections(frame._replace(error="gone", lost=1), BOXES[:0], [], [])
-                    outputs.write(*outputs.draw(failed))
-                raise KeyboardInterrupt
-        content = json.loads((tmp_path / name / "detections.json").read_text())
-        expected = [{"source": str(images / "a.png"), "error": "gone"}] if frames else []
-        assert content == {**HEAD, "frames": expected}
+@pytest.mark.parametrize("count", [0, 1])
+def test_json_is_complete_without_frames_and_after_an_error(tmp_path, count):
+    [source] = find_sources(["rtsp://host/door"])
+    lost = Detections(Frame(source, error="gone", lost=1), BOXES[:0], [], [])
+    with pytest.raises(KeyboardInterrupt):
+        with Outputs(tmp_path, [source], NAMES, OutputOptions(json=True), HEAD) as outputs:
+            for _ in range(count):
+                outputs.write(*outputs.draw(lost))
+            raise KeyboardInterrupt
+    content = json.loads((tmp_path / "detections.json").read_text())
+    assert content == {**HEAD, "frames": [{"source": source.title, "error": "gone"}] * count}
 
 
 def test_a_video_that_is_cut_off_fails_and_leaves_the_json_complete(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
 from yolov3.inference.frames import Frame, large_image_slot, load
 from yolov3.inference.pipeline import Detections
-from yolov3.inference.sources import Kind, Source
+from yolov3.inference.sources import Kind, Source, own_names
 from yolov3.inference.video import VideoFile
 
 JSON_NAME = "detections.json"
@@ -53,9 +53,9 @@ class Outputs:
         self, folder, sources: list[Source], class_names, options: OutputOptions, head: dict
     ):
         self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
-        first_parts = {source.name.parts[0].casefold() for source in sources}
-        self._labels = self.folder / _free_name("labels", first_parts)
-        self._crops = self.folder / _free_name("crops", first_parts)
+        taken = {source.name.parts[0] for source in sources}  # folders of a source are not ours
+        ours = [(Kind.IMAGE, Path(name)) for name in ("labels", "crops")]
+        self._labels, self._crops = (self.folder / name for name in own_names(ours, taken))
         self._video: VideoFile | None = None
         self._video_source: Source | None = None
         self._json = JsonFile(self.folder / JSON_NAME, head) if options.json else None
@@ -189,15 +189,6 @@ def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
     left, top = np.minimum(np.floor(box_xyxy[:2]).astype(int), [width - 1, height - 1])
     right, bottom = np.maximum(np.ceil(box_xyxy[2:]).astype(int), [left + 1, top + 1])
     return image_rgb[top:bottom, left:right]
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    """Return a name for a folder of ours, numbered where a source has a folder of that name."""
-    number, own = 1, name
-    while own in taken:
-        number += 1
-        own = f"{name}-{number}"
-    return own
 
 
 def _frame_name(frame) -> Path:
