@@ -113,17 +113,14 @@ def test_a_length_that_is_not_stated_is_no_loss(tmp_path, monkeypatch):
         assert numbers(read(path)) == good(0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("name", ["x.mp4", "x.avi"])
-def test_what_is_no_video_is_one_error(tmp_path, name):
-    (tmp_path / name).write_bytes(b"no video" * 200)
-    [frame] = read(tmp_path / name)
-    assert frame.error == f"{tmp_path / name}: this video does not open" and frame.lost == 1
-
-
-def test_a_camera_that_is_not_there_is_one_error(tmp_path, monkeypatch):
+@pytest.mark.parametrize("word", ["x.mp4", "x.avi", "97"])
+def test_what_does_not_open_is_one_error(tmp_path, monkeypatch, word):
     monkeypatch.chdir(tmp_path)
-    [frame] = read(97)
-    assert frame.error == "camera 97: this camera does not open" and frame.lost == 1
+    for name in ("x.mp4", "x.avi"):
+        (tmp_path / name).write_bytes(b"no video" * 200)
+    [frame] = read(word)
+    title = "camera 97: this camera" if word == "97" else f"{word}: this video"
+    assert frame.error == f"{title} does not open" and frame.lost == 1
 
 
 def test_a_video_over_http_is_read_whole(tmp_path, serve):
@@ -177,21 +174,15 @@ def test_an_endless_camera_can_be_left(monkeypatch):
     assert list(stream) == []
 
 
-def test_images_come_without_image_until_they_are_loaded(tmp_path):
+def test_images_come_without_pixels_until_they_are_loaded(tmp_path):
     write_image(tmp_path / "a.png", dark_image(30, 20, (1, 2, 3, 4)))
-    [frame] = read(tmp_path / "a.png")
-    assert frame.image_rgb is None
-    loaded = load(frame)
-    assert loaded.size_hw == (20, 30) and loaded.image_rgb[3, 2].tolist() == [255] * 3
-    assert load(loaded) is loaded
-
-
-def test_a_broken_image_is_an_error_that_names_it(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no image")
-    [frame] = read(tmp_path / "bad.png")
-    failed = load(frame)
+    good, bad = read(tmp_path)
+    assert good.image_rgb is None
+    loaded, failed = load(good), load(bad)
+    assert loaded.size_hw == (20, 30) and loaded.image_rgb[3, 2].tolist() == [255] * 3
     assert str(tmp_path / "bad.png") in failed.error and failed.lost == 1
-    assert load(failed) is failed
+    assert load(loaded) is loaded and load(failed) is failed
 
 
 def test_frames_are_counted_where_there_is_an_end(tmp_path):
@@ -215,9 +206,8 @@ def test_only_one_large_image_is_held_at_a_time(tmp_path, monkeypatch):
         with large_image_slot(broken) as is_large:
             assert not is_large
     assert not frames._large_image.locked()
-    with large_image_slot(
-        Frame(large.source, size_hw=(3, 4))
-    ) as is_large:  # known: the file is not opened
+    known = Frame(large.source, size_hw=(3, 4))  # its file is not opened
+    with large_image_slot(known) as is_large:
         assert not is_large
 
 

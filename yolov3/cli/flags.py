@@ -190,54 +190,33 @@ def add_detector_flags(
     size=input_size,
 ) -> None:
     """Add the flags of a `Detector`, with these defaults; `size` parses that of --input-size."""
-    parser.add_argument(
-        "--weights",
-        default=Config.train_checkpoints_folder,
-        metavar="PATH",
-        help="checkpoint, run or folder of runs, whose best checkpoint is taken, or a file of "
-        "Darknet weights (default: %(default)s)",
+
+    def add(flag, text, **kind):
+        parser.add_argument(flag, help=text, **kind)
+
+    weights = (
+        "checkpoint, run or folder of runs, whose best checkpoint is taken, or Darknet weights"
     )
-    parser.add_argument(
-        "--names",
-        metavar="FILE",
-        help="class names, one per line (default: the checkpoint's; COCO's for Darknet weights "
-        "of 80 classes)",
-    )
-    parser.add_argument(
-        "--anchors",
-        metavar="FILE|PRESET",
-        help="anchors of Darknet weights: a file of tools/anchors.py, or "
-        f"{', '.join(ANCHOR_PRESETS)} (default: the official weights')",
-    )
-    parser.add_argument(
-        "--input-size",
-        type=size,
-        metavar="PX",
-        help="input width and height, a multiple of 32"
-        + (", or HEIGHTxWIDTH" if size is input_hw else "")
-        + " (default: the checkpoint's)",
-    )
-    default = "the checkpoint's" if score_threshold is None else score_threshold
-    parser.add_argument(
+    names = "class names, one per line (default: the checkpoint's; COCO's for 80 Darknet classes)"
+    presets = ", ".join(ANCHOR_PRESETS)
+    anchors = f"anchors of Darknet weights: {presets} or a file (default: the official ones)"
+    or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
+    lowest = "the checkpoint's" if score_threshold is None else score_threshold
+    iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
+    agnostic = "class-agnostic NMS: one box per object, whatever its class"
+    add("--weights", weights, metavar="PATH", default=Config.train_checkpoints_folder)
+    add("--names", names, metavar="FILE")
+    add("--anchors", anchors, metavar="FILE|PRESET")
+    add("--input-size", f"input width and height{or_hw}, multiples of 32", metavar="PX", type=size)
+    add(
         "--score-threshold",
+        f"lowest score of a detection (default: {lowest})",
+        metavar="X",
         type=fraction,
         default=score_threshold,
-        metavar="X",
-        help=f"lowest score of a detection (default: {default})",
     )
-    parser.add_argument(
-        "--iou-threshold",
-        type=fraction,
-        metavar="X",
-        help="IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)",
-    )
-    parser.add_argument(
-        "--agnostic-nms",
-        action=argparse.BooleanOptionalAction,
-        default=agnostic_nms,
-        help="class-agnostic NMS: one box per object, whatever its class "
-        f"(default: {'yes' if agnostic_nms else 'no'})",
-    )
+    add("--iou-threshold", iou, metavar="X", type=fraction)
+    add("--agnostic-nms", agnostic, action=argparse.BooleanOptionalAction, default=agnostic_nms)
 
 
 def detector_settings(args: argparse.Namespace) -> dict:
