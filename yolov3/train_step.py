@@ -25,7 +25,8 @@ BATCH_SIGNATURE = [
 class TrainStep:
     """Train a network and keep the EMA of its weights: `train_step(images, boxes_xyxy, classes)`.
 
-    It runs on all replicas of the `tf.distribute` strategy in whose scope it was made. The EMA,
+    It runs on all replicas of the `tf.distribute` strategy in whose scope it was made. Each replica
+    normalises its own part of a batch; checkpoints hold the first one's moving statistics. The EMA,
     over about the last 1 / (1 - decay) steps, is what validation, checkpoints and detection use:
     while the learning rate is high it is much better than the weights of any single step. Source:
     Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better role models".

@@ -18,7 +18,7 @@ from yolov3 import yolov3 as networks
 from yolov3.configs import Config
 from yolov3.runs.distribution import gather, distribute_batches
 from yolov3.train_step import TrainStep
-from yolov3.weights.by_name import state_dict
+from yolov3.weights.by_name import assign_by_name, state_dict
 from yolov3.yolov3 import BN_MOMENTUM
 
 DEVICES = ["CPU:0", "CPU:1"]
@@ -79,6 +79,51 @@ print("same")
 """
 
 
+DIFFERENT_IMAGES = """
+config = Config(tiny=True, precision="float32", train_warmup_epochs=0)
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (4, 32, 32, 3), np.uint8)
+images //= np.uint8([1, 2, 4, 9]).reshape(4, 1, 1, 1)  # each replica has other statistics
+boxes = np.float32([[[4, 4, 20, 30]], [[10, 2, 30, 30]], [[1, 1, 9, 9]], [[0, 0, 0, 0]]])
+batch = images, boxes, np.int32([[3], [7], [0], [0]])
+strategy = tf.distribute.MirroredStrategy(DEVICES)
+
+def build():
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        return TrainStep(config, 10, 5, "float32")
+
+def steps(train_step, number):
+    for _ in range(number):
+        [shared] = distribute_batches(strategy, tf.data.Dataset.from_tensor_slices(batch).batch(4))
+        assert train_step(*shared)["finite"]
+    return state_dict(train_step.variables())
+
+train_step = build()
+keras.utils.set_random_seed(0)
+alone = TrainStep(config, 10, 5, "float32")
+halves = [[tf.constant(part[half]) for part in batch] for half in (slice(0, 2), slice(2, 4))]
+after = steps(train_step, 1)
+gradients = []
+for half in halves:  # the first also moves the statistics of `alone` as it does those of replica 0
+    gradients.append(alone._gradients(*half)[1])
+    if len(gradients) == 1:
+        statistics = {w.path: w.numpy() for w in alone.model.weights if "moving" in w.name}
+expected = [(one + two) / 2 for one, two in zip(*gradients)]
+for momentum, gradient in zip(train_step.optimizer._momentums, expected):
+    scale = abs(gradient.numpy()).max()
+    np.testing.assert_allclose(momentum, 0.1 * gradient, atol=1e-4 * scale, err_msg=momentum.path)
+for name, value in statistics.items():
+    np.testing.assert_allclose(after[f"model/{name}"], value, rtol=1e-4, atol=1e-6, err_msg=name)
+resumed = build()
+assign_by_name(resumed.variables(), after)
+one, two = steps(train_step, 2), steps(resumed, 2)
+for name in one:
+    np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+print("same")
+"""
+
+
 ONE_OVERFLOWS = """
 config = Config(tiny=True, precision="float16", train_warmup_epochs=0)
 quiet = np.full((1, 32, 32, 3), 128, np.uint8), np.zeros((1, 1, 4), np.float32), np.int32([[0]])
@@ -112,7 +157,11 @@ print("same")
 """
 
 
-@pytest.mark.parametrize("script", [ONE_LEARNS_THE_SAME, ONE_OVERFLOWS], ids=["same", "overflow"])
+@pytest.mark.parametrize(
+    "script",
+    [ONE_LEARNS_THE_SAME, DIFFERENT_IMAGES, ONE_OVERFLOWS],
+    ids=["same", "different", "overflow"],
+)
 def test_two_devices_learn_what_one_learns(script):
     tests = Path(__file__).resolve().parents[1]
     path = f"{tests}{os.pathsep}{tests.parent}"

@@ -1,7 +1,10 @@
 """Progress line, console messages and TensorBoard log of a run."""
 
 import contextlib
+import itertools
+import statistics
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
 VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
 LOG_FILES = "events.out.tfevents.*"
+RECENT_STEPS = 20  # whose median time is shown, whatever saves and validations took between them
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
 MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
@@ -106,6 +110,7 @@ class RunLogger:
     ):
         self.log, self.schedule, self.records = log, schedule, records
         self.class_names, self.strategy = class_names, strategy
+        self._ended: deque[float] = deque(maxlen=RECENT_STEPS)  # times of the last steps
         self._unreadable: dict[str, int] = {}  # how often, by path
 
     def __enter__(self):
@@ -192,7 +197,10 @@ class RunLogger:
         schedule, size = self.schedule, self.schedule.input_size(epoch)
         done = step - epoch * schedule.steps_per_epoch
         losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in LOSSES[1:])
-        speed = f"  {self.progress.speed / size**2:.1f} images/s" if self.progress.speed else ""
+        self._ended.append(time.monotonic())
+        seconds = [later - earlier for earlier, later in itertools.pairwise(self._ended)]
+        rate = schedule.batch_size / max(statistics.median(seconds), 1e-9) if seconds else 0
+        speed = f"  {rate:.1f} images/s" if seconds else ""
         self.progress.advance(
             schedule.batch_size * size**2,
             f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
