@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.detection_engines import EXPECTED, FOLDED, ONNX, WEIGHTS
 from yolov3.darknet import save_darknet_weights
 from yolov3.kernels.folding import folded_weights
-from yolov3.weights.parts import conv_layers, norm_of
+from yolov3.weights import conv_layers, norm_of
 from yolov3.yolov3 import build_yolov3
 
 BRANCH_GAIN = 0.3  # of what is added to a residual, so that 23 of them do not pile up

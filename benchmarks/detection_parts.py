@@ -66,10 +66,10 @@ def time_parts(detector, path, rounds, score_threshold) -> dict[str, float]:
     suppress = tf.function(
         lambda raw_maps, threshold: detect_boxes(
             raw_maps,
-            detector.config.anchors,
-            detector.config.strides,
-            threshold,
-            detector.iou_threshold,
+            anchors=detector.anchors,
+            strides=detector.config.strides,
+            score_threshold=threshold,
+            iou_threshold=detector.iou_threshold,
         )
     )
     images = tf.constant(letterboxed[np.newaxis] / np.float32(255))

@@ -135,10 +135,9 @@ def _tiny_network():
 @pytest.fixture
 def tiny_yolov3(_tiny_network):
     """Return YOLOv3-tiny for 3 classes with its initial weights, all free to learn."""
-    from yolov3.weights.by_name import set_weights
-    from yolov3.weights.parts import unfreeze
+    from yolov3.weights import load_state_dict, unfreeze
 
     model, weights = _tiny_network
-    set_weights(model, weights)
+    load_state_dict(model, weights)
     unfreeze(model)
     return model

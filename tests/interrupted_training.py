@@ -7,7 +7,7 @@ from yolov3.checkpoints import find_checkpoint
 from yolov3.runs import start
 from yolov3.runs.run_folders import resumed_run
 from yolov3.training import Outcome
-from yolov3.weights.by_name import state_dict
+from yolov3.weights import state_dict
 
 PER_EPOCH, TOTAL = 3, 9  # steps
 CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from yolov3.weights.by_name import named_variables, set_weights, state_dict
+from yolov3.weights import load_state_dict, state_dict
 from yolov3.yolov3 import build_yolov3
 
 SIZE, CLASSES = 64, 2
@@ -13,7 +13,7 @@ def random_network() -> keras.Model:
     """Build a tiny network whose weights and batch statistics are all random."""
     model = build_yolov3(CLASSES, tiny=True)
     rng = np.random.default_rng(0)
-    arrays = state_dict(named_variables(model))
+    arrays = state_dict(model)
     for name, array in arrays.items():
         if name.startswith("bn_"):
             arrays[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
@@ -21,7 +21,7 @@ def random_network() -> keras.Model:
             arrays[name] -= 1
     arrays["conv_9/kernel"] *= 5  # the output convolutions: scores away from that of the bias
     arrays["conv_12/kernel"] *= 5
-    set_weights(model, arrays)
+    load_state_dict(model, arrays)
     return model
 
 

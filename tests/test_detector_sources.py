@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from random_network import SIZE, random_images, random_network
 
+from yolov3 import detection
 from yolov3.checkpoints import find_checkpoint, save_checkpoint
-from yolov3.configs import TINY_ANCHORS_DARKNET, Config
-from yolov3.darknet import save_darknet_weights
-from yolov3.detection import Detector
-from yolov3.weights.by_name import named_variables, state_dict
+from yolov3.configs import Config
+from yolov3.darknet import FLOATS, save_darknet_weights
+from yolov3.detection import Detector, network_with
+from yolov3.weights import state_dict
+from yolov3.yolov3 import build_yolov3
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def checkpoints(model, tmp_path_factory):
     state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
     state |= {"trained_on": "1f", "validated_on": "2e"}
     config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
-    save_checkpoint(folder / "run", "best", config, state, state_dict(named_variables(model)))
+    save_checkpoint(folder / "run", "best", config, state, state_dict(model))
     return folder
 
 
@@ -59,19 +61,6 @@ def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
 def test_no_checkpoint_is_a_value_error(tmp_path):
     with pytest.raises(ValueError, match="no checkpoint in this folder"):
         Detector(tmp_path)
-
-
-def test_darknet_weights_are_a_source_with_their_own_anchors(model, images, tmp_path):
-    path = tmp_path / "shapes.weights"
-    save_darknet_weights(model, path)
-    from_file = Detector(path, input_size=SIZE, score_threshold=0.001, precision="float32")
-    assert from_file.class_names == ["0", "1"]
-    assert from_file.config.anchors == TINY_ANCHORS_DARKNET
-    for ours, theirs in zip(
-        from_file.network.weights, Detector(model, precision="float32").network.weights, strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-    assert len(from_file(images[0])[1])
 
 
 def test_a_text_file_is_no_source(tmp_path):
@@ -111,3 +100,26 @@ def test_anchors_of_a_model_and_of_darknet_weights_can_be_given(
             np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ValueError, match="anchors: .* has its own, with which it was trained"):
         Detector(checkpoints, anchors="yolov3-tiny")
+
+
+def test_network_with_weights_is_that_of_the_weights():
+    weights = state_dict(build_yolov3(2, tiny=True))
+    network = network_with(weights, 2, tiny=True)
+    for name, array in state_dict(network).items():
+        np.testing.assert_array_equal(array, weights[name])
+    renamed = {name.replace("conv_3/", "conv_99/"): array for name, array in weights.items()}
+    with pytest.raises(ValueError, match=r"missing \['conv_3/kernel'\]"):
+        network_with(renamed, 2, tiny=True)
+
+
+@pytest.mark.parametrize(("num_classes", "tiny"), [(3, True), (2, False), (10**9, True), (0, True)])
+def test_network_of_other_weights_is_not_even_built(monkeypatch, num_classes, tiny):
+    fixed, per_class = FLOATS[True]
+    weights = {"any": np.broadcast_to(np.float32(0), (fixed + 2 * per_class,))}
+    monkeypatch.setattr(detection, "build_yolov3", None)
+    expected = (
+        f"expected weights of YOLOv3.* for {num_classes} classes; received 8,678,554 numbers, "
+        "these look like YOLOv3-tiny weights for 2 classes"
+    )
+    with pytest.raises(ValueError, match=expected):
+        network_with(weights, num_classes, tiny)

@@ -27,7 +27,15 @@ def raw_map(objects, grid=8):
 def detect(raw, score_threshold=0.1, iou_threshold=0.45, anchors=ANCHORS, agnostic=False, **limit):
     """Return per image (boxes_xyxy, scores, classes)."""
     thresholds = score_threshold, iou_threshold
-    found = detect_boxes([raw], [anchors], [STRIDE], *thresholds, agnostic, **limit)
+    found = detect_boxes(
+        [raw],
+        anchors=[anchors],
+        strides=[STRIDE],
+        score_threshold=thresholds[0],
+        iou_threshold=thresholds[1],
+        agnostic=agnostic,
+        **limit,
+    )
     boxes, scores, classes, counts = (part.numpy() for part in found)
     return [(boxes[i, :n], scores[i, :n], classes[i, :n]) for i, n in enumerate(counts)]
 
@@ -126,13 +134,30 @@ def test_across_classes_it_is_greedy_suppression_of_each_boxs_best_class():
 def test_across_classes_boxes_that_touch_at_all_can_be_suppressed(max_detections):
     pair = [(2, 3, 0, 0, 0.6), (2, 4, 0, 1, 0.9), (6, 6, 0, 0, 0.7)]  # two overlap
     boxes, scores, classes, counts = detect_boxes(
-        [raw_map(pair)], [ANCHORS], [STRIDE], 0.1, 0.0, True, max_detections
+        [raw_map(pair)],
+        anchors=[ANCHORS],
+        strides=[STRIDE],
+        score_threshold=0.1,
+        iou_threshold=0.0,
+        agnostic=True,
+        max_detections=max_detections,
     )
     assert boxes.shape == (1, max_detections, 4)
     assert scores.shape == classes.shape == (1, max_detections)
     assert counts == [min(2, max_detections)]
     np.testing.assert_allclose(scores[0, :2], [0.9, 0.7][:max_detections], atol=1e-5)
     assert not np.any(boxes[0, 2:]) and not np.any(scores[0, 2:])
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_boxes_that_are_not_finite_are_none(agnostic):
+    raw = np.array(raw_map([(2, 3, 1, 1, 0.8), (1, 1, 0, 0, 0.9), (0, 2, 0, 0, 0.9)]))
+    raw[0, 1, 1, 0, 0] = np.nan  # beside a confidence that is high
+    raw[0, 0, 2, 0, 5:] = np.nan
+    raw[0, 3, :, :, 4] = np.nan
+    [(boxes, scores, _)] = detect(raw, agnostic=agnostic)
+    np.testing.assert_allclose(boxes, [[20, 12, 36, 28]], atol=1e-4)
+    assert len(scores) == 1
 
 
 def greedy_suppression(boxes_xyxy, iou_threshold):
@@ -152,7 +177,13 @@ def iou(one, two):
 
 def test_scales_are_joined_each_with_its_own_stride():
     fine, coarse = raw_map([(0, 0, 0, 0, 0.6)]), raw_map([(1, 1, 0, 0, 0.9)], grid=4)
-    found = detect_boxes([fine, coarse], [ANCHORS, ANCHORS], [8, 16], 0.1, 0.45)
+    found = detect_boxes(
+        [fine, coarse],
+        anchors=[ANCHORS, ANCHORS],
+        strides=[8, 16],
+        score_threshold=0.1,
+        iou_threshold=0.45,
+    )
     np.testing.assert_allclose(
         found[0][0, :2], [[16, 16, 32, 32], [-4, -4, 12, 12]], atol=1e-4
     )  # not clipped

@@ -9,7 +9,7 @@ from small_training import config_in, thin_network
 from yolov3 import train_step as train_step_module
 from yolov3 import yolov3 as networks
 from yolov3.train_step import TrainStep
-from yolov3.weights.by_name import assign_by_name, state_dict
+from yolov3.weights import assign_by_name, state_dict
 
 NAN, HUGE = 7, 8  # images of one of these greys alone become NaN or so bright that it overflows
 COUNTERS = {"step", "skipped_steps", "skipped_in_a_row"}

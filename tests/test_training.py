@@ -31,7 +31,7 @@ from yolov3.runs import start
 from yolov3.runs.run_logger import MAX_BATCHES_SHOWN
 from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
 from yolov3.validation import NUM_EXAMPLES
-from yolov3.weights.by_name import assign_by_name, state_dict
+from yolov3.weights import assign_by_name, state_dict
 
 POISON = 7  # an image of this grey alone becomes NaN
 REPEATS = 16  # of the eight scenes in an epoch: few epochs, as each writes two checkpoints

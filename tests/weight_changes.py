@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from yolov3.weights.by_name import named_variables, state_dict
+from yolov3.weights import state_dict
 
 
 def snapshot(model) -> dict[str, np.ndarray]:
     """Copy the weights of a model."""
-    return state_dict(named_variables(model))
+    return state_dict(model)
 
 
 def changed_names(model, before: dict[str, np.ndarray]) -> set[str]:

@@ -9,13 +9,13 @@ import tensorflow as tf
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.configs import Config
-from yolov3.darknet import open_darknet
+from yolov3.darknet import describe, identify_network, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
 from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
-from yolov3.weights.by_name import network_with
-from yolov3.yolov3 import to_float
+from yolov3.weights import load_state_dict, network_name
+from yolov3.yolov3 import build_yolov3, to_float
 
 NEVER = float("-inf")  # the raw class value of probability 0
 
@@ -123,12 +123,12 @@ class Detector:
             raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(
             raw_maps,
-            self.config.anchors,
-            self.config.strides,
-            score_threshold,
-            iou_threshold,
-            self.agnostic_nms,
-            self.max_detections,
+            anchors=self.config.anchors,
+            strides=self.config.strides,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            agnostic=self.agnostic_nms,
+            max_detections=self.max_detections,
         )
 
     def _without_others(self, raw):
@@ -149,6 +149,23 @@ def class_indices(words, class_names) -> list[int]:
             names = ", ".join(class_names)
             raise ValueError(f"classes: expected some of {names}; received {word!r}")
     return [indices[str(word)] for word in words]
+
+
+def network_with(weights: dict[str, np.ndarray], num_classes: int, tiny: bool) -> keras.Model:
+    """Build the network that has these weights.
+
+    Raises ValueError if they are those of another one, if possible before anything is built: a
+    stranger's checkpoint may claim more classes than memory holds.
+    """
+    numbers = sum(value.size for value in weights.values())
+    if identify_network(numbers) != (tiny, num_classes):
+        raise ValueError(
+            f"expected weights of {network_name(tiny)} for {num_classes} classes; received "
+            f"{numbers:,} numbers{', ' * bool(describe(numbers))}{describe(numbers)}"
+        )
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
+    load_state_dict(model, weights)
+    return model
 
 
 def _open(source, names, anchors) -> tuple[keras.Model, Config, list[str], int, str]:

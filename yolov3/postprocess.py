@@ -84,6 +84,9 @@ def _candidates(raw, anchors, stride, score_threshold):
     """
     batch, depth = tf.shape(raw)[0], raw.shape[-1]
     decoded = tf.reshape(decode(raw[..., :5], anchors, stride), [batch, -1, 5])
+    # Where activations overflow in half precision, raw maps hold NaN beside infinities.
+    is_finite = tf.reduce_all(tf.math.is_finite(decoded), axis=-1, keepdims=True)
+    decoded = tf.where(is_finite, decoded, 0.0)
     confidence = decoded[..., 4]  # (B, G * G * A)
     counts = tf.math.count_nonzero(confidence > score_threshold, axis=1, dtype=tf.int32)  # (B,)
     most = tf.maximum(tf.reduce_max(counts), 1)  # suppression wants a box
@@ -91,7 +94,7 @@ def _candidates(raw, anchors, stride, score_threshold):
     decoded = tf.gather(decoded, chosen, batch_dims=1)
     rows = tf.gather(tf.reshape(raw, [batch, -1, depth]), chosen, batch_dims=1)
     scores = decoded[..., 4:] * tf.sigmoid(tf.cast(rows[..., 5:], tf.float32))
-    return xywh_to_xyxy(decoded[..., :4]), scores
+    return xywh_to_xyxy(decoded[..., :4]), tf.where(tf.math.is_nan(scores), 0.0, scores)
 
 
 def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:

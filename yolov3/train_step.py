@@ -10,7 +10,7 @@ from yolov3.kernels.precision import POLICIES
 from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule
-from yolov3.weights.parts import backbone_layers, freeze_backbone, unfreeze
+from yolov3.weights import backbone_layers, freeze_backbone, unfreeze
 from yolov3.yolov3 import build_yolov3, to_float
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels

@@ -67,7 +67,6 @@ class Validator:
         drawn = []
         for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
             shown = scores >= self.config.test_score_threshold
-            shown &= np.isfinite(boxes_xyxy).all(axis=1)  # half precision may overflow
             shown[count:] = False
             objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
             drawn.append(draw_boxes(image, *objects))
@@ -79,6 +78,10 @@ class Validator:
         raw_maps = self.network(to_float(images), training=False)
         losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
         found = detect_boxes(
-            raw_maps, anchors, strides, EVAL_SCORE_THRESHOLD, self.config.test_iou_threshold
+            raw_maps,
+            anchors=anchors,
+            strides=strides,
+            score_threshold=EVAL_SCORE_THRESHOLD,
+            iou_threshold=self.config.test_iou_threshold,
         )
         return losses, found

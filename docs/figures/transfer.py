@@ -13,7 +13,7 @@ MILLION = 1e6
 
 def count_weights(tiny: bool) -> dict[str, int]:
     """Return the number of weights in the backbone, the layers behind it, and the heads."""
-    from yolov3.weights.parts import backbone_layers, conv_layers, norm_of
+    from yolov3.weights import backbone_layers, conv_layers, norm_of
     from yolov3.yolov3 import build_yolov3
 
     network = build_yolov3(CLASSES, tiny)
@@ -31,7 +31,7 @@ def draw():
     import_tensorflow()
     from matplotlib.figure import Figure
 
-    from yolov3.weights.transfer import SCOPES
+    from yolov3.configs import TRANSFER_SCOPES
 
     figure = Figure(figsize=(8, 4))
     for axes, (name, tiny) in zip(
@@ -41,7 +41,7 @@ def draw():
         print(f"{name:11}  {'  '.join(f'{part} {n:,}' for part, n in counts.items())}")
         left = 0.0
         for row, ((part, count), colour, scope) in enumerate(
-            zip(counts.items(), COLOURS, SCOPES, strict=True)
+            zip(counts.items(), COLOURS, TRANSFER_SCOPES, strict=True)
         ):
             width = count / MILLION
             axes.barh(0, width, left=left, color=colour, height=0.8)

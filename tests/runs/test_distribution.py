@@ -18,7 +18,7 @@ from yolov3 import yolov3 as networks
 from yolov3.configs import Config
 from yolov3.runs.distribution import gather, distribute_batches
 from yolov3.train_step import TrainStep
-from yolov3.weights.by_name import assign_by_name, state_dict
+from yolov3.weights import assign_by_name, state_dict
 from yolov3.yolov3 import BN_MOMENTUM
 
 DEVICES = ["CPU:0", "CPU:1"]

@@ -25,7 +25,7 @@ from yolov3.runs import checkpoint_manager, start
 from yolov3.runs.checkpoint_manager import CheckpointManager, SaveTimer
 from yolov3.training import Outcome
 from yolov3.validation import Validator
-from yolov3.weights.by_name import assign_by_name, state_dict
+from yolov3.weights import assign_by_name, state_dict
 
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be logged again
 

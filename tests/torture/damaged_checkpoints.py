@@ -41,7 +41,7 @@ class Checkpoints:
 
     def __call__(self, rng) -> str:
         from yolov3.checkpoints import open_checkpoint
-        from yolov3.weights.by_name import assign_by_name
+        from yolov3.weights import assign_by_name
 
         for name, content in self.files.items():
             (self.folder / name).write_bytes(content)

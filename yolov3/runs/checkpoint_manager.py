@@ -7,7 +7,7 @@ from pathlib import Path
 from yolov3.checkpoints import Checkpoint, save_checkpoint
 from yolov3.configs import Config, changed_settings
 from yolov3.train_step import TrainStep
-from yolov3.weights.by_name import assign_by_name, named_variables, state_dict
+from yolov3.weights import assign_by_name, state_dict
 
 # Settings on which a validation mAP depends besides the weights.
 VALIDATION_SETTINGS = {"test_annot_path", "test_iou_threshold"}
@@ -92,7 +92,7 @@ class CheckpointManager:
             "input_size": input_size,
             **self.data,
         }
-        weights = state_dict(named_variables(self.train_step.ema))
+        weights = state_dict(self.train_step.ema)
         resume = state_dict(self.train_step.variables()) if kind == "last" else None
         save_checkpoint(self.folder, kind, self.config, state, weights, resume)
         if kind == "last":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from yolov3.checkpoints import KEPT, checkpoint_folders
 from yolov3.configs import Config
-from yolov3.weights.darknet_file import FLOAT_BYTES, FLOATS
+from yolov3.darknet import FLOAT_BYTES, FLOATS
 
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
 SETS_IN_LAST = 5

@@ -17,6 +17,7 @@ from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
 from yolov3.configs import REPO, Config, changed_settings, read_anchors
+from yolov3.darknet import MAX_CLASSES
 from yolov3.data.annotation_check import existing_file, fingerprint, load_records
 from yolov3.dataset import training_batches
 from yolov3.kernels.precision import choose_precision, hardware_name
@@ -28,9 +29,8 @@ from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
+from yolov3.transfer import transfer_weights
 from yolov3.validation import Validator
-from yolov3.weights.darknet_file import MAX_CLASSES
-from yolov3.weights.transfer import transfer_weights
 
 # Settings that may change without making the run another one. All others change what is learned.
 HARMLESS = {

@@ -1,4 +1,4 @@
-"""The parts of a network: where the backbone ends, and that it keeps still while it is frozen."""
+"""Weights by layer name; where the backbone ends, and that it keeps still while it is frozen."""
 
 import keras
 import numpy as np
@@ -9,13 +9,15 @@ from weight_changes import changed_layers, changed_names, snapshot
 from yolov3.configs import Config
 from yolov3.kernels.adamw import FusedAdamW
 from yolov3.train_step import TrainStep
-from yolov3.weights.parts import (
+from yolov3.weights import (
     backbone_layers,
     class_count,
     conv_layers,
     freeze_backbone,
     is_tiny,
+    load_state_dict,
     norm_of,
+    state_dict,
     unfreeze,
 )
 
@@ -110,7 +112,7 @@ def test_frozen_layers_are_marked_by_the_convolutions_and_their_normalisation(mo
     assert len(model.trainable_variables) == 11 * 3 + 2 * 2
 
 
-def test_learner_trains_with_a_frozen_backbone():
+def test_the_train_step_trains_with_a_frozen_backbone():
     train_step = TrainStep(Config(tiny=True), num_classes=3, steps_per_epoch=5, precision="float32")
     freeze_backbone(train_step.model)
     before = snapshot(train_step.model)
@@ -119,3 +121,68 @@ def test_learner_trains_with_a_frozen_backbone():
     for _ in range(3):  # the learning rate is 0 in the first
         assert train_step(images, boxes_xyxy, np.int32([[0], [2]]))["finite"]
     assert changed_layers(train_step.model, before) == set(range(7, CONVS))
+
+
+@pytest.fixture
+def small():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv_0", use_bias=False)(image)
+    x = keras.layers.BatchNormalization(name="bn_0")(x)
+    return keras.Model(image, keras.layers.Conv2D(2, 1, name="conv_1")(x))
+
+
+def random_weights(small):
+    rng = np.random.default_rng(0)
+    arrays = state_dict(small)
+    return {name: rng.normal(size=a.shape).astype(a.dtype) for name, a in arrays.items()}
+
+
+def test_names(small):
+    assert sorted(state_dict(small)) == [
+        "bn_0/beta",
+        "bn_0/gamma",
+        "bn_0/moving_mean",
+        "bn_0/moving_variance",
+        "conv_0/kernel",
+        "conv_1/bias",
+        "conv_1/kernel",
+    ]
+
+
+def test_round_trip(small):
+    weights = random_weights(small)
+    load_state_dict(small, weights)
+    for name, array in state_dict(small).items():
+        np.testing.assert_array_equal(array, weights[name])
+
+
+def test_arrays_are_copies(small):
+    arrays = state_dict(small)
+    before = arrays["conv_0/kernel"].copy()
+    load_state_dict(small, random_weights(small))
+    np.testing.assert_array_equal(arrays["conv_0/kernel"], before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("conv_1/bias"), r"missing \['conv_1/bias'\], unknown \[\]"),
+        (lambda w: w.update(extra=w["conv_1/bias"]), r"missing \[\], unknown \['extra'\]"),
+        (
+            lambda w: w.update({"conv_1/bias": np.zeros(3)}),
+            r"conv_1/bias: expected shape \(2,\); received \(3,\)",
+        ),
+        (
+            lambda w: w.update({"conv_1/bias": np.zeros(2, np.complex64)}),
+            r"conv_1/bias: expected float32; received complex64",
+        ),
+    ],
+)
+def test_other_weights_are_refused_as_a_whole(small, change, message):
+    before = state_dict(small)
+    weights = random_weights(small)
+    change(weights)
+    with pytest.raises(ValueError, match=message):
+        load_state_dict(small, weights)
+    for name, array in state_dict(small).items():
+        np.testing.assert_array_equal(array, before[name])

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import keras
 
 from yolov3.checkpoints import find_checkpoint
-from yolov3.configs import TRANSFER_SCOPES as SCOPES
-from yolov3.darknet import read_darknet_weights
-from yolov3.weights.by_name import assign_by_name
-from yolov3.weights.darknet_file import identify_network, measure
-from yolov3.weights.parts import (
+from yolov3.configs import TRANSFER_SCOPES
+from yolov3.darknet import identify_network, read_darknet_weights, read_header
+from yolov3.weights import (
+    assign_by_name,
     backbone_layers,
     class_count,
     conv_layers,
@@ -58,8 +57,8 @@ def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> Tran
     and copies nothing, if the source is another network, if more than the backbone of a checkpoint
     with other anchors than `anchors` is wanted, or with "all" if it has other classes.
     """
-    if scope not in SCOPES:
-        raise ValueError(f"scope: expected one of {', '.join(SCOPES)}; received {scope!r}")
+    if scope not in TRANSFER_SCOPES:
+        raise ValueError(f"scope: expected one of {', '.join(TRANSFER_SCOPES)}; received {scope!r}")
     trained = _read_source(source, model)
     if scope != "backbone" and trained.anchors not in (None, anchors):
         raise ValueError(
@@ -101,7 +100,7 @@ class _Source(NamedTuple):
 def _read_source(source, model) -> _Source:
     path = Path(source)
     if path.is_file():
-        tiny, classes = identify_network(measure(path).floats) or (is_tiny(model), None)
+        tiny, classes = identify_network(read_header(path).floats) or (is_tiny(model), None)
         _require_network(source, tiny, model)
         return _Source(str(path), read_darknet_weights(path, model, classes), classes, None)
     checkpoint = find_checkpoint(path)

@@ -7,7 +7,7 @@ from weight_changes import changed_layers, snapshot
 
 from yolov3.checkpoints import save_checkpoint
 from yolov3.configs import TINY_ANCHORS, Config, read_anchors
-from yolov3.weights.transfer import transfer_weights
+from yolov3.transfer import transfer_weights
 from yolov3.yolov3 import build_yolov3
 
 CONVS = 13  # of YOLOv3-tiny

@@ -1,1 +1,0 @@
-"""Trained weights: by layer name, from files of others, found again, transferred."""
