@@ -84,7 +84,7 @@ class Disaster:
         """Train until the disk fails; repair it; return what was wrong with how it ended."""
         if self.kind in (NO_CHECKPOINTS, NO_LOG):
             place = "checkpoints" if self.kind == NO_CHECKPOINTS else "log"
-            with _Closed(self.job.folder / place, self.can_mount):
+            with _closed(self.job.folder / place, self.can_mount):
                 return self._ending(self.job.start())
         if self.kind == LIMIT:
             limit = self.random.randrange(LARGEST_FILE)
@@ -95,7 +95,7 @@ class Disaster:
         time.sleep(self.random.uniform(0, 1))
         if self.kind == FULL:
             return self._fill(process)
-        with _Closed(self.job.folder / "checkpoints", self.can_mount):
+        with _closed(self.job.folder / "checkpoints", self.can_mount):
             return self._ending(process)
 
     def _fill(self, process) -> str:
@@ -133,28 +133,22 @@ class Disaster:
         return "" if lines[-1] == complaints[0] else f"words after the error: {lines[-1]}"
 
 
-class _Closed:
-    """Within `with`, a folder that cannot be written to."""
-
-    def __init__(self, folder: Path, can_mount: bool):
-        self.folder, self.can_mount = folder, can_mount
-
-    def __enter__(self):
-        if not self.can_mount:
-            return self._block()
-        self.folder.mkdir(exist_ok=True)
-        _mount("--bind", self.folder, self.folder)
-        _mount("-o", "remount,bind,ro", self.folder)
-
-    def __exit__(self, *_):
-        if self.can_mount:
-            subprocess.run(["umount", "--lazy", self.folder], check=True)
+@contextlib.contextmanager
+def _closed(folder: Path, can_mount: bool):
+    """Within `with`, let a folder be one that cannot be written to."""
+    folder.mkdir(exist_ok=True)
+    if can_mount:
+        _mount("--bind", folder, folder)
+        _mount("-o", "remount,bind,ro", folder)
+    else:
+        folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        if can_mount:
+            subprocess.run(["umount", "--lazy", folder], check=True)
         else:
-            self.folder.chmod(0o755)
-
-    def _block(self):
-        self.folder.mkdir(exist_ok=True)
-        self.folder.chmod(0o555)
+            folder.chmod(0o755)
 
 
 def _can_mount(folder: Path) -> bool:

@@ -46,10 +46,9 @@ def differentiable(dtype):
     """Return a function from raw maps of this type and boxes to losses and gradients."""
     import tensorflow as tf
 
-    from yolov3.labels import assign_anchors
-    from yolov3.losses import compute_loss
+    from yolov3.losses import batch_losses
 
-    grids = [(SIZE // stride, SIZE // stride) for stride in STRIDES]
+    scales = {"anchors": ANCHORS, "strides": STRIDES}
     boxes_and_classes = (
         tf.TensorSpec([BATCH, None, 4], tf.float32),
         tf.TensorSpec([BATCH, None], tf.int32),
@@ -58,10 +57,9 @@ def differentiable(dtype):
     @tf.function(input_signature=([tf.TensorSpec(shape) for shape in SHAPES], *boxes_and_classes))
     def gradients(raw_maps, boxes_xyxy, classes):
         raw_maps = [tf.cast(raw, dtype) for raw in raw_maps]
-        targets = assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, CLASSES)
         with tf.GradientTape() as tape:
             tape.watch(raw_maps)
-            losses = compute_loss(raw_maps, targets, boxes_xyxy, ANCHORS, STRIDES)
+            losses = batch_losses(raw_maps, boxes_xyxy, classes, **scales)
             total = tf.add_n(list(losses.values()))
         found = [total, *losses.values(), *tape.gradient(total, raw_maps)]
         return [tf.cast(value, tf.float32) for value in found]
@@ -118,20 +116,17 @@ def try_steps(precision: str, count: int, seed: int) -> tuple[list[str], int]:
     """
     from yolov3.train_step import TrainStep
 
-    learner = TrainStep(Config(tiny=True, train_epochs=1), CLASSES, max(count, 2), precision)
-    start = [weight.numpy() for weight in learner.model.variables]
+    train_step = TrainStep(Config(tiny=True, train_epochs=1), CLASSES, max(count, 2), precision)
+    start = [weight.numpy() for weight in train_step.model.variables]
     outcomes, skipped = [], 0
     for number in range(count):
         rng = np.random.default_rng([seed, number, 1])
-        for weight, value in zip(learner.model.variables, start, strict=True):
+        for weight, value in zip(train_step.model.variables, start, strict=True):
             weight.assign(value * 10 ** (rng.uniform(0, 4) * (rng.random() < 0.1)))
         images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype(np.uint8)
-        metrics = learner.step(images * np.uint8(rng.integers(0, 2)), *random_boxes(rng))
+        metrics = train_step(images * np.uint8(rng.integers(0, 2)), *random_boxes(rng))
         skipped += not metrics["finite"]
-        wild = [
-            name
-            for name, variable in learner.variables().items()
-            if not np.isfinite(variable.numpy()).all()
-        ]
+        named = train_step.variables().items()
+        wild = [name for name, variable in named if not np.isfinite(variable.numpy()).all()]
         outcomes.append(f"step {number}: not finite: {wild[:3]}" if wild else "")
     return outcomes, skipped

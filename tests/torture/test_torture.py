@@ -102,11 +102,11 @@ def test_the_table():
     rows = [row_of("a kill", ["", "", "late"], "a note"), Row("other", 1000, 1000)]
     assert rows[0] == Row("a kill", 3, 2, "a note", ("late",))
     assert markdown_table(rows).splitlines() == [
-        "| fault  | tried | survived | note   |",
-        "| ------ | ----: | -------: | ------ |",
-        "| a kill |     3 |        2 | a note |",
-        "| other  | 1,000 |    1,000 |        |",
-        "| all    | 1,003 |    1,002 |        |",
+        "| fault | tried | survived | note |",
+        "| --- | ---: | ---: | --- |",
+        "| a kill | 3 | 2 | a note |",
+        "| other | 1,000 | 1,000 |  |",
+        "| all | 1,003 | 1,002 |  |",
     ]
 
 
@@ -114,4 +114,4 @@ def test_the_command_prints_the_table_and_tells_failure():
     command = [sys.executable, "-m", "tests.torture", "--only", "annotation_files", "--seed=1"]
     done = subprocess.run([*command, "--share=0.001"], cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "| hostile annotation file |    10 |       10 |" in done.stdout
+    assert "| hostile annotation file | 10 | 10 |" in done.stdout
