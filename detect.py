@@ -84,7 +84,7 @@ def main(argv=None) -> int:
     if args.output:
         require_empty(args.output)
     if args.show and not can_open_window():
-        raise ValueError("--show: expected a screen; no window can be opened here")
+        raise ValueError("--show: no window can be opened here")
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
     from yolov3.inference.outputs import OutputOptions

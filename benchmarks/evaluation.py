@@ -4,7 +4,7 @@
     python benchmarks/evaluation.py --weights checkpoints
     python benchmarks/evaluation.py --quick
 
-Evaluation reads and letterboxes the images, runs network and suppression, and computes the mAP.
+Evaluation reads and letterboxes the images, runs network and NMS, and computes the mAP.
 Without --weights the network is an untrained Darknet-53, whose scores are spread over all boxes.
 """
 

@@ -95,10 +95,10 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["gone.png"], "gone.png: expected an image, a video"),
-        (["a.png", "--show"], "--show: expected a screen; no window can be opened here"),
-        (["a.png", "--output=."], ".: expected a new or empty folder; it has files in it"),
-        (["a.png", "--output=a.png"], "a.png: expected a new or empty folder; received a file"),
+        (["gone.png"], "gone.png: no such image, video or folder"),
+        (["a.png", "--show"], "--show: no window can be opened here"),
+        (["a.png", "--output=."], ".: this folder is not empty"),
+        (["a.png", "--output=a.png"], "a.png: not a folder"),
         (["a.png", "--input-size=64x"], "--input-size: expected a multiple of 32 up to 4096"),
         (["a.png", "--input-size=64x96x32"], "--input-size: expected a multiple of 32 up to 4096"),
         (["a.png", "--max-detections=0"], "--max-detections: expected a whole number of at least"),

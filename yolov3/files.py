@@ -198,9 +198,9 @@ def fresh_folders(parents, prefix: str = "") -> list[Path]:
 def require_empty(folder) -> None:
     """Raise ValueError unless a folder is empty or does not exist yet."""
     if Path(folder).exists() and not Path(folder).is_dir():
-        raise ValueError(f"{folder}: expected a new or empty folder; received a file")
+        raise ValueError(f"{folder}: not a folder")
     if Path(folder).is_dir() and any(Path(folder).iterdir()):
-        raise ValueError(f"{folder}: expected a new or empty folder; it has files in it")
+        raise ValueError(f"{folder}: this folder is not empty")
 
 
 def remove_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Raw maps -> non-maximum suppression -> boxes, in the graph and for a whole batch."""
+"""Raw maps -> non-maximum suppression -> boxes, in the graph, for a batch at once."""
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +26,9 @@ def detect_boxes(
     `max_detections`, a Python int. `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `anchors` is
     (S, A, 2) and `strides` (S,), in pixels. Boxes are in pixels of the input, by falling score,
     padded with zeros beyond `counts`; the best M are kept. The score of a
-    class is confidence times class probability. Each class is suppressed on its own: a box goes
-    when its IoU with a better one of the same class exceeds `iou_threshold`. With `agnostic`, a
-    Python bool, a better one of any class suffices, so that an object gets one box and one class.
+    class is confidence times class probability. NMS works per class: a box goes when its IoU with a
+    better one of the same class exceeds `iou_threshold`. With `agnostic`, a Python bool, a better
+    one of any class suffices, so that an object gets one box and one class.
     """
     candidates = [
         _candidates(raw, anchor, stride, score_threshold)

@@ -79,10 +79,7 @@ def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
     elif GLOB_SIGNS.search(word):
         yield from _matches(word)
     else:
-        raise ValueError(
-            f"{word}: expected an image, a video, a folder, a pattern, the number of a camera or "
-            "a URL; there is no such file"
-        )
+        raise ValueError(f"{word}: no such image, video or folder, and no camera or URL")
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[Kind, str, Path]]:
@@ -92,7 +89,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[Kind, str, Path]]:
         paths += [Path(parent, name) for name in files if not name.startswith(".")]
     media = sorted(path for path in paths if _is_media(path))
     if not media:
-        raise ValueError(f"{folder}: expected a folder with images or videos; it has none")
+        raise ValueError(f"{folder}: no image or video in this folder")
     for path in media:
         yield _kind_of_file(path), str(path), path.relative_to(folder).with_suffix("")
 
@@ -100,7 +97,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[Kind, str, Path]]:
 def _matches(pattern: str) -> Iterator[tuple[Kind, str, Path]]:
     media = [path for path in sorted(glob.glob(pattern, recursive=True)) if _is_media(Path(path))]
     if not media:
-        raise ValueError(f"{pattern}: expected a pattern of images or videos; it matches none")
+        raise ValueError(f"{pattern}: no image or video matches this pattern")
     for path in media:
         yield _kind_of_file(Path(path)), path, Path(Path(path).stem)
 
@@ -118,7 +115,7 @@ def _stream_name(url: str) -> str:
         parts = urlsplit(url)
     except ValueError as error:
         protocol = url.partition("://")[0]  # the rest may hold a password
-        raise ValueError(f"{protocol}://...: expected a URL; received one with {error}") from None
+        raise ValueError(f"{protocol}://...: not a URL ({error})") from None
     stem = Path(parts.path).stem or parts.hostname or ""
     return UNSAFE.sub("_", stem).strip("._") or "stream"
 
