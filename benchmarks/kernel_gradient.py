@@ -4,7 +4,7 @@
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernel_gradient.py --precision float32
 
 The second line measures as on a CPU without AVX-512. Both kinds take turns. Ours is what
-`yolov3.kernels.convolution` does where no GPU is in the machine.
+`yolov3.kernels.substitute` does where no GPU is in the machine.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    from yolov3.kernels.precision import choose_precision
+    from yolov3.kernels.hardware import choose_precision
 
     precisions = [args.precision] if args.precision else ["float32", choose_precision("auto")]
     rows = []
@@ -61,7 +61,7 @@ def seconds(grid: int, batch: int, precision: str, rounds: int) -> list[float]:
     """Return the median seconds of oneDNN's gradient and of ours, which took turns."""
     import tensorflow as tf
 
-    from yolov3.kernels.convolution import kernel_gradient
+    from yolov3.kernels.substitute import kernel_gradient
 
     def of_onednn(inputs, upstream):
         return tf.raw_ops.Conv2DBackpropFilter(

@@ -36,7 +36,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    from yolov3.kernels.precision import choose_precision
+    from yolov3.kernels.hardware import choose_precision
 
     precisions = ["float32"]
     if choose_precision("auto") != "float32":

@@ -16,7 +16,7 @@ def repository(size: int, batch_size: int, precision: str):
     import tensorflow as tf
 
     from yolov3.configs import Config
-    from yolov3.kernels.precision import choose_precision
+    from yolov3.kernels.hardware import choose_precision
     from yolov3.train_step import TrainStep
 
     precision = choose_precision(precision)

@@ -12,7 +12,7 @@ from yolov3.configs import Config
 from yolov3.darknet import describe, identify_network, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
-from yolov3.kernels.precision import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
+from yolov3.kernels.hardware import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
 from yolov3.weights import load_state_dict, network_name
 from yolov3.yolov3 import build_yolov3, to_float

@@ -5,8 +5,7 @@ import tensorflow as tf
 
 from yolov3.configs import Config
 from yolov3.kernels.adamw import FusedAdamW
-from yolov3.kernels.graph_optimizer import without_grappler
-from yolov3.kernels.precision import POLICIES
+from yolov3.kernels.hardware import POLICIES, without_grappler
 from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule

@@ -8,7 +8,7 @@ from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold, refold
-from yolov3.kernels.precision import INFERENCE_POLICIES
+from yolov3.kernels.hardware import INFERENCE_POLICIES
 from yolov3.losses import batch_losses
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes, unletterbox

@@ -11,7 +11,7 @@ from yolov3.configs import REPO
 
 # What depends on the kernels: their own tests, and the networks.
 DEPENDENT = ["tests/kernels", "tests/test_detection.py", "tests/test_yolov3.py"]
-LEFT_OUT = ["precision", "frozen_weights", "graph_optimizer"]  # or slow
+LEFT_OUT = ["hardware", "frozen_weights"]  # or slow
 INSIDE = "YOLOV3_TESTS_WITH_OTHER_KERNELS"
 
 

@@ -1,13 +1,19 @@
-"""Fast layers in place of plain ones: the same network, for training."""
+"""Fast layers in place of plain ones for training: each against Keras's, and the network."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
-from yolov3.kernels.batch_norm import FusedBatchNormalization
-from yolov3.kernels.convolution import MatmulGradientConv2D
-from yolov3.kernels.substitute import for_training
+from yolov3.kernels.substitute import (
+    MANY_CHANNELS,
+    FusedBatchNormalization,
+    MatmulGradientConv2D,
+    for_training,
+    kernel_gradient,
+    suits_matmul_gradient,
+)
 from yolov3.yolov3 import build_yolov3
 
 IMAGES = np.random.default_rng(0).random((2, 64, 32, 3), np.float32)
@@ -48,3 +54,169 @@ def test_its_weights_are_copies_by_the_same_names(tiny, wide, monkeypatch):
     assert kinds.count(MatmulGradientConv2D) == wide
     assert fast.get_layer("conv_0").compute_dtype == "bfloat16"
     assert all(raw.dtype == "float32" for raw in fast.outputs)
+
+
+# FusedBatchNormalization
+
+CHANNELS = 5
+EPSILON = 1e-5
+MOMENTUM = 0.9
+
+
+def batch(shape=(4, 6, 7, CHANNELS), seed=0):
+    return np.random.default_rng(seed).normal(2.0, 3.0, shape).astype(np.float32)
+
+
+def norms():
+    """Return Keras's layer and ours with the same random weights."""
+    rng = np.random.default_rng(1)
+    weights = [rng.uniform(0.5, 2.0, CHANNELS) for _ in range(4)]  # gamma, beta, mean, variance
+    pair = []
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=MOMENTUM, epsilon=EPSILON)
+        layer.build((None, None, None, CHANNELS))
+        layer.set_weights(weights)
+        pair.append(layer)
+    return pair
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_outputs_and_gradients_equal_those_of_keras(training):
+    x = tf.constant(batch())
+    results = []
+    for layer in norms():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=training)
+            loss = tf.reduce_sum(outputs**2 * tf.linspace(0.1, 1.0, CHANNELS))
+        gradients = tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+        results.append([outputs, *gradients])
+    for reference, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-3)
+
+
+def test_training_outputs_have_mean_beta_and_deviation_gamma():
+    layer = norms()[1]
+    outputs = layer(batch(), training=True).numpy().reshape(-1, CHANNELS)
+    np.testing.assert_allclose(outputs.mean(axis=0), layer.beta, atol=1e-4)
+    np.testing.assert_allclose(outputs.std(axis=0), layer.gamma, rtol=1e-4)
+
+
+def test_moving_statistics_equal_those_of_keras_but_for_the_unbiased_variance():
+    reference, ours = norms()
+    before = reference.moving_variance.numpy()
+    x = batch()
+    for layer in (reference, ours):
+        layer(x, training=True)
+    np.testing.assert_allclose(ours.moving_mean, reference.moving_mean, rtol=1e-5)
+    count = x.size // CHANNELS
+    biased = (reference.moving_variance.numpy() - MOMENTUM * before) / (1 - MOMENTUM)
+    unbiased = (ours.moving_variance.numpy() - MOMENTUM * before) / (1 - MOMENTUM)
+    np.testing.assert_allclose(unbiased / biased, count / (count - 1), rtol=1e-4)
+    np.testing.assert_allclose(unbiased, x.reshape(-1, CHANNELS).var(axis=0, ddof=1), rtol=1e-4)
+
+
+def test_inference_changes_nothing():
+    layer = norms()[1]
+    before = [weight.numpy().copy() for weight in layer.weights]
+    layer(batch(), training=False)
+    layer(batch())
+    for weight, old in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_a_frozen_layer_uses_and_keeps_its_moving_statistics():
+    layer = norms()[1]
+    expected = layer(batch(), training=False)
+    before = [weight.numpy().copy() for weight in layer.weights]
+    layer.trainable = False
+    np.testing.assert_array_equal(layer(batch(), training=True), expected)
+    for weight, old in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    assert layer.trainable_variables == []
+
+
+def test_one_value_per_channel_has_a_finite_output():
+    layer = norms()[1]
+    outputs = layer(batch((1, 1, 1, CHANNELS)), training=True)
+    np.testing.assert_allclose(outputs[0, 0, 0], layer.beta, atol=1e-5)
+    assert np.isfinite(layer.moving_variance.numpy()).all()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_float32_statistics(policy):
+    layer = FusedBatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, dtype=policy)
+    outputs = layer(batch(), training=True)
+    assert outputs.dtype == layer.compute_dtype
+    assert all(weight.dtype == "float32" for weight in layer.weights)
+    expected = (1 - MOMENTUM) * batch().reshape(-1, CHANNELS).mean(axis=0)
+    np.testing.assert_allclose(layer.moving_mean, expected, rtol=0.01)
+
+
+def test_a_saved_layer_comes_back():
+    layer = norms()[1]
+    copy = layers.deserialize(keras.layers.serialize(layer))
+    assert isinstance(copy, FusedBatchNormalization)
+    assert (copy.momentum, copy.epsilon) == (MOMENTUM, EPSILON)
+
+
+# MatmulGradientConv2D
+
+FILTERS = 8
+PRECISIONS = {"float32": 2.0**-23, "mixed_bfloat16": 2.0**-8}  # what rounding takes at most
+
+
+def outputs_and_gradients(kind, strides, padding, dtype, height, width):
+    rng = np.random.default_rng(0)
+    layer = kind(FILTERS, 3, strides, padding, use_bias=False, dtype=dtype)
+    layer.build((None, None, None, MANY_CHANNELS))
+    layer.kernel.assign(rng.normal(size=layer.kernel.shape) / 70)
+    inputs = tf.constant(rng.normal(size=(2, height, width, MANY_CHANNELS)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = tf.cast(layer(inputs), tf.float32)
+        loss = tf.reduce_sum(outputs * rng.normal(size=outputs.shape).astype(np.float32))
+    return [outputs, *tape.gradient(loss, [inputs, layer.kernel.value])]
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize(
+    ("strides", "padding", "height", "width"),
+    [(1, "same", 5, 7), (1, "same", 1, 1), (2, "valid", 15, 9), (2, "valid", 3, 5)],
+)
+def test_outputs_and_gradients_are_those_of_keras(strides, padding, height, width, dtype):
+    wanted, found = (
+        outputs_and_gradients(kind, strides, padding, dtype, height, width)
+        for kind in (layers.Conv2D, MatmulGradientConv2D)
+    )
+    np.testing.assert_array_equal(found[0], wanted[0])
+    terms = max(9 * FILTERS, np.prod(found[0].shape[:3]))  # of a sum in either gradient
+    for ours, keras_s in zip(found[1:], wanted[1:], strict=True):
+        assert ours.dtype == keras_s.dtype and ours.shape == keras_s.shape
+        limit = PRECISIONS[dtype] * np.sqrt(terms) * np.abs(keras_s).max()
+        np.testing.assert_allclose(ours, keras_s, rtol=0, atol=limit)
+
+
+def test_a_kernel_gradient_by_hand():
+    inputs = tf.reshape(tf.range(1.0, 10.0), [1, 3, 3, 1])  # 1 2 3 / 4 5 6 / 7 8 9
+    upstream = tf.reshape([0.0, 0, 0, 0, 1, 0, 0, 0, 0], [1, 3, 3, 1])  # the middle alone
+    found = kernel_gradient(inputs, upstream, 1, "SAME")
+    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), inputs[0, ..., 0])
+    corner = tf.reshape([1.0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 3, 3, 1])
+    found = kernel_gradient(inputs, corner, 1, "SAME")
+    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), [[0, 0, 0], [0, 1, 2], [0, 4, 5]])
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel_size", "expected"),
+    [(MANY_CHANNELS, 3, True), (MANY_CHANNELS - 1, 3, False), (MANY_CHANNELS, 1, False)],
+)
+def test_it_suits_3x3_kernels_of_many_channels_without_a_gpu(
+    channels, kernel_size, expected, monkeypatch
+):
+    layer = layers.Conv2D(2, kernel_size)
+    layer.build((None, None, None, channels))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert suits_matmul_gradient(layer) == expected
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert not suits_matmul_gradient(layer)

@@ -116,7 +116,7 @@ def import_tensorflow(frozen_weights: bool = False) -> None:
         os.environ[ASSUME_FROZEN_WEIGHTS] = "0"
     is_quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
     with _held_back_stderr() if is_quiet else contextlib.nullcontext():
-        from yolov3.kernels.precision import grow_gpu_memory  # imports TensorFlow
+        from yolov3.kernels.hardware import grow_gpu_memory  # imports TensorFlow
 
         grow_gpu_memory()
 

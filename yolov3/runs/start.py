@@ -20,7 +20,7 @@ from yolov3.configs import REPO, Config, changed_settings, read_anchors
 from yolov3.darknet import MAX_CLASSES
 from yolov3.data.annotation_check import existing_file, fingerprint, load_records
 from yolov3.dataset import training_batches
-from yolov3.kernels.precision import choose_precision, hardware_name
+from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
 from yolov3.runs.resources import check_disk, check_memory

@@ -1,13 +1,16 @@
-"""Tests of the choice of precision, with the hardware faked."""
+"""Tests of what suits the hardware, with the hardware faked."""
 
 import pytest
+import tensorflow as tf
 
-from yolov3.kernels import precision
-from yolov3.kernels.precision import (
+from yolov3.kernels import hardware
+from yolov3.kernels.hardware import (
+    GRAPPLER_OFF,
     choose_precision,
     cpu_has_bf16,
     grow_gpu_memory,
     hardware_name,
+    without_grappler,
 )
 
 CPUINFO = """processor	: 0
@@ -26,8 +29,8 @@ def cpu(tmp_path, monkeypatch):
     def have(flags):
         path = tmp_path / "cpuinfo"
         path.write_text(CPUINFO.format(flags=flags))
-        monkeypatch.setattr(precision, "CPUINFO", path)
-        monkeypatch.setattr(precision.cpu_has_bf16, "__defaults__", (path,))
+        monkeypatch.setattr(hardware, "CPUINFO", path)
+        monkeypatch.setattr(hardware.cpu_has_bf16, "__defaults__", (path,))
         have_gpus(monkeypatch)
         return path
 
@@ -36,9 +39,9 @@ def cpu(tmp_path, monkeypatch):
 
 def have_gpus(monkeypatch, *details):
     devices = range(len(details))
-    monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind: list(devices))
+    monkeypatch.setattr(hardware.tf.config, "list_physical_devices", lambda kind: list(devices))
     monkeypatch.setattr(
-        precision.tf.config.experimental, "get_device_details", lambda device: details[device]
+        hardware.tf.config.experimental, "get_device_details", lambda device: details[device]
     )
 
 
@@ -103,8 +106,42 @@ def test_gpu_memory_grows_unless_it_is_in_use(monkeypatch):
         if gpu == "first":
             raise RuntimeError("cannot be modified after being initialized")
 
-    config = precision.tf.config
+    config = hardware.tf.config
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
     monkeypatch.setattr(config.experimental, "set_memory_growth", set_memory_growth)
     grow_gpu_memory()
     assert grown == [("first", True), ("second", True)]
+
+
+def grappler_is_off():
+    return tf.config.optimizer.get_experimental_options().get(GRAPPLER_OFF, False)
+
+
+def test_the_optimizer_grappler_is_off_during_the_call_and_only_then(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    seen = []
+
+    def record(x):
+        seen.append(grappler_is_off())
+        return x + 1
+
+    assert without_grappler(record)(2) == 3
+    assert seen == [True]
+    assert not grappler_is_off()
+
+
+def test_grappler_is_on_again_after_an_error(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError):
+        without_grappler(fail)()
+    assert not grappler_is_off()
+
+
+def test_a_gpu_keeps_grappler(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    function = tf.function(lambda x: x + 1)
+    assert without_grappler(function) is function
