@@ -39,7 +39,7 @@ rm -f .venv/*.stamp
 for record in .venv/lib/python*/site-packages/*.dist-info; do # pip writes INSTALLER near the end
     [ -e "$record/INSTALLER" ] || rm -rf "$record"
 done
-pip install -r "$1"
+pip install -r "$1" -e . # -e: the scripts in tools, benchmarks and docs find the package yolov3
 if ! $py -c 'import cv2' 2>/dev/null; then # no libGL here: the same OpenCV without windows
     opencv=$($py -c 'from importlib.metadata import version; print(version("opencv-python"))')
     pip uninstall --yes opencv-python opencv-python-headless

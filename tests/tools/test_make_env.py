@@ -63,9 +63,9 @@ def make(root, requirements="requirements.txt"):
 
 
 def test_it_installs_once(project):
-    assert make(project) == (0, "", ["venv", "install -r requirements.txt"])
+    assert make(project) == (0, "", ["venv", "install -r requirements.txt -e ."])
     assert make(project) == (0, "", [])
-    assert make(project, "requirements-dev.txt")[2] == ["install -r requirements-dev.txt"]
+    assert make(project, "requirements-dev.txt")[2] == ["install -r requirements-dev.txt -e ."]
     assert make(project) == make(project, "requirements-dev.txt") == (0, "", [])
 
 
@@ -73,13 +73,13 @@ def test_it_installs_once(project):
 def test_it_installs_what_changed(project, name):
     make(project)
     (project / name).write_text("numpy>=2\n")
-    assert make(project)[2] == ["install -r requirements.txt"]
+    assert make(project)[2] == ["install -r requirements.txt -e ."]
 
 
 def test_a_moved_or_copied_folder_gets_a_new_environment(project):
     make(project)
     copied = shutil.copytree(project, project.parent / "copy")
-    assert make(copied)[2] == ["venv", "install -r requirements.txt"]
+    assert make(copied)[2] == ["venv", "install -r requirements.txt -e ."]
     assert make(project.rename(project.parent / "moved"))[2][0] == "venv"
 
 
@@ -94,7 +94,7 @@ def test_an_environment_that_does_not_run_is_made_again(project, change):
     else:
         (project / ".venv" / "half_a_pip").touch()
         (project / ".venv" / "requirements.txt.stamp").unlink()
-    assert make(project)[2] == ["venv", "install -r requirements.txt"]
+    assert make(project)[2] == ["venv", "install -r requirements.txt -e ."]
 
 
 def test_an_interrupted_installation_is_finished(project):
@@ -107,7 +107,7 @@ def test_an_interrupted_installation_is_finished(project):
         (packages / name).mkdir()
         (packages / name / file).touch()
     (project.parent / "no_network").unlink()
-    assert make(project)[2] == ["install -r requirements.txt"]
+    assert make(project)[2] == ["install -r requirements.txt -e ."]
     assert [path.name for path in packages.iterdir()] == ["good-1.dist-info"]
 
 
