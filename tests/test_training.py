@@ -98,19 +98,6 @@ def test_log_shows_what_was_found_in_the_first_images(trained):
         assert np.ptp(image, axis=-1).max() > 100
 
 
-def test_a_box_that_is_not_finite_is_not_drawn(trained):
-    images = np.full((1, 64, 64, 3), 255, np.uint8)
-    boxes_xyxy = np.float32([[[8, 8, 40, 40], [np.nan, 8, 40, 40], [0, 0, 0, 0]]])
-    scores, counts = np.float32([[0.9, 0.9, 0.0]]), np.int32([2])
-    batch = (images, boxes_xyxy, scores, np.zeros((1, 3), np.int32), counts)
-    images, *found = (tf.constant(part) for part in batch)
-    both = trained.validate._draw(images, found)
-    first = [part[:, :1] for part in found[:3]]
-    alone = trained.validate._draw(images, [*first, tf.constant(counts // 2)])
-    np.testing.assert_array_equal(both, alone)
-    assert (both != 255).any()
-
-
 def test_best_checkpoint_has_the_metrics_of_its_epoch(trained):
     best = find_checkpoint(trained.run.checkpoints, "best")
     logged = dict(scalars_of(trained.run.log)["mAP/mAP"])

@@ -13,13 +13,13 @@ import argparse
 import json
 from pathlib import Path
 
-from yolov3 import configs
 from yolov3.cli.flags import Parser, input_size, integer
 from yolov3.cli.progress import counted
 from yolov3.cli.run import run_script
+from yolov3.configs import ANCHORS, ANCHORS_PER_SCALE, TINY_ANCHORS, Config
 from yolov3.files import atomic_write, check_outputs
 
-NETWORKS = {"YOLOv3": configs.ANCHORS, "YOLOv3-tiny": configs.TINY_ANCHORS}
+NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--input-size",
         type=input_size,
-        default=configs.Config.train_input_size,
+        default=Config.train_input_size,
         metavar="PX",
         help="input width and height of the network that is to be trained (default: %(default)s)",
     )
@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    configs.Config(seed=args.seed)  # checks it
+    Config(seed=args.seed)  # checks it
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
     from yolov3.data.anchors import kmeans_anchors, letterboxed_sizes
@@ -69,9 +69,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{network}: " + "  ".join(f"{width}x{height}" for width, height in new_wh))
     if args.output:
         write_anchors(args.output, panels[args.tiny][2])
-        print(f"\nsaved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors FILE")
+        print(f"saved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors FILE")
     if args.plot:
-        save_plot(args.plot, boxes_wh, panels)
+        from yolov3.data.data_plots import anchor_figure
+        from yolov3.plots import save_figure
+
+        save_figure(anchor_figure(boxes_wh, panels), args.plot)
+        print(f"saved {args.plot}")
     return 0
 
 
@@ -86,19 +90,11 @@ def print_fits(network: str, boxes_wh, **anchors_wh) -> None:
 
 def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
     """Write anchors, small to large, as the JSON that `configs.read_anchors` reads."""
-    per_scale = configs.ANCHORS_PER_SCALE
-    scales = [anchors_wh[i : i + per_scale] for i in range(0, len(anchors_wh), per_scale)]
+    scales = [
+        anchors_wh[i : i + ANCHORS_PER_SCALE] for i in range(0, len(anchors_wh), ANCHORS_PER_SCALE)
+    ]
     with atomic_write(path) as partial:
         partial.write_text(json.dumps({"anchors": scales}) + "\n")
-
-
-def save_plot(path: Path, boxes_wh, panels: list[tuple]) -> None:
-    """Draw boxes and anchors to a PNG file."""
-    from yolov3.data.data_plots import anchor_figure
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    anchor_figure(boxes_wh, panels).savefig(path)
-    print(f"\nsaved {path}")
 
 
 if __name__ == "__main__":

@@ -191,12 +191,9 @@ class Config:
                 _refuse(field.name, rule.expected, value)
         if self.train_lr_end > self.train_lr_init:
             _refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
-        if not _fit_network(self.anchors, len(self.strides)):
-            expected = (
-                f"for {self.network} {len(self.strides)} scales of {ANCHORS_PER_SCALE} anchors, "
-                "each a width and a height above 0"
-            )
-            _refuse("anchors", expected, self.anchors)
+        if not _fit_network(self.anchors, scales := len(self.strides)):
+            sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
+            _refuse("anchors", f"for {self.network} {sizes}", self.anchors)
 
     def _set_defaults(self):
         """Give what was left to the network its value of this network, and mark it as such."""
@@ -253,12 +250,11 @@ def read_anchors(source) -> tuple:
     """
     if source in ANCHOR_PRESETS:
         return ANCHOR_PRESETS[source]
-    presets = ", ".join(ANCHOR_PRESETS)
     try:
         anchors = _as_tuples(read_json(source).get("anchors"))
     except (OSError, ValueError) as error:
-        expected = f"anchors: expected one of {presets}, or a file that tools/anchors.py wrote"
-        raise ValueError(f"{expected}; received {error}") from None
+        expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
+        raise ValueError(f"anchors: expected {expected}; received {error}") from None
     if not any(_fit_network(anchors, scales) for scales in (len(STRIDES), len(TINY_STRIDES))):
         raise ValueError(
             f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
