@@ -47,7 +47,7 @@ def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
     assert found[0][0] == (10, 12) and found[2][2] == (38, 46)
     assert tool.main([str(folder / "a.txt"), "--tiny", "--output", output]) == 0
     assert np.shape(Config(tiny=True, anchors=read_anchors(output)).anchors) == (2, 3, 2)
-    assert Image.open(folder / "new" / "plot.png").size == (1200, 600)
+    assert Image.open(folder / "new" / "plot.png").size == (1800, 900)
 
 
 @pytest.mark.parametrize(
