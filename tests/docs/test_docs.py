@@ -78,6 +78,15 @@ def test_the_index_names_every_page():
     assert pages <= set(LINK.findall(index))
 
 
+def test_the_readme_shows_every_module_of_the_reading_path_and_no_other():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = re.search(r"^yolov3/ (.*?)^tools/", readme, re.M | re.S)[1]
+    modules = {path.name for path in (ROOT / "yolov3").glob("*.py")} - {"__init__.py"}
+    packages = {f"{path.parent.name}/" for path in (ROOT / "yolov3").glob("*/__init__.py")}
+    assert set(re.findall(r"\b\w+\.py\b", tree)) - {"detect.py"} == modules
+    assert set(re.findall(r"^    (\w+/)", tree, re.M)) == packages
+
+
 def test_lines_that_the_page_on_annotations_allows_are_read():
     lines = [line for line, _ in ROW.findall(section("annotations.md", "What is allowed"))]
     assert len(lines) == 6
