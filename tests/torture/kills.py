@@ -1,4 +1,4 @@
-"""Kill training, go on with `--resume`, and compare the end with a run that was never disturbed."""
+"""Kill training, `--resume` it, and compare the end with a run that was never disturbed."""
 
 import itertools
 import os

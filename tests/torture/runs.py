@@ -58,7 +58,7 @@ class Run:
     variant: Variant
 
     def start(self, trap: Trap | None = None, most_seconds_lost: float = 0) -> Process:
-        """Start or go on: `train.py` with its flags, or with `--resume` once there is a checkpoint.
+        """Start, or `--resume` once there is a checkpoint, `train.py` in a process.
 
         Returns the process, of `train_in_child`.
         """
@@ -85,7 +85,7 @@ class Run:
         return ""
 
     def steps(self) -> list[int]:
-        """Return the steps of the checkpoints to go on from, oldest first."""
+        """Return the steps of the checkpoints to resume, oldest first."""
         names = [WHOLE.fullmatch(path.name) for path in self.folder.glob("checkpoints/*/last-*")]
         return sorted(int(name[2]) for name in names if name)
 
