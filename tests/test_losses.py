@@ -5,11 +5,36 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from loss_samples import CLASSES, SIZE, random_boxes, raw_maps_of, targets_of
 
 from yolov3.configs import ANCHORS, STRIDES, TINY_ANCHORS, TINY_STRIDES
 from yolov3.labels import assign_anchors
-from yolov3.losses import class_loss, compute_loss, confidence_loss, giou_loss
+from yolov3.losses import batch_losses, class_loss, compute_loss, confidence_loss, giou_loss
+
+CLASSES = 3
+SIZE = 64
+
+
+def targets_of(boxes_xyxy, classes, size_hw=(SIZE, SIZE)):
+    grids = [(size_hw[0] // stride, size_hw[1] // stride) for stride in STRIDES]
+    return assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, CLASSES)
+
+
+def raw_maps_of(batch, seed=0, spread=1.0, size_hw=(SIZE, SIZE)):
+    rng = np.random.default_rng(seed)
+    return [
+        rng.normal(
+            0, spread, (batch, size_hw[0] // stride, size_hw[1] // stride, 3, 5 + CLASSES)
+        ).astype(np.float32)
+        for stride in STRIDES
+    ]
+
+
+def random_boxes(batch, count, seed=0, size_hw=(SIZE, SIZE)):
+    rng = np.random.default_rng(seed)
+    limit = np.array([size_hw[1], size_hw[0]])
+    corners = rng.uniform(0, 1, (2, batch, count, 2)) * limit
+    boxes = np.concatenate([corners.min(axis=0), corners.max(axis=0)], axis=-1)
+    return boxes.astype(np.float32), rng.integers(0, CLASSES, (batch, count)).astype(np.int32)
 
 
 def sigmoid(x):
@@ -163,3 +188,14 @@ def test_the_tiny_network_has_two_scales():
     targets = assign_anchors(boxes, classes, TINY_ANCHORS, TINY_STRIDES, grids, CLASSES)
     losses = compute_loss(raw_maps_of(1)[1:], targets, boxes, TINY_ANCHORS, TINY_STRIDES)
     assert all(float(loss) > 0 for loss in losses.values())
+
+
+def test_losses_of_a_batch_do_not_depend_on_its_padding():
+    boxes, classes = random_boxes(2, 5)
+    raw_maps = raw_maps_of(2)
+    expected = compute_loss(raw_maps, targets_of(boxes, classes), boxes, ANCHORS, STRIDES)
+    padded = np.pad(boxes, [(0, 0), (0, 40), (0, 0)]), np.pad(classes, [(0, 0), (0, 40)])
+    raw_maps = [tf.constant(raw) for raw in raw_maps]
+    found = batch_losses(raw_maps, *map(tf.constant, padded), anchors=ANCHORS, strides=STRIDES)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)

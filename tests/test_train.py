@@ -78,21 +78,14 @@ def test_weights_of_a_checkpoint_are_where_a_training_starts(
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("", "bad.txt: no annotated image"),
         ("gone.png 1,2,30,40,5", "bad.txt:1: expected an image; received"),
-        ("\nnot_an_image.png 1,2,30,40,5", "bad.txt:2: expected an image; received"),
         ("white.png 1,2,300,40,5", "bad.txt:1: expected boxes inside the 60x50 image"),
-        (
-            "white.png 1,2,30,40,10",
-            "bad.txt:1: expected a label in [0, 9]; received '1,2,30",
-        ),
-        ("white.png 1,2,30,40", "bad.txt:1: expected xmin,ymin,xmax,ymax,label"),
+        ("white.png 1,2,30,40,10", "bad.txt:1: expected a label in [0, 9]; received '1,2,30"),
     ],
 )
 @pytest.mark.parametrize("flag", ["--train-annot-path", "--test-annot-path"])
 def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, lines, expected, flag):
     cv2.imwrite(str(tmp_path / "white.png"), np.full((50, 60), 255, np.uint8))
-    write(tmp_path / "not_an_image.png", "words")
     flags = [*training_flags(digit_scenes), f"--train-checkpoints-folder={tmp_path / 'new'}"]
     line = refusal(capfd, train.main, [*flags, f"{flag}={write(tmp_path / 'bad.txt', lines)}"])
     assert expected in line

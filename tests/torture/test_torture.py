@@ -22,7 +22,7 @@ SEED = 1  # of which the kills come early, so that no run ends before them
 
 @pytest.mark.parametrize(
     "share",
-    [{losses: 30}, {annotation_files: 100}, {mutations: 60}, {kills: 2, disk: 1}],
+    [{losses: 90}, {annotation_files: 100}, {mutations: 60}, {kills: 2, disk: 1}],
     ids=lambda share: " and ".join(family.__name__.rpartition(".")[2] for family in share),
 )
 def test_a_share_of_all_faults_is_survived(share, tmp_path):
