@@ -28,44 +28,21 @@ MAX_DETECTIONS = 300  # of an image; the default of a `Detector`, 100, is that o
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
-    parser.add_argument(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="image, video, folder (with all in it), 'pattern', number of a camera, or URL",
-    )
+    sources = "image, video, folder (with all in it), 'pattern', number of a camera, or URL"
+    best = "objects per frame, the best first (default: %(default)s)"
+    frames = "frames at once (default: 4; 1 for cameras and streams)"
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
     add_detector_flags(parser, size=input_hw)
+    parser.add_argument("--classes", type=names_list, metavar="CLASS,...", help="find only these")
     parser.add_argument(
-        "--classes",
-        type=names_list,
-        metavar="CLASS,...",
-        help="find these classes only, by name or number",
+        "--max-detections", type=positive_int, default=MAX_DETECTIONS, metavar="N", help=best
     )
-    parser.add_argument(
-        "--max-detections",
-        type=positive_int,
-        default=MAX_DETECTIONS,
-        metavar="N",
-        help="objects per frame, the best first (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=positive_int,
-        metavar="N",
-        help="frames at once (default: 4; 1 for cameras and streams)",
-    )
+    parser.add_argument("--batch-size", type=positive_int, metavar="N", help=frames)
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output",
-        metavar="DIR",
-        help="new or empty folder to write to (default: a new one in detections)",
-    )
-    output.add_argument(
-        "--save",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="images and videos with boxes (default: yes)",
-    )
+    folder = "new or empty folder to write to (default: a new one in detections)"
+    output.add_argument("--output", metavar="DIR", help=folder)
+    saved, save = "images and videos with boxes (default: yes)", argparse.BooleanOptionalAction
+    output.add_argument("--save", action=save, default=True, help=saved)
     output.add_argument("--json", action="store_true", help="all detections in detections.json")
     output.add_argument("--txt", action="store_true", help="a label file in YOLO format per frame")
     output.add_argument("--crops", action="store_true", help="an image of each object")

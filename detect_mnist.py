@@ -10,7 +10,7 @@ where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (C
 
 import argparse
 
-from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
+from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, integer, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 
 
@@ -18,16 +18,10 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
-    parser.add_argument(
-        "--count", type=positive_int, default=1, metavar="N", help="how many scenes"
-    )
-    parser.add_argument("--seed", type=int, metavar="K", help="choose the same scenes each time")
-    parser.add_argument(
-        "--output",
-        default="detections",
-        metavar="PATH",
-        help="image to save, or folder for several (default: %(default)s)",
-    )
+    parser.add_argument("--count", type=positive_int, default=1, metavar="N", help="scenes")
+    parser.add_argument("--seed", type=integer, metavar="K", help="choose the same scenes")
+    output = "image to save, or folder for several (default: %(default)s)"
+    parser.add_argument("--output", default="detections", metavar="PATH", help=output)
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 

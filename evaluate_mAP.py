@@ -19,19 +19,13 @@ from yolov3.configs import BAD_LINES, EVAL_SCORE_THRESHOLD
 def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     add_detector_flags(parser, EVAL_SCORE_THRESHOLD)
-    parser.add_argument(
-        "--annotations",
-        metavar="FILE",
-        help="annotated images (default: the ones that the run was validated on)",
-    )
-    parser.add_argument(
-        "--bad-lines",
-        choices=BAD_LINES,
-        help="bad lines of annotations: end with a report, or skip them (default: as the run did)",
-    )
+    images = "annotated images (default: the ones that the run was validated on)"
+    bad = "bad lines of annotations: end with a report, or skip them (default: as the run did)"
+    parser.add_argument("--annotations", metavar="FILE", help=images)
+    parser.add_argument("--bad-lines", choices=BAD_LINES, help=bad)
     parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
     parser.add_argument(
-        "--batch-size", type=positive_int, default=8, metavar="N", help="default: %(default)s"
+        "--batch-size", type=positive_int, default=8, metavar="N", help="default: 8"
     )
     return parser.parse_args(argv)
 

@@ -203,7 +203,8 @@ def add_detector_flags(
     or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
     lowest = "the checkpoint's" if score_threshold is None else score_threshold
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
-    agnostic = "class-agnostic NMS: one box per object, whatever its class"
+    is_agnostic = "yes" if agnostic_nms else "no"
+    agnostic = f"class-agnostic NMS: one box per object (default: {is_agnostic})"
     add("--weights", weights, metavar="PATH", default=Config.train_checkpoints_folder)
     add("--names", names, metavar="FILE")
     add("--anchors", anchors, metavar="FILE|PRESET")
