@@ -37,7 +37,7 @@ def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Genera
 
 
 def random_window(image_hw, boxes_xyxy, settings: Augmentation, rng) -> np.ndarray:
-    """Choose the part of the image to look at: (4,) whole pixels xyxy, with all boxes inside.
+    """Choose a window of the image that contains all boxes: (4,) xyxy in whole pixels.
 
     It may reach beyond the image. Without boxes any part of at least half the size may be chosen.
     """

@@ -227,13 +227,12 @@ class Config:
         try:
             values = read_json(path)
             if "anchors" not in values:
-                raise ValueError("no anchors: it was written by a version before they were stored")
+                raise ValueError("no anchors (written before they were stored)")
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: _as_tuples(value) for name, value in values.items()})
         except (OSError, ValueError) as error:
-            expected = f"{path}: expected the configuration of a run"
-            raise ValueError(f"{expected}; received {error}") from None
+            raise ValueError(f"{path}: no usable configuration: {error}") from None
 
 
 class _Default:

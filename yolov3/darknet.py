@@ -40,7 +40,7 @@ WRITTEN_HEADER = struct.pack("<3iq", 0, 2, 0, 0)  # as the official files, with 
 FLOAT_BYTES = 4
 MAX_VERSION = 1000  # from here on, darknet means transposed matrices, which no YOLOv3 file has
 MAX_CLASSES = 10_000  # more than any published detector has
-# Numbers in a whole network of C classes: the first plus C times the second.
+# Numbers in a complete network of C classes: the first plus C times the second.
 FLOATS = {False: (61_570_957, 5_385), True: (8_673_934, 2_310)}  # by `tiny`
 BACKBONE_FLOATS = 40_620_640  # Darknet-53, conv_0 to conv_51
 CLASSIFIER_FLOATS = BACKBONE_FLOATS + 1000 * 1024 + 1000
@@ -156,7 +156,7 @@ def read_header(path) -> DarknetFile:
 
 
 def identify_network(floats: int) -> tuple[bool, int] | None:
-    """Return (tiny, number of classes) of the whole network with this many numbers, or None."""
+    """Return (tiny, number of classes) of the complete network with this many numbers, or None."""
     for tiny, (fixed, per_class) in FLOATS.items():
         classes, rest = divmod(floats - fixed, per_class)
         if not rest and 1 <= classes <= MAX_CLASSES:

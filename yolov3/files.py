@@ -1,4 +1,4 @@
-"""Files: read with a bound, written whole or not at all, never over what was read.
+"""Files: read with a bound, written completely or not at all, never over an input.
 
 Reading. To open a pipe may wait for ever, a device such as /dev/zero never ends, and a sparse file
 of a few bytes on the disk may claim terabytes. So only regular files are opened, up to a bound.

@@ -1,6 +1,6 @@
 """Read and write image files, letterbox images, and take boxes into the letterbox and back.
 
-A file is judged by its header before anything is decoded. Pillow reads the header, in Python but
+The header of a file is checked before anything is decoded. Pillow reads the header, in Python but
 without decoding; OpenCV decodes, 1.6 times (PNG) to 2.7 times (JPEG) as fast as Pillow. Sizes and
 pixels agree as the orientation is read in one place. Names do not matter: a PNG called x.jpg is a
 PNG. Of an animation or a file of several pages, the first image counts.
