@@ -60,7 +60,7 @@ def check(path: Path, content: bytes) -> None:
     """Write and check a file. Raises whatever it should not, AssertionError for a wrong result."""
     path.write_bytes(content)
     try:
-        records, report = check_annotations(path, CLASSES, CONFIG, workers=1)
+        records, report = check_annotations(path, CLASSES, CONFIG)
     except ValueError as error:
         assert str(error).startswith(str(path)), f"an error that does not name the file: {error}"
         return

@@ -89,22 +89,21 @@ def load_records(
 
 
 def check_annotations(
-    path: str | Path, num_classes: int, config: Config | None = None, workers: int | None = None
+    path: str | Path, num_classes: int, config: Config | None = None
 ) -> tuple[list[Record], Report]:
     """Read an annotation file and the header of every image; return the good lines and a report.
 
     The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
     cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
     boxes listed twice, line ends and a byte-order mark are `report.warnings`; so are objects that
-    share an anchor in the network of `config`, if it is given.
-    `workers` is the number of processes that open images, None for a fitting one. Raises
-    ValueError for a file that is missing, empty, too large or UTF-16. Images are not decoded:
-    see `images.read_image_size` for what that leaves unseen.
+    share an anchor in the network of `config`, if it is given. Raises ValueError for a file that
+    is missing, empty, too large or UTF-16. Images are not decoded: see `images.read_image_size`
+    for what that leaves unseen.
     """
     content = read_bytes(path)
     records, problems = scan(content, path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
-    sizes = dict(zip(paths, read_sizes(paths, "checking images", workers), strict=True))
+    sizes = dict(zip(paths, read_sizes(paths, "checking images"), strict=True))
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
     warnings = _check_encoding(content) + _repeated_images(records) + _repeated_boxes(records)
