@@ -9,9 +9,9 @@ import pytest
 import yolov3
 from yolov3.configs import REPO
 
-# What depends on the kernels: their own tests, and the networks.
-DEPENDENT = ["tests/kernels", "tests/test_detection.py", "tests/test_yolov3.py"]
-LEFT_OUT = ["hardware", "frozen_weights"]  # or slow
+# What depends on the kernels: their own tests, and detection with a network.
+DEPENDENT = ["tests/kernels", "tests/test_detection.py"]
+LEFT_OUT = ["adamw", "hardware", "frozen_weights"]  # or slow
 INSIDE = "YOLOV3_TESTS_WITH_OTHER_KERNELS"
 
 
