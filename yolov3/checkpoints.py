@@ -65,8 +65,8 @@ def save_checkpoint(
     """Write a checkpoint of kind "best" or "last" and delete older ones of its kind.
 
     `state` has the fields of `Checkpoint` from class_names on; `weights` and `resume` are arrays by
-    name. Whenever it is killed or the disk fails, the earlier ones or the new one are whole. One
-    process at a time may write to `run_folder`. Returns the checkpoint's folder; raises OSError.
+    name. At whatever moment it is killed or the disk fails, a complete one is left. One process at
+    a time may write to `run_folder`. Returns the checkpoint's folder; raises OSError.
     """
     target = Path(run_folder) / f"{kind}-{state['step']:06d}"
     with atomic_folder(target) as folder:
@@ -82,9 +82,9 @@ def save_checkpoint(
 
 
 def _remove_others(target, kind):
-    """Remove those before `target` that are not kept, and all after it.
+    """Remove the earlier checkpoints that are not kept, and all later ones.
 
-    Some are after it if the run went on from an earlier one: as they were damaged, or unwanted.
+    Later ones exist if the run was resumed from an earlier one: they were damaged, or unwanted.
     """
     newest_first = checkpoint_folders(target.parent, kind)
     before = newest_first[newest_first.index(target) + 1 :]
@@ -98,12 +98,12 @@ def checkpoint_folders(parent, kind="*") -> list[Path]:
 
     Links are left out: they may lead to where nothing may be written.
     """
-    found = [
+    ordered = [
         (-int(match[2]), path.name, path)
         for path in Path(parent).glob(f"{kind}-*")
         if (match := FOLDER_NAME.fullmatch(path.name)) and not path.is_symlink()
     ]
-    return [path for *_, path in sorted(found)]
+    return [path for *_, path in sorted(ordered)]
 
 
 def open_checkpoint(folder) -> Checkpoint:

@@ -24,7 +24,7 @@ class Validator:
 
     One forward pass gives the losses and the mAP of the same raw maps. Of the last measurement,
     `unreadable` holds the paths of the images that could not be read, and `examples` the first
-    images as the network saw them, with what it found, uint8 (B, H, W, 3) RGB.
+    images as the network saw them, with its detections, uint8 (B, H, W, 3) RGB.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
@@ -36,7 +36,7 @@ class Validator:
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
         """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
 
-        An image that can no longer be read counts as a grey one in which nothing was found.
+        An image that can no longer be read counts as a grey one without detections.
         """
         if self.network:
             refold(self.network, model)
@@ -44,11 +44,11 @@ class Validator:
             self.network = fold(model, self.policy)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            batch_means, found = self._run(*batch)
+            batch_means, detected = self._run(*batch)
             if not detections:
-                self.examples = self._draw(batch[0], found)
+                self.examples = self._draw(batch[0], detected)
             losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
-            detections += unletterbox(*found, sizes_hw.numpy(), (input_size, input_size))
+            detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
         self.unreadable = [
             record.image_path
@@ -61,9 +61,9 @@ class Validator:
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
         return {**metrics, **{name: precision[name] for name in ("mAP50", "mAP75", "mAP")}}
 
-    def _draw(self, images, found):
+    def _draw(self, images, detected):
         """Draw what would be shown of the detections in the first images of a batch."""
-        arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *found)]
+        arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *detected)]
         drawn = []
         for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
             shown = scores >= self.config.test_score_threshold
@@ -77,11 +77,11 @@ class Validator:
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(to_float(images), training=False)
         losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
-        found = detect_boxes(
+        detected = detect_boxes(
             raw_maps,
             anchors=anchors,
             strides=strides,
             score_threshold=EVAL_SCORE_THRESHOLD,
             iou_threshold=self.config.test_iou_threshold,
         )
-        return losses, found
+        return losses, detected
