@@ -63,8 +63,8 @@ def refusal(capfd, main, argv) -> str:
     out, error = capfd.readouterr()
     assert code == 2, out + error
     assert "Traceback" not in error
-    *_, line = error.splitlines()
-    assert "error: " in line
+    *others, line = error.splitlines()
+    assert "error: " in line and not any("usage: " in other for other in others)
     return line
 
 
