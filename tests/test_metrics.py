@@ -25,64 +25,39 @@ def found(*rows):
     return boxes, np.float32([s for _, s, _ in rows]), np.int32([label for *_, label in rows])
 
 
-def measure(records, detections):
-    result = average_precision(records, detections, NAMES)
-    return result["mAP50"], result["mAP75"], result["mAP"]
-
-
-def test_perfect():
-    result = average_precision(
-        [truth((BOX, 0), (FAR, 1)), truth()],
-        [found((BOX, 0.9, 0), (FAR, 0.3, 1)), found()],
-        NAMES,
-    )
-    assert (result["mAP50"], result["mAP75"], result["mAP"]) == pytest.approx((1, 1, 1))
-    row = {"AP50": 1.0, "AP75": 1.0, "AP": 1.0, "boxes": 1}
-    assert result["per_class"]["b"] == pytest.approx(row)
-
-
-def test_one_of_two():
+HALF, ALL, NONE = (0.5,) * 3, (1,) * 3, (0,) * 3
+ONE = [truth((BOX, 0))]
+CASES = {
+    "perfect": ([truth((BOX, 0), (FAR, 1)), truth()], [[(BOX, 0.9, 0), (FAR, 0.3, 1)], []], ALL),
     # Precision 1 up to recall 0.5: 51 of the 101 recall points 0.00, 0.01 ... 1.00.
-    half = measure([truth((BOX, 0), (FAR, 0))], [found((BOX, 0.9, 0))])
-    assert half == pytest.approx((51 / 101,) * 3)
+    "one of two": ([truth((BOX, 0), (FAR, 0))], [[(BOX, 0.9, 0)]], (51 / 101,) * 3),
+    "a better false alarm": (ONE, [[(BOX, 0.5, 0), (FAR, 0.9, 0)]], HALF),
+    "a worse false alarm": (ONE, [[(BOX, 0.9, 0), (FAR, 0.5, 0)]], ALL),
+    "a class without truth has no part": (ONE, [[(BOX, 0.9, 0), (FAR, 0.8, 1)]], ALL),
+    "nothing found": (ONE, [[]], NONE),
+    "no truth and nothing found": ([truth()], [[]], (np.nan,) * 3),
+    "no truth at all": ([truth()], [[(BOX, 0.9, 0)]], (np.nan,) * 3),
+    "the wrong class": (ONE, [[(BOX, 0.9, 1)]], NONE),
+    # An IoU of 0.62 counts for the thresholds 0.50, 0.55 and 0.60 of ten.
+    "too low": ([truth(([0, 0, 10, 10], 0))], [[([0, 0, 10, 6.2], 0.9, 0)]], (1, 0, 0.3)),
+    "in the wrong image": ([truth((BOX, 0)), truth()], [[], [(BOX, 0.9, 0)]], NONE),
+}
 
 
-def test_false_alarm_above_and_below():
-    records = [truth((BOX, 0))]
-    assert measure(records, [found((BOX, 0.5, 0), (FAR, 0.9, 0))]) == pytest.approx((0.5,) * 3)
-    assert measure(records, [found((BOX, 0.9, 0), (FAR, 0.5, 0))]) == pytest.approx((1,) * 3)
+@pytest.mark.parametrize("case", CASES)
+def test_by_hand(case):
+    records, rows, expected = CASES[case]
+    result = average_precision(records, [found(*image) for image in rows], NAMES)
+    means = [result[name] for name in ("mAP50", "mAP75", "mAP")]
+    assert means == pytest.approx(expected, nan_ok=True)
 
 
-def test_class_without_truth_has_no_part_in_the_mean():
-    result = average_precision([truth((BOX, 0))], [found((BOX, 0.9, 0), (FAR, 0.8, 1))], NAMES)
-    assert result["mAP50"] == pytest.approx(1)
-    row = result["per_class"]["b"]
-    assert row["boxes"] == 0 and np.isnan([row["AP50"], row["AP75"], row["AP"]]).all()
-
-
-def test_nothing_found():
-    result = average_precision([truth((BOX, 0))], [found()], NAMES)
-    assert (result["mAP50"], result["mAP75"], result["mAP"]) == (0, 0, 0)
-    assert result["per_class"]["a"]["AP"] == 0 and np.isnan(result["per_class"]["b"]["AP"])
-
-
-@pytest.mark.parametrize("detections", [found(), found((BOX, 0.9, 0))])
-def test_no_truth_at_all(detections):
-    assert np.isnan(measure([truth()], [detections])).all()
-
-
-def test_wrong_class():
-    assert measure([truth((BOX, 0))], [found((BOX, 0.9, 1))]) == (0, 0, 0)
-
-
-def test_iou_of_0_62():
-    # It counts for the thresholds 0.50, 0.55 and 0.60 of ten.
-    low = found(([0, 0, 10, 6.2], 0.9, 0))
-    assert measure([truth(([0, 0, 10, 10], 0))], [low]) == pytest.approx((1, 0, 0.3))
-
-
-def test_right_box_in_the_wrong_image():
-    assert measure([truth((BOX, 0)), truth()], [found(), found((BOX, 0.9, 0))]) == (0, 0, 0)
+@pytest.mark.parametrize(("rows", "expected"), [([(BOX, 0.9, 0), (FAR, 0.8, 1)], 1), ([], 0)])
+def test_each_class_has_its_own_row(rows, expected):
+    per_class = average_precision(ONE, [found(*rows)], NAMES)["per_class"]
+    for name, value, boxes in (("a", expected, 1), ("b", np.nan, 0)):
+        row = {"AP50": value, "AP75": value, "AP": value, "boxes": boxes}
+        assert per_class[name] == pytest.approx(row, nan_ok=True)
 
 
 def random_scenes(rng, images=12):
