@@ -32,7 +32,7 @@ def test_hostile_json_is_a_value_error(tmp_path, name, text):
         (folder / name).write_text(text)
     else:
         rewrite(folder, name, text)
-    with pytest.raises(ValueError, match="damaged checkpoint"):
+    with pytest.raises(ValueError, match=f"{tmp_path}.*{name}"):
         open_checkpoint(folder)
     with pytest.raises(ValueError, match="no checkpoint in"):
         find_checkpoint(tmp_path, warn=lambda warning: None)
@@ -72,7 +72,7 @@ def test_wrong_value_is_a_value_error_that_names_it(tmp_path, name, field, value
     folder = save(tmp_path, "last", 100, ap=0.1)
     content = json.loads((folder / name).read_text())
     rewrite(folder, name, json.dumps({**content, field: value}))
-    with pytest.raises(ValueError, match=f"damaged checkpoint: .*{field}"):
+    with pytest.raises(ValueError, match=f"{tmp_path}.*{name}.*{field}"):
         open_checkpoint(folder)
 
 

@@ -119,9 +119,10 @@ def open_checkpoint(folder) -> Checkpoint:
         for name, checksum in sums.items():
             if checksum != _sha256(_file(folder, name)):
                 raise ValueError(f"{name} does not match its checksum")
-        return Checkpoint(folder, Config.from_json(_file(folder, CONFIG)), **_read_state(folder))
+        state = _read_state(folder)
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: damaged checkpoint: {error}") from None
+    return Checkpoint(folder, Config.from_json(folder / CONFIG), **state)  # whole, but maybe old
 
 
 def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:

@@ -71,16 +71,15 @@ INPUT_SIZE = Rule(
 )
 
 
-def setting(default, group: str, text: str, rule: Rule | None = None, **extra):
+def setting(default, group: str, text: str, rule: Rule | None = None, choices=None):
     """Declare a setting: default, group and text in `--help`, and what it must fulfil.
 
-    With the default None, which depends on the network, `type` is what a flag's word is.
+    The default None stands for one that depends on the network.
     """
-    if choices := extra.get("choices"):
+    if choices:
         rule = Rule(f"one of {', '.join(choices)}", choices.__contains__)
-    return dataclasses.field(
-        default=default, metadata={"group": group, "help": text, "rule": rule, **extra}
-    )
+    metadata = {"group": group, "help": text, "rule": rule, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -92,47 +91,51 @@ class Config:
     wrong type or out of range.
     """
 
-    train_classes: str = setting("mnist/mnist.names", "data", "class names, one per line", A_FILE)
-    train_annot_path: str = setting("mnist/mnist_train.txt", "data", "training images", A_FILE)
+    train_classes: str = setting(
+        "mnist/mnist.names", "data", "file of class names, one per line", A_FILE
+    )
+    train_annot_path: str = setting(
+        "mnist/mnist_train.txt", "data", "annotation file of the training images", A_FILE
+    )
     test_annot_path: str = setting(
-        "mnist/mnist_test.txt", "data", "validation images; '' trains without validation"
+        "mnist/mnist_test.txt", "data", "annotation file of the validation images; '' for none"
     )
     bad_lines: str = setting(
-        "error", "data", "bad lines of annotations: end with a report, or skip", choices=BAD_LINES
+        "error", "data", "bad annotation lines: end with a report, or skip them", choices=BAD_LINES
     )
-    train_logdir: str = setting("log", "data", "TensorBoard logs, a folder for each run")
-    train_checkpoints_folder: str = setting("checkpoints", "data", "a folder for each run")
+    train_logdir: str = setting("log", "data", "folder of the TensorBoard logs of all runs")
+    train_checkpoints_folder: str = setting(
+        "checkpoints", "data", "folder of the checkpoints of all runs"
+    )
 
-    tiny: bool = setting(False, "network", "YOLOv3-tiny, in place of YOLOv3 with Darknet-53")
+    tiny: bool = setting(False, "network", "train YOLOv3-tiny instead of YOLOv3")
     anchors: tuple[tuple[tuple[float, ...], ...], ...] = setting(
         None,
         "network",
         f"a file of tools/anchors.py, or {', '.join(ANCHOR_PRESETS)} (default: the network's)",
-        type=str,
     )
     train_input_size: int = setting(
         416, "network", "input width and height in pixels, a multiple of 32", INPUT_SIZE
     )
     precision: str = setting(
-        "auto", "network", "auto: the fastest of this hardware", choices=PRECISIONS
+        "auto", "network", "number format; auto is the fastest of this machine", choices=PRECISIONS
     )
 
     weights: str = setting(
-        "", "transfer", "start from a checkpoint, the best of a folder, or Darknet weights"
+        "", "transfer", "initial weights: a checkpoint, the best of a folder, or Darknet weights"
     )
     transfer: str = setting(
-        "all-but-heads", "transfer", "which layers of them to copy", choices=TRANSFER_SCOPES
+        "all-but-heads", "transfer", "layers that get these weights", choices=TRANSFER_SCOPES
     )
     freeze_epochs: int = setting(
-        0, "transfer", "epochs with a frozen backbone, batch normalisation too", AT_LEAST_0
+        0, "transfer", "first epochs with a frozen backbone, batch normalisation too", AT_LEAST_0
     )
 
     train_epochs: int = setting(
         None,
         "training",
-        f"passes over the data (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
+        f"passes over the training images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
         AT_LEAST_1,
-        type=int,
     )
     train_batch_size: int = setting(4, "training", "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(
@@ -140,24 +143,34 @@ class Config:
         "training",
         f"peak learning rate (default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
         ABOVE_0,
-        type=float,
     )
     train_lr_end: float = setting(
         None,
         "training",
         f"last learning rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)",
         AT_LEAST_0,
-        type=float,
     )
-    train_warmup_epochs: float = setting(0.5, "training", "linear, from zero", AT_LEAST_0)
-    train_weight_decay: float = setting(0.0, "training", "AdamW's, of the kernels", AT_LEAST_0)
+    train_warmup_epochs: float = setting(
+        0.5, "training", "epochs of linear warm-up from zero", AT_LEAST_0
+    )
+    train_weight_decay: float = setting(
+        0.0, "training", "AdamW's weight decay of the convolution kernels", AT_LEAST_0
+    )
     train_average_decay: float = setting(
-        0.99, "training", "EMA decay of the weights that are saved; 0 turns it off", BELOW_1
+        0.99,
+        "training",
+        "EMA decay of the weights; the EMA is what is saved and evaluated (0 turns it off)",
+        BELOW_1,
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.77, 1.0), "training", "fractions of the input size, one after another", FRACTIONS
+        (0.54, 0.77, 1.0),
+        "training",
+        "progressive resizing: fractions of the input size, one per equal part of the epochs",
+        FRACTIONS,
     )
-    seed: int = setting(0, "training", "seed of initial weights, order, augmentation", SEED)
+    seed: int = setting(
+        0, "training", "seed of the initial weights, the image order and the augmentation", SEED
+    )
 
     augment_flip: float = setting(
         0.0, "augmentation", "probability of a mirror image; wrong for digits and text", FRACTION
@@ -165,12 +178,17 @@ class Config:
     augment_crop: float = setting(
         0.0, "augmentation", "crop up to this fraction of the margin around all boxes", FRACTION
     )
-    augment_scale: float = setting(0.0, "augmentation", "zoom out by up to it", AT_LEAST_0)
+    augment_scale: float = setting(
+        0.0, "augmentation", "zoom out: 0.5 makes objects up to 1.5 times smaller", AT_LEAST_0
+    )
     augment_translate: float = setting(
         0.0, "augmentation", "shift by up to this fraction of the image", FRACTION
     )
     augment_color: float = setting(
-        0.0, "augmentation", "brightness, contrast and saturation, +- fraction", FRACTION
+        0.0,
+        "augmentation",
+        "change brightness, contrast and saturation by up to this fraction",
+        FRACTION,
     )
 
     test_score_threshold: float = setting(
@@ -227,12 +245,12 @@ class Config:
         try:
             values = read_json(path)
             if "anchors" not in values:
-                raise ValueError("no anchors (written before they were stored)")
+                raise ValueError("written by a version that did not store anchors; train again")
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: _as_tuples(value) for name, value in values.items()})
         except (OSError, ValueError) as error:
-            raise ValueError(f"{path}: no usable configuration: {error}") from None
+            raise ValueError(f"{path}: {error}") from None
 
 
 class _Default:

@@ -15,6 +15,7 @@ from yolov3.configs import (
     read_anchors,
 )
 
+SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
 GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
 # Flags that users of other tools bring along, with ours of the same meaning: of several the first
 # that the script has. A word without dashes is an argument that takes no flag.
@@ -143,9 +144,10 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
 
     Raises ValueError for a value out of range.
     """
-    given = {name: value for name, value in vars(args).items() if name in _FIELD_NAMES}
     given = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(args).items()
+        if name in Config.__dataclass_fields__
     }
     if "anchors" in given:
         given["anchors"] = read_anchors(given["anchors"])
@@ -156,31 +158,25 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
     return dataclasses.replace(base, **given)
 
 
-_FIELD_NAMES = frozenset(field.name for field in dataclasses.fields(Config))
-
-
 def _kind(field) -> dict:
     """Return the argparse keywords for the type of a field."""
-    default = field.default
-    if isinstance(default, bool):
+    if field.type is bool:
         return {"action": argparse.BooleanOptionalAction}
-    if isinstance(default, tuple):
+    if choices := field.metadata["choices"]:
+        return {"choices": choices}
+    if field.name == "train_input_scales":
         return {"type": number, "nargs": "+", "metavar": "X"}
-    if "choices" in field.metadata:
-        return {"choices": field.metadata["choices"]}
-    kind = field.metadata.get("type", type(default))
-    parse, metavar = {int: (integer, "N"), float: (number, "X"), str: (str, "PATH")}[kind]
+    numbers = {int: (integer, "N"), float: (number, "X")}
+    parse, metavar = numbers.get(field.type, (str, "PATH"))
     return {"type": parse, "metavar": metavar}
 
 
-def _default_text(default):
+def _default_text(default) -> str:
     if default is None:  # the help says what it depends on
         return ""
     if isinstance(default, tuple):
-        default = " ".join(str(value) for value in default)
-    elif isinstance(default, bool):
-        default = "yes" if default else "no"
-    return f" (default: {'none' if default == '' else default})"
+        default = " ".join(map(str, default))
+    return f" (default: {SPELLED.get(str(default), default)})"
 
 
 def add_detector_flags(
@@ -191,38 +187,30 @@ def add_detector_flags(
 ) -> None:
     """Add the flags of a `Detector`, with these defaults; `size` parses that of --input-size."""
 
-    def add(flag, text, **kind):
-        parser.add_argument(flag, help=text, **kind)
+    def add(flag, text, metavar=None, **kind):
+        parser.add_argument(flag, help=text, metavar=metavar, **kind)
 
-    weights = (
-        "checkpoint, run or folder of runs, whose best checkpoint is taken, or Darknet weights"
-    )
+    weights = "checkpoint, run or folder of runs (the best of the newest), or Darknet weights"
     names = "class names, one per line (default: the checkpoint's; COCO's for 80 Darknet classes)"
     presets = ", ".join(ANCHOR_PRESETS)
     anchors = f"anchors of Darknet weights: {presets} or a file (default: the official ones)"
     or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
-    lowest = "the checkpoint's" if score_threshold is None else score_threshold
+    sides = f"input width and height{or_hw}, multiples of 32"
+    score = "lowest score of a detection" + _default_text(score_threshold or "the checkpoint's")
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
-    is_agnostic = "yes" if agnostic_nms else "no"
-    agnostic = f"class-agnostic NMS: one box per object (default: {is_agnostic})"
-    add("--weights", weights, metavar="PATH", default=Config.train_checkpoints_folder)
-    add("--names", names, metavar="FILE")
-    add("--anchors", anchors, metavar="FILE|PRESET")
-    add("--input-size", f"input width and height{or_hw}, multiples of 32", metavar="PX", type=size)
-    add(
-        "--score-threshold",
-        f"lowest score of a detection (default: {lowest})",
-        metavar="X",
-        type=fraction,
-        default=score_threshold,
-    )
-    add("--iou-threshold", iou, metavar="X", type=fraction)
+    agnostic = "class-agnostic NMS: one box per object" + _default_text(agnostic_nms)
+    add("--weights", weights, "PATH", default=Config.train_checkpoints_folder)
+    add("--names", names, "FILE")
+    add("--anchors", anchors, "FILE|PRESET")
+    add("--input-size", sides, "PX", type=size)
+    add("--score-threshold", score, "X", type=fraction, default=score_threshold)
+    add("--iou-threshold", iou, "X", type=fraction)
     add("--agnostic-nms", agnostic, action=argparse.BooleanOptionalAction, default=agnostic_nms)
 
 
 def detector_settings(args: argparse.Namespace) -> dict:
     """Return what the flags of `add_detector_flags` say, as keywords of a `Detector`."""
-    names = ("input_size", "score_threshold", "iou_threshold", "agnostic_nms")
-    settings = {name: getattr(args, name) for name in names}
+    names = ("names", "input_size", "score_threshold", "iou_threshold", "agnostic_nms")
     anchors = args.anchors and read_anchors(args.anchors)
-    return {"source": args.weights, "names": args.names, "anchors": anchors, **settings}
+    settings = {name: getattr(args, name) for name in names}
+    return {"source": args.weights, "anchors": anchors, **settings}
