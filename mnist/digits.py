@@ -50,7 +50,7 @@ def _check(part: str, images: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(f"{part} images {images.dtype} {images.shape}, not uint8 (N, 28, 28)")
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         raise ValueError(f"{part} labels {labels.dtype} {labels.shape} for {len(images)} images")
-    if labels.min() < 0 or labels.max() >= NUM_LABELS:
+    if not np.isin(labels, range(NUM_LABELS)).all():
         raise ValueError(f"{part} labels from {labels.min()} to {labels.max()}, not 0 to 9")
     blank = images.max(axis=(1, 2)) < MIN_INK
     if blank.any():
@@ -86,7 +86,12 @@ def find_digits(
             source=f"the offline handwriting of scikit-learn, not MNIST, because {why} and the "
             f"download failed ({error}); for MNIST give --mnist PATH",
         )
-    _keep(content, cache, say)
+    if not cache.exists():  # never over another file
+        try:
+            with atomic_write(cache) as partial:
+                partial.write_bytes(content)
+        except OSError as error:
+            say(f"digits: the download could not be kept in {cache}: {error.strerror}")
     return Digits(*_read_npz(content), source=f"MNIST, downloaded from {url}")
 
 
@@ -114,16 +119,6 @@ def keras_cache() -> Path:
     return Path(home) / "datasets" / "mnist.npz"
 
 
-def _keep(content: bytes, cache: Path, say: Callable[[str], None]) -> None:
-    """Save a download where Keras looks for it, but never over another file."""
-    try:
-        if not cache.exists():
-            with atomic_write(cache) as partial:
-                partial.write_bytes(content)
-    except OSError as error:
-        say(f"digits: the download could not be kept in {cache}: {error.strerror}")
-
-
 def _read_npz(content: bytes) -> list[np.ndarray]:
     """Read the four arrays of MNIST; pickled ones, which could run code, raise ValueError."""
     if not zipfile.is_zipfile(io.BytesIO(content)):
@@ -134,8 +129,9 @@ def _read_npz(content: bytes) -> list[np.ndarray]:
 
 def _read_folder(folder: Path) -> tuple[np.ndarray, ...]:
     """Read the images in the folders `train` and `test`, or split those of the folder itself."""
-    train, test = _digit_files(folder / "train"), _digit_files(folder / "test")
-    if not train and not test:
+    if (folder / "train").is_dir():
+        train, test = _digit_files(folder / "train"), _digit_files(folder / "test")
+    else:
         files = _digit_files(folder)
         test = files[TEST_EVERY - 1 :: TEST_EVERY]
         train = [file for place, file in enumerate(files, 1) if place % TEST_EVERY]
@@ -145,9 +141,8 @@ def _read_folder(folder: Path) -> tuple[np.ndarray, ...]:
 
 
 def _digit_files(folder: Path) -> list[tuple[int, int, Path]]:
-    """List label, index and path of the digit images in a folder, sorted; [] without a folder."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    matches = ((NAME.fullmatch(path.name), path) for path in paths)
+    """List label, index and path of the digit images in a folder, sorted."""
+    matches = ((NAME.fullmatch(path.name), path) for path in folder.iterdir())
     return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
 
@@ -160,23 +155,9 @@ def read_digit(path: Path) -> np.ndarray:
     """Read an image as (28, 28) uint8, white on black whatever its ink and paper were.
 
     The paper is the median of the border; ink is what differs from it. Raises ValueError for a
-    file that is no image, and for an image without ink.
+    file that is no image.
     """
     grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = cv2.absdiff(grey, float(np.median(border)))
-    ink = ink if ink.shape == (SIDE, SIDE) else _fit(ink)
-    if ink.max() < MIN_INK:
-        raise ValueError(f"{path}: a blank image")
-    return ink
-
-
-def _fit(ink: np.ndarray) -> np.ndarray:
-    """Centre an image in a square of its longer side, so that it keeps its shape, and resize."""
-    height, width = ink.shape
-    side = max(height, width)
-    square = np.zeros((side, side), np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = ink
-    smooth = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
-    return cv2.resize(square, (SIDE, SIDE), interpolation=smooth)
+    return cv2.resize(ink, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
