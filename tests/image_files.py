@@ -35,40 +35,16 @@ def encode(image: Image.Image, kind: str, **options) -> bytes:
     return stream.getvalue()
 
 
-def png_bomb(width: int, height: int, pixels: bytes = b"") -> bytes:
-    """Return a PNG of one bit per pixel that announces a size."""
-    chunks = {
-        b"IHDR": struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0),
-        b"IDAT": zlib.compress(pixels, 9),
-        b"IEND": b"",
-    }
-    parts = [png_chunk(name, data) for name, data in chunks.items()]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+def png_bomb(width: int, height: int) -> bytes:
+    """Return a PNG without pixels that announces a size."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def png_chunk(name: bytes, data: bytes) -> bytes:
     """Return a chunk of a PNG with its length and checksum."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
-    """Return a sample whose header was changed to announce a size."""
-    data = bytearray(data)
-    if kind == "JPEG":
-        place = data.index(b"\xff\xc0") + 5
-        data[place : place + 4] = struct.pack(">HH", height, width)
-    elif kind == "BMP":
-        data[18:26] = struct.pack("<ii", width, height)
-    elif kind == "PPM":
-        data = data.replace(b"48 32", f"{width} {height}".encode())
-    elif kind == "GIF":
-        data[6:10] = struct.pack("<HH", width, height)
-    elif kind == "TIFF":
-        for tag, value in ((256, width), (257, height)):
-            entry = struct.pack("<HHI", tag, 4, 1)  # one 32-bit number
-            place = data.index(entry) + len(entry)
-            data[place : place + 4] = struct.pack("<I", value)
-    return bytes(data)
 
 
 def check_image_file(path: Path) -> bool:

@@ -1,7 +1,5 @@
 """Reading and writing images, and the letterbox."""
 
-import os
-
 import cv2
 import numpy as np
 import pytest
@@ -32,35 +30,22 @@ def test_a_written_image_reads_back_in_rgb(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "size_hw"), [("a.pgm", (5, 7)), ("wide.jpg", (1, 70_000)), ("small.jp2", (1, 1))]
+    ("name", "size_hw"),
+    [
+        ("image", (3, 3)),
+        ("image.xyz", (3, 3)),
+        ("a.pgm", (5, 7)),
+        ("wide.jpg", (1, 70_000)),
+        ("small.jp2", (1, 1)),
+    ],
 )
-def test_what_a_format_does_not_hold_is_said(tmp_path, capfd, name, size_hw):
+def test_a_name_without_a_fitting_format_is_refused(tmp_path, capfd, name, size_hw):
     height, width = size_hw
-    message = f"{name}: expected a format that holds {width}x{height} pixels in colour; received"
+    message = f"{name}: expected an image's name .* holds {width}x{height} pixels in colour"
     with pytest.raises(ValueError, match=message):
-        write_image(tmp_path / name, noise(height, width))
+        write_image(tmp_path / "folder" / name, noise(height, width))
     assert not any(tmp_path.iterdir())
     assert capfd.readouterr().err == ""  # OpenCV keeps quiet
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
-@pytest.mark.parametrize("size", [2, 200])
-def test_a_full_disk_is_named_with_the_file(tmp_path, size):
-    (tmp_path / "full.png").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left on device: '.*full.png'"):
-        write_image(tmp_path / "full.png", noise(size, size))
-
-
-def save(array, path):
-    Image.fromarray(array).save(path)
-    return read_image(path)
-
-
-def test_sixteen_bits_become_eight(tmp_path):
-    grey = np.array([[0, 255, 256, 65535, 128 * 256]], np.uint16)
-    image = save(grey, tmp_path / "deep.png")
-    assert image.dtype == np.uint8
-    assert abs(image[0, :, 0].astype(int) - [0, 1, 1, 255, 128]).max() <= 1
 
 
 def smooth(height, width):
@@ -98,14 +83,18 @@ def test_kinds_of_images_look_as_they_do_in_pillow(tmp_path, mode, name, toleran
     assert expected.std() > 20
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bits_of_colour_become_eight(tmp_path, suffix):
+@pytest.mark.parametrize("name", ["grey.png", "rgb.png", "rgba.png", "rgb.tif", "rgba.tif"])
+def test_sixteen_bits_become_eight(tmp_path, name):
     rgb = smooth(40, 60).astype(np.uint8)
-    for name, extra in (("rgb", []), ("rgba", [np.full((40, 60), 9999, np.uint16)])):
-        deep_bgr = np.dstack([rgb[..., ::-1].astype(np.uint16) * 257, *extra])
-        cv2.imwrite(str(tmp_path / f"{name}{suffix}"), deep_bgr)
-        image = read_image(tmp_path / f"{name}{suffix}")
-        assert abs(image.astype(int) - rgb).max() <= 1
+    if name == "grey.png":
+        rgb[:] = rgb[..., :1]
+    deep_bgr = {
+        "grey": rgb[..., 0],
+        "rgb": rgb[..., ::-1],
+        "rgba": np.dstack([rgb[..., ::-1], rgb[..., 0]]),
+    }[name[:-4]].astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / name), deep_bgr)
+    assert abs(read_image(tmp_path / name).astype(int) - rgb).max() <= 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -131,74 +120,48 @@ def test_very_small_and_very_long_images(tmp_path, size_wh):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
 
 
-@pytest.mark.parametrize("name", ["image", "image.xyz", "image."])
-def test_a_name_without_a_format_is_refused_and_nothing_is_written(tmp_path, name):
-    with pytest.raises(ValueError, match="expected an image's name"):
-        write_image(tmp_path / "folder" / name, noise(3, 3))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_unwritable_place_is_an_os_error(tmp_path):
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(OSError):
         write_image(tmp_path / "taken.png", noise(3, 3))
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError):
-        write_image(tmp_path / "file" / "image.png", noise(3, 3))
 
 
 # The letterbox there and back
 
-SIZES_WH = (
-    (1, 1),
-    (416, 416),
-    (640, 480),
-    (480, 640),
-    (333, 777),
-    (20000, 3),
-    (3, 20000),
-    (417, 1),
-)
+SIZES_WH = [(1, 1), (416, 416), (640, 480), (333, 777), (20000, 3), (3, 20000), (417, 1)]
 INPUTS_HW = [(416, 416), (32, 32), (320, 608)]
 
 
 @pytest.mark.parametrize("input_hw", INPUTS_HW)
 @pytest.mark.parametrize("size_wh", SIZES_WH)
-def test_boxes_come_back_from_the_letterbox(size_wh, input_hw):
+def test_the_image_is_centred_and_boxes_come_back_from_the_letterbox(size_wh, input_hw):
     width, height = size_wh
     rng = np.random.default_rng(0)
     corners = np.sort(rng.uniform(0, 1, (50, 2, 2)), axis=1) * [width, height]
     boxes = np.vstack([corners.reshape(-1, 4), [0, 0, width, height]])
     fit = letterbox_params((height, width), input_hw)
+    spare_x, spare_y = input_hw[1] - fit.size_wh[0], input_hw[0] - fit.size_wh[1]
+    assert min(spare_x, spare_y) == 0 and min(fit.size_wh) >= 1
+    assert fit.offset_xy == (spare_x // 2, spare_y // 2)
     there = boxes_to_letterbox(boxes, fit)
     assert there.dtype == np.float32
     back = boxes_from_letterbox(there, fit, (height, width))
     np.testing.assert_allclose(back, boxes, atol=1e-3, rtol=1e-7)  # float32 knows 7 digits
 
 
-@pytest.mark.parametrize("input_hw", INPUTS_HW)
-@pytest.mark.parametrize("size_wh", SIZES_WH)
-def test_the_image_fills_one_side_of_the_input_centred(size_wh, input_hw):
-    width, height = size_wh
-    fit = letterbox_params((height, width), input_hw)
-    spare_x, spare_y = input_hw[1] - fit.size_wh[0], input_hw[0] - fit.size_wh[1]
-    assert min(spare_x, spare_y) == 0 and min(fit.size_wh) >= 1
-    assert fit.offset_xy == (spare_x // 2, spare_y // 2)
-    assert letterbox(np.zeros((height, width, 3), np.uint8), input_hw).shape == (*input_hw, 3)
-
-
 def test_letterbox_by_hand():
-    fit = letterbox_params((50, 100), (416, 416))
-    assert fit.size_wh == (416, 208) and fit.offset_xy == (0, 104)
-    boxes = np.float32([[10, 20, 30, 50]])
-    np.testing.assert_allclose(boxes_to_letterbox(boxes, fit), [[41.6, 187.2, 124.8, 312.0]])
-
-
-def test_grey_bars_lie_above_and_below_a_wide_image():
     filled = letterbox(np.full((50, 100, 3), 7, np.uint8), (416, 416))
     assert filled.dtype == np.uint8
     assert (filled[:104] == GREY).all() and (filled[312:] == GREY).all()
     assert (filled[104:312] == 7).all()
+    fit = letterbox_params((50, 100), (416, 416))
+    assert fit.size_wh == (416, 208) and fit.offset_xy == (0, 104)
+    boxes = np.float32([[10, 20, 30, 50]])
+    np.testing.assert_allclose(boxes_to_letterbox(boxes, fit), [[41.6, 187.2, 124.8, 312.0]])
+    back = boxes_from_letterbox(np.float32([[-50, 0, 500, 416]]), fit, (50, 100))
+    np.testing.assert_array_equal(back, [[0, 0, 100, 50]])  # clipped to the image
+    none = np.zeros((0, 4))
+    assert boxes_to_letterbox(none, fit).shape == boxes_from_letterbox(none, fit, (50, 100)).shape
 
 
 def test_an_image_of_the_input_size_is_not_changed():
@@ -215,15 +178,3 @@ def test_shrinking_averages_so_that_thin_strokes_stay(size_hw):
     image = shrunk[(shrunk != GREY).any(axis=2)]
     assert len(image) in (416 * 416, 416)
     assert (image == 25).all()
-
-
-def test_boxes_are_clipped_to_the_image_on_the_way_back():
-    fit = letterbox_params((50, 100), (416, 416))
-    back = boxes_from_letterbox(np.float32([[-50, 0, 500, 416]]), fit, (50, 100))
-    np.testing.assert_array_equal(back, [[0, 0, 100, 50]])
-
-
-def test_no_boxes_are_no_trouble():
-    fit = letterbox_params((50, 100), (416, 416))
-    there = boxes_to_letterbox(np.zeros((0, 4)), fit)
-    assert there.shape == boxes_from_letterbox(there, fit, (50, 100)).shape == (0, 4)

@@ -7,13 +7,12 @@ PNG. Of an animation or a file of several pages, the first image counts.
 """
 
 import os
-import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, UnidentifiedImageError
 
 from yolov3.files import regular_size
 
@@ -24,14 +23,10 @@ UNREADABLE = "unreadable image"
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000")
 # How their names end, where a folder is searched for them.
 IMAGE_SUFFIXES = frozenset(".bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
-# 1.2 GB once decoded to 8-bit RGB, which a small machine still has. OpenCV alone would decode 2**30
-# pixels, 3.2 GB, out of a file of a few bytes.
-MAX_PIXELS = 20_000 * 20_000
 MAX_BYTES = 2**31 - 1  # of the file: OpenCV counts them in 32 bits
 # A complete file has these after its header, and compressed pixels never: without, it is cut off.
 END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
-CHUNK_BYTES = 2**20
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on rows and columns are swapped first
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
@@ -39,15 +34,12 @@ GREY = 128  # fills what the image does not cover
 
 
 class ImageFileError(ValueError):
-    """A file that is no usable image: its path, MISSING or UNREADABLE as kind, and the reason."""
+    """A file that is no usable image: MISSING or UNREADABLE as kind, and the reason."""
 
     def __init__(self, path, kind: str, reason: str):
-        super().__init__(path, kind, reason)
-        self.path, self.kind, self.reason = path, kind, reason
-
-    def __str__(self) -> str:
-        received = "there is" if self.kind == MISSING else "received"
-        return f"{self.path}: expected an image; {received} {self.reason}"
+        received = "there is" if kind == MISSING else "received"
+        super().__init__(f"{path}: expected an image; {received} {reason}")
+        self.kind, self.reason = kind, reason
 
 
 class Header(NamedTuple):
@@ -74,7 +66,8 @@ def read_image(path) -> np.ndarray:
     """Read an image as RGB uint8 (H, W, 3), upright as its EXIF orientation says.
 
     Grey, RGBA, 16-bit and CMYK files come out as 8-bit RGB. Raises ImageFileError for a file that
-    is missing, no image, or cut off, and before decoding it for more than MAX_PIXELS.
+    is missing, no image, or cut off, and before decoding it for more pixels than Pillow takes,
+    178,956,970: OpenCV would decode 3 GB out of a file of a few bytes.
     """
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
@@ -106,21 +99,18 @@ def read_image_size(path) -> tuple[int, int]:
         return read_header(stream, path).upright_wh
 
 
-def read_header(stream: BinaryIO, path, max_pixels: int = MAX_PIXELS) -> Header:
+def read_header(stream: BinaryIO, path) -> Header:
     """Read the header of an open file; `path` is for messages. Raises ImageFileError."""
     try:
-        image = _open_header(stream, path)
-        width, height = image.size
-        if width * height > max_pixels:
-            reason = f"{width:,} x {height:,} pixels, more than {max_pixels:,} in all"
-            raise ImageFileError(path, UNREADABLE, reason)
-        if _is_cut_off(stream, END_MARKS.get(image.format)):
-            raise ImageFileError(path, UNREADABLE, "cut off before its end")
-        return Header((width, height), _orientation(image))
-    except ImageFileError:
-        raise
+        image = Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError:
+        reason = "not a known image format, or a broken header"
+        raise ImageFileError(path, UNREADABLE, reason) from None
     except Exception as error:  # a broken header makes Pillow raise nearly anything
         raise _unreadable(path, error) from None
+    if _is_cut_off(stream, END_MARKS.get(image.format)):
+        raise ImageFileError(path, UNREADABLE, "cut off before its end")
+    return Header(image.size, _orientation(image))
 
 
 def write_image(path, image_rgb: np.ndarray) -> None:
@@ -129,26 +119,22 @@ def write_image(path, image_rgb: np.ndarray) -> None:
     Raises ValueError for an extension that names no format and for a format that does not hold
     such an image, OSError where the file cannot be written.
     """
-    height, width = image_rgb.shape[:2]
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     try:
-        is_encoded, data = cv2.imencode(
-            Path(path).suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-        )
+        is_encoded, data = cv2.imencode(Path(path).suffix, image_bgr)
     except cv2.error:
-        raise ValueError(f"{path}: expected an image's name (.png, .jpg ...)") from None
+        is_encoded = False
     finally:
         cv2.utils.logging.setLogLevel(level)
     if not is_encoded:
+        height, width = image_rgb.shape[:2]
         raise ValueError(
-            f"{path}: expected a format that holds {width}x{height} pixels in colour; "
-            f"received {Path(path).suffix}"
+            f"{path}: expected an image's name (.png, .jpg ...) "
+            f"in a format that holds {width}x{height} pixels in colour"
         )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None
+    Path(path).write_bytes(data)
 
 
 def letterbox_params(image_hw, input_hw) -> Letterbox:
@@ -215,25 +201,7 @@ def _unreadable(path, error: object) -> ImageFileError:
     return ImageFileError(path, UNREADABLE, " ".join(str(error).split()) or type(error).__name__)
 
 
-def _open_header(stream: BinaryIO, path) -> ImageFile.ImageFile:
-    """Do as `Image.open` but without its limit of pixels, which is lower and one for all users."""
-    Image.preinit()
-    start, reason = stream.read(16), "not a known image format"
-    for name in FORMATS:
-        if name not in Image.OPEN:
-            Image.init()
-        factory, accepts = Image.OPEN[name]
-        try:
-            if accepts(start) is True:
-                reason = f"a broken {name} header"
-                stream.seek(0)
-                return factory(stream, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):
-            continue  # as Image.open does: it may be of another format
-    raise ImageFileError(path, UNREADABLE, reason)
-
-
-def _orientation(image: ImageFile.ImageFile) -> int:
+def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 where there is none. Both libraries turn a TIFF themselves."""
     exif = Image.Exif()
     try:
@@ -250,13 +218,8 @@ def _is_cut_off(stream: BinaryIO, mark: bytes | None) -> bool:
         return False
     behind_header = stream.tell()  # a thumbnail in the header has an end of its own
     end = stream.seek(0, os.SEEK_END)
-    stream.seek(max(behind_header, end - TAIL_BYTES))
-    if mark in stream.read():
-        return False
-    stream.seek(behind_header)
-    before = b""
-    while chunk := stream.read(CHUNK_BYTES):
-        if mark in before + chunk:
+    for start in (max(behind_header, end - TAIL_BYTES), behind_header):
+        stream.seek(start)
+        if mark in stream.read():
             return False
-        before = (before + chunk)[-len(mark) + 1 :]
     return True

@@ -29,7 +29,7 @@ def test_unusable_images_are_dropped_with_their_boxes(folder):
     summary = convert(write_coco(folder, images=images))
     assert lines(folder) == ["a.png 1,2,4.5,6,1 5,6,15,16,0"]
     assert "dropped 2 images, which cannot be read: " in summary
-    assert "gone.png' (no such file); " in summary and "(not a known image format)" in summary
+    assert "gone.png' (no such file); " in summary and "(not a known image format, or" in summary
     assert "b 1,2.jpg' (is 60x40, annotated as 40x60)" in summary
     assert "dropped 1 box, as their images were dropped" in summary
 
