@@ -86,35 +86,32 @@ def find_shared_anchors(
 
     `sizes_wh` (R, 2) are the images' sizes in pixels, `anchors` (S, A, 2) widths and heights in
     pixels of the input, `strides` (S,) its pixels per cell. Images are letterboxed to `input_size`
-    without augmentation. At most one of such objects gets the anchor
-    that fits it best. A box that is listed twice counts once.
+    without augmentation. At most one of such objects gets the anchor that fits it best. A box that
+    is listed twice counts once.
     """
     image_index, boxes_xyxy, classes = stack_boxes(records)
-    repeats = [second for _, second in repeated_rows([image_index, *boxes_xyxy.T, classes])]
+    boxes = np.column_stack([image_index, boxes_xyxy, classes])
+    kept = np.delete(np.arange(len(boxes)), [second for _, second in repeated_rows(boxes)])
     input_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
     boxes_wh = letterboxed_sizes(records, sizes_wh, input_size)
     anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
     stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
     centres = (input_xyxy[:, :2] + input_xyxy[:, 2:]) / 2
     cells = centres // stride[:, np.newaxis]  # (M, 2)
-    slots = np.delete(np.column_stack([image_index, anchor, cells]), repeats, axis=0)
-    kept = np.delete(np.arange(len(classes)), repeats)
+    slots = np.column_stack([image_index, anchor, cells])
     found = []
-    for first, second in repeated_rows(list(slots.T)):
-        box, other = box_text(boxes_xyxy[kept[second]]), box_text(boxes_xyxy[kept[first]])
+    for first, second in repeated_rows(slots[kept]):
+        other, box = (box_text(boxes_xyxy[kept[index]]) for index in (first, second))
         message = f"{box} shares its cell and anchor with {other} at input size {input_size}"
         found.append(Problem(SAME_ANCHOR, records[image_index[kept[second]]].line, message))
     return found
 
 
-def repeated_rows(columns: list[np.ndarray]) -> list[tuple[int, int]]:
-    """Return (first, repeat) for every row of equal-length columns that equals an earlier row."""
-    order = np.lexsort(columns)  # stable: equal rows stay in order
-    equal = np.logical_and.reduce([column[order][1:] == column[order][:-1] for column in columns])
-    starts = np.flatnonzero(np.concatenate([[True], ~equal]))  # of the runs of equal rows
-    repeats = np.flatnonzero(equal) + 1
-    firsts = starts[np.searchsorted(starts, repeats) - 1]
-    return sorted(zip(order[firsts].tolist(), order[repeats].tolist(), strict=True), key=max)
+def repeated_rows(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Return (first, repeat) for every row of a table (M, K) that equals an earlier row."""
+    _, firsts, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    repeats = np.flatnonzero(firsts[place] != np.arange(len(rows)))
+    return list(zip(firsts[place[repeats]].tolist(), repeats.tolist(), strict=True))
 
 
 def _letterboxes(sizes_wh: np.ndarray, input_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +153,6 @@ def _run_kmeans(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> tuple[np.ndarra
             best_anchors, best_mean = anchors_wh, mean
         if gain < LEAST_GAIN:
             return best_anchors, best_mean
-        anchors_wh = np.array(
-            [_median(boxes_wh[nearest == k], anchors_wh[k]) for k in range(len(anchors_wh))]
-        )
-
-
-def _median(boxes_wh: np.ndarray, anchor_wh: np.ndarray) -> np.ndarray:
-    """Return the median size (2,) of boxes (N, 2); an anchor without boxes stays where it is."""
-    return np.median(boxes_wh, axis=0) if len(boxes_wh) else anchor_wh
+        anchors_wh = anchors_wh.copy()
+        for k in np.unique(nearest):  # an anchor without boxes stays where it is
+            anchors_wh[k] = np.median(boxes_wh[nearest == k], axis=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import UTF8_BOM, Problem, Record, box_text, read_bytes, scan, stack_boxes
+from yolov3.annotations import Problem, Record, box_text, read_bytes, scan, stack_boxes
 from yolov3.cli.progress import counted
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
@@ -18,8 +18,6 @@ from yolov3.images import ImageFileError
 OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
 SAME_BOX = "box listed twice"
-LINE_ENDS = "line ends"
-BYTE_ORDER_MARK = "byte-order mark"
 
 OUTSIDE_TOLERANCE = 1.0  # pixels a box may reach over the edge, from rounding; it is clipped then
 SHOWN_PER_KIND = 10
@@ -95,18 +93,17 @@ def check_annotations(
 
     The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
     cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
-    boxes listed twice, line ends and a byte-order mark are `report.warnings`; so are objects that
-    share an anchor in the network of `config`, if it is given. Raises ValueError for a file that
+    boxes listed twice are `report.warnings`; so are objects that share an anchor in the network of
+    `config`, if it is given. Raises ValueError for a file that
     is missing, empty, too large or UTF-16. Images are not decoded: see `images.read_image_size`
     for what that leaves unseen.
     """
-    content = read_bytes(path)
-    records, problems = scan(content, path, num_classes)
+    records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
     sizes = dict(zip(paths, read_sizes(paths, "checking images"), strict=True))
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
-    warnings = _check_encoding(content) + _repeated_images(records) + _repeated_boxes(records)
+    warnings = _repeated_images(records) + _repeated_boxes(records)
     if config:
         network = config.anchors, config.strides, config.train_input_size
         warnings += find_shared_anchors(records, sizes_wh, *network)
@@ -200,25 +197,8 @@ def _repeated_boxes(records: list[Record]) -> list[Problem]:
     image_index, boxes_xyxy, classes = stack_boxes(records)
     return [
         Problem(SAME_BOX, records[image_index[second]].line, box_text(boxes_xyxy[second]))
-        for _, second in repeated_rows([image_index, *boxes_xyxy.T, classes])
+        for _, second in repeated_rows(np.column_stack([image_index, boxes_xyxy, classes]))
     ]
-
-
-def _check_encoding(content: bytes) -> list[Problem]:
-    """Warn of what other programs may stumble over, although it is harmless here."""
-    warnings = []
-    if content.startswith(UTF8_BOM):
-        message = "expected plain UTF-8; received a byte-order mark, which is skipped"
-        warnings.append(Problem(BYTE_ORDER_MARK, 1, message))
-    windows, carriage_returns = content.count(b"\r\n"), content.count(b"\r")
-    if carriage_returns:
-        first = len(content[: content.index(b"\r") + 1].splitlines())
-        message = (
-            f"expected LF line ends; received {windows:,} CRLF and {carriage_returns - windows:,} "
-            "CR, which are read like LF"
-        )
-        warnings.append(Problem(LINE_ENDS, first, message))
-    return warnings
 
 
 def _list_by_kind(title: str, found: list[Problem]) -> list[str]:
