@@ -15,66 +15,43 @@ def test_a_regular_file_is_read_whole_up_to_the_bound(tmp_path):
         read_bounded(tmp_path / "a", 4)
 
 
-def test_a_sparse_file_of_terabytes_is_not_read(tmp_path):
-    with open(tmp_path / "a", "wb") as stream:
-        stream.truncate(2**40)
-    with pytest.raises(OSError, match=f"{2**40} bytes, more than"):
-        read_bounded(tmp_path / "a", 2**30)
-
-
-def odd_file(folder, kind):
-    path = folder / kind
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    elif kind == "loop":
-        path.symlink_to(path)
-    elif kind == "dangling":
-        path.symlink_to(folder / "nowhere")
-    return path
-
-
 @pytest.mark.skipif(os.name == "nt", reason="needs pipes, devices and links")
 @pytest.mark.parametrize(
-    ("kind", "reason"),
+    ("name", "reason"),
     [
         ("missing", "No such file"),
         ("folder", "a folder"),
         ("pipe", "not a regular file"),
         ("device", "not a regular file"),
         ("loop", "symbolic links"),
-        ("dangling", "No such file"),
         ("x" * 300, "name too long"),
         ("a\0b", "no file has such a name"),
     ],
 )
-def test_anything_else_is_an_os_error_that_says_what_it_is(tmp_path, kind, reason):
+def test_anything_else_is_an_os_error_that_says_what_it_is(tmp_path, name, reason):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError) as error:
-        read_bounded(odd_file(tmp_path, kind), 10)
+        read_bounded(tmp_path / name, 10)
     assert reason in error.value.strerror
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"a": 1, "a": 2}', "x.json: 'a' given twice"),
-        ('{"a": 1234567890123456789}', "x.json: a number of 19 digits"),
-        ("[1, 2]", r"x.json: not a JSON object but \[1, 2\]"),
-        ("{", "x.json: Expecting"),
-        ("[" * 100_000, "x.json: nested too deeply"),
+        (b"[1, 2]", r"x.json: not a JSON object but \[1, 2\]"),
+        (b"{", "x.json: Expecting"),
+        (b"[" * 100_000, "x.json: nested too deeply"),
         (b"\xff", "x.json: 'utf-8' codec"),
-        (" " * (8 * 2**20 + 1), "x.json: 8388609 bytes, more than"),
+        (b" " * (8 * 2**20 + 1), "x.json: 8388609 bytes, more than"),
         (None, "x.json: No such file"),
     ],
 )
 def test_bad_json_is_one_line_that_names_the_file(tmp_path, content, message):
     if content is not None:
-        (tmp_path / "x.json").write_bytes(
-            content if isinstance(content, bytes) else content.encode()
-        )
+        (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:
         read_json(tmp_path / "x.json")
     assert "\n" not in str(error.value)

@@ -26,7 +26,6 @@ from typing import get_args, get_origin
 REPLACED = ".replaced"
 SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
 MAX_JSON_BYTES = 8 << 20  # ten thousand class names of 800 letters; parsed, it is 20 times as large
-MAX_DIGITS = 18  # of a whole number that fits into 64 bits
 
 
 def regular_size(path) -> int:
@@ -56,14 +55,10 @@ def read_bounded(path, max_bytes: int) -> bytes:
 
 
 def read_json(path) -> dict:
-    """Read a JSON object of at most 8 MiB. Raises ValueError, in one line, for anything else.
-
-    A key given twice is an error: other readers may take the other value.
-    """
+    """Read a JSON object of at most 8 MiB. Raises ValueError, in one line, for anything else."""
     name = Path(path).name
     try:
-        content = read_bounded(path, MAX_JSON_BYTES).decode()
-        value = json.loads(content, object_pairs_hook=_unique_keys, parse_int=_parse_int)
+        value = json.loads(read_bounded(path, MAX_JSON_BYTES).decode())
     except OSError as error:
         raise ValueError(f"{name}: {error.strerror}") from None
     except RecursionError:
@@ -218,21 +213,6 @@ def sync(path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unique_keys(pairs) -> dict:
-    content = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f"{key!r:.80} given twice")
-        content[key] = value
-    return content
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
 
 
 def _sweep(parent: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from format_samples import lines, write_coco
 
 from yolov3.annotations import number_text
-from yolov3.formats.common import ConversionLog, is_coordinate, parse_number
+from yolov3.formats.common import ConversionLog
 from yolov3.formats.conversion import convert
 
 
@@ -19,32 +19,6 @@ def test_reasons_are_counted_in_the_order_of_appearance():
         "dropped 4 images, which cannot be read: a.png; b.png; c.png ...",
         "cut 1,200 boxes, at the edge",
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (1, True),
-        (-2.5, True),
-        (2**24, True),
-        (2**24 + 1, False),
-        (float("nan"), False),
-        (float("inf"), False),
-        (10**400, False),
-        (True, False),
-        ("1", False),
-        (None, False),
-    ],
-)
-def test_coordinates_are_finite_numbers_of_some_pixels(value, expected):
-    assert is_coordinate(value) is expected
-
-
-def test_numbers_are_decimal():
-    assert parse_number(" 1e2 ", "a:1") == 100
-    for text in ("1_0", "nan", "1e999", "0x1", "", "12,5"):
-        with pytest.raises(ValueError, match=f"^a:1: expected a number; received '{text}'$"):
-            parse_number(text, "a:1")
 
 
 @pytest.mark.parametrize(("value", "text"), [(12.0, "12"), (12.5, "12.5"), (1e-7, "0.0000001")])

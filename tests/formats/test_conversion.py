@@ -53,23 +53,6 @@ def test_a_round_trip_gives_the_same_lines(folder, target_format):
     check()
 
 
-def test_a_tour_of_all_formats_ends_where_it_began(folder):
-    (folder / "in.txt").write_text("a.png 0,0,60,40,2 1.25,2.5,33.3333,7,0\nb 1,2.jpg 5,5,6,6,1")
-    tour = [
-        ("annotations", "in.txt"),
-        ("coco", "1.json"),
-        ("voc", "2"),
-        ("yolo", "3"),
-        ("coco", "4.json"),
-        ("annotations", "out.txt"),
-    ]
-    for (source_format, source), (target_format, target) in zip(tour, tour[1:], strict=False):
-        images = None if source == "in.txt" else folder
-        paths = folder / source, source_format, folder / target, target_format
-        convert(ConversionJob(*paths, images, folder / "names"))
-    assert lines(folder) == lines(folder, "in.txt")
-
-
 def test_existing_files_and_inputs_are_not_replaced(folder):
     job = write_coco(folder)
     (folder / "out.txt").write_text("mine")

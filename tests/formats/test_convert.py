@@ -25,7 +25,6 @@ def test_the_tool_converts_and_prints_the_summary(folder):
     [
         (["--from", "voc", "none", "--to", "coco", "x"], "error: none: expected a text file; rec"),
         (["--from", "xml", "a", "--to", "coco", "x"], "--from: expected one of annotations, voc"),
-        (["--from", "yolo", "a", "--to", "coco", "x"], "a: expected a folder of label files"),
         (["--from", "annotations", "a", "--to", "coco", "x"], "a: expected class names for its"),
         (
             ["--from", "yolo", "a", "--to", "coco", "x", "--trust-sizes"],

@@ -1,7 +1,6 @@
 """Common to all formats: text files, numbers, class names, and the log of a conversion."""
 
 import math
-import reprlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,8 +13,6 @@ from yolov3.cli.progress import counted
 from yolov3.formats.box_table import BoxTable
 
 EXAMPLES = 3  # shown of each reason
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80  # characters of a value in a message
 
 
 class ConversionLog:
@@ -50,7 +47,7 @@ class ConversionLog:
 def require(is_right: bool, where: object, expected: str, value: object) -> None:
     """Raise ValueError unless a value that was read is right; `where` names file and element."""
     if not is_right:
-        raise ValueError(f"{where}: expected {expected}; received {_SHORT.repr(value)}")
+        raise ValueError(f"{where}: expected {expected}; received {value!r:.80}")
 
 
 def read_text(path: Path) -> str:
