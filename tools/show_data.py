@@ -64,17 +64,17 @@ def main(argv: list[str] | None = None) -> int:
     settings = Augmentation(
         **{name: getattr(config, f"augment_{name}") for name in Augmentation._fields}
     )
-    before, after = statistics_of(records, sizes_wh, config.train_input_size), None
+    statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
     if any(settings):
         changed = augment_sizes(records, sizes_wh, settings, config.seed)
-        after = statistics_of(*changed, config.train_input_size)
+        statistics["augmented"] = statistics_of(*changed, config.train_input_size)
     inputs = [args.file, args.names, *(record.image_path for record in records)]
     check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
-    images, boxes = counted(len(records), "image"), counted(len(before.classes), "box")
-    print(f"{args.file}: {images}, {boxes}")
+    boxes = sum(len(record.classes) for record in records)
+    print(f"{args.file}: {counted(len(records), 'image')}, {counted(boxes, 'box')}")
     figures = [
         contact_sheet(choose_tiles(records, settings, args), class_names),
-        statistics_figure(before, class_names, after),
+        statistics_figure(statistics, class_names),
     ]
     args.output.mkdir(parents=True, exist_ok=True)
     for name, figure in zip(FIGURES, figures, strict=True):

@@ -43,23 +43,21 @@ def contact_sheet(tiles: Sequence[tuple], class_names: Sequence[str]) -> Figure:
 
 
 @rc_context(STYLE)
-def statistics_figure(
-    before: Statistics, class_names: Sequence[str], after: Statistics | None = None
-) -> Figure:
-    """Draw how many boxes there are of what class, size and place; `after` is augmented."""
-    columns = 3 if after is None else 4
-    figure = Figure(figsize=(4.5 * columns, 8), dpi=DPI)
-    axes = figure.subplots(2, columns)
-    _class_counts(axes[0, 0], before.classes, class_names)
-    _boxes_per_image(axes[1, 0], before.boxes_per_image)
-    _sizes(axes[0, 1], before, after)
-    _aspects(axes[1, 1], before, after)
-    both = [(before, "" if after is None else ", annotated")]
-    if after is not None:
-        both.append((after, ", augmented"))
-    for column, (statistics, label) in enumerate(both, start=2):
-        _widths_and_heights(axes[0, column], statistics, label)
-        _positions(axes[1, column], statistics, label)
+def statistics_figure(sets: dict[str, Statistics], class_names: Sequence[str]) -> Figure:
+    """Draw how many boxes there are of what class, size and place in one or two sets by name.
+
+    The second set, if any, is the first one augmented.
+    """
+    figure = Figure(figsize=(4.5 * (2 + len(sets)), 8), dpi=DPI)
+    axes = figure.subplots(2, 2 + len(sets))
+    first = next(iter(sets.values()))
+    _class_counts(axes[0, 0], first.classes, class_names)
+    _boxes_per_image(axes[1, 0], first.boxes_per_image)
+    _sizes(axes[0, 1], sets)
+    _aspects(axes[1, 1], sets)
+    for column, (name, statistics) in enumerate(sets.items(), start=2):
+        _widths_and_heights(axes[0, column], statistics, name)
+        _positions(axes[1, column], statistics, name)
     return figure
 
 
@@ -97,38 +95,37 @@ def _boxes_per_image(axes: Axes, counts: np.ndarray) -> None:
     axes.set(title="boxes per image", xlabel="boxes", ylabel="images")
 
 
-def _sizes(axes: Axes, before: Statistics, after: Statistics | None) -> None:
-    sides = [np.sqrt(_sizes_wh(one).prod(axis=1)) for one in (before, after) if one]
-    ticks = [tick for tick in SIZE_TICKS if tick <= before.input_size]
-    _histograms(axes, sides, (1, before.input_size), ticks, ticks)
+def _sizes(axes: Axes, sets: dict[str, Statistics]) -> None:
+    sides = {name: np.sqrt(one.boxes_wh.prod(axis=1)) for name, one in sets.items()}
+    input_size = next(iter(sets.values())).input_size
+    ticks = [tick for tick in SIZE_TICKS if tick <= input_size]
+    _histograms(axes, sides, (1, input_size), dict(zip(ticks, ticks, strict=True)))
     axes.set(title="size", xlabel="square root of the area, pixels of the input")
 
 
-def _aspects(axes: Axes, before: Statistics, after: Statistics | None) -> None:
-    sizes_wh = [_sizes_wh(one) for one in (before, after) if one]
-    ratios = [wh[:, 0] / wh[:, 1] for wh in sizes_wh]
-    ticks, labels = list(ASPECT_TICKS), list(ASPECT_TICKS.values())
-    _histograms(axes, ratios, (ticks[0], ticks[-1]), ticks, labels)
+def _aspects(axes: Axes, sets: dict[str, Statistics]) -> None:
+    ratios = {name: np.divide(*one.boxes_wh.T) for name, one in sets.items()}
+    _histograms(axes, ratios, (1 / 8, 8), ASPECT_TICKS)
     axes.set(title="aspect ratio", xlabel="width : height")
 
 
-def _histograms(axes: Axes, samples: list, limits: tuple, ticks: list, labels: list) -> None:
+def _histograms(axes: Axes, samples: dict[str, np.ndarray], limits: tuple, ticks: dict) -> None:
     """Draw one or two samples in % on a logarithmic axis; the end bins hold what is beyond."""
     bins = np.geomspace(*limits, BINS + 1)
-    for sample, label in zip(samples, ("annotated", "augmented"), strict=False):
+    styles = {"alpha": 0.5}, {"histtype": "step", "linewidth": 2}
+    for (name, sample), style in zip(samples.items(), styles, strict=False):
         weights = np.full(len(sample), 100 / max(len(sample), 1))
-        style = {"alpha": 0.5} if label == "annotated" else {"histtype": "step", "linewidth": 2}
-        axes.hist(np.clip(sample, *limits), bins=bins, weights=weights, label=label, **style)
+        axes.hist(np.clip(sample, *limits), bins=bins, weights=weights, label=name, **style)
     axes.set(xscale="log", ylabel="% of boxes")
-    axes.set_xticks(ticks, labels)
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xticks([], minor=True)
     if len(samples) > 1:
         axes.legend()
 
 
-def _widths_and_heights(axes: Axes, statistics: Statistics, label: str) -> None:
-    axes.scatter(*_sample(_sizes_wh(statistics)).T, s=4, alpha=0.4)
-    axes.set(title=f"sizes{label}")
+def _widths_and_heights(axes: Axes, statistics: Statistics, name: str) -> None:
+    axes.scatter(*_sample(statistics.boxes_wh).T, s=4, alpha=0.4)
+    axes.set(title=f"sizes, {name}")
     axes.set(xlim=(1, statistics.input_size), ylim=(1, statistics.input_size))
     _size_axes(axes)
 
@@ -147,14 +144,9 @@ def _sample(points: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).permutation(points)[:POINTS_SHOWN]
 
 
-def _positions(axes: Axes, statistics: Statistics, label: str) -> None:
+def _positions(axes: Axes, statistics: Statistics, name: str) -> None:
     centres = (statistics.boxes_xyxy[:, :2] + statistics.boxes_xyxy[:, 2:]) / 2
     size = statistics.input_size
-    limits = [[0, size], [0, size]]
-    axes.hist2d(*centres.T, bins=BINS, range=limits, cmap="viridis")
-    axes.set(title=f"centres{label}", xlabel="x, pixels of the input", ylabel="y", aspect="equal")
+    axes.hist2d(*centres.T, bins=BINS, range=[[0, size], [0, size]], cmap="viridis")
+    axes.set(title=f"centres, {name}", xlabel="x, pixels of the input", ylabel="y", aspect="equal")
     axes.invert_yaxis()
-
-
-def _sizes_wh(statistics: Statistics) -> np.ndarray:
-    return statistics.boxes_xyxy[:, 2:] - statistics.boxes_xyxy[:, :2]

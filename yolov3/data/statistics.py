@@ -21,6 +21,11 @@ class Statistics(NamedTuple):
     boxes_xyxy: np.ndarray  # (M, 4), pixels of the input
     input_size: int
 
+    @property
+    def boxes_wh(self) -> np.ndarray:
+        """Width and height (M, 2) of the boxes."""
+        return self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]
+
 
 def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
     """Read an annotation file and the sizes (R, 2) of its images, width and height in pixels.
