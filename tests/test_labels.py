@@ -55,17 +55,9 @@ def test_one_box_is_learned_in_the_cell_of_its_centre_by_the_anchors_worked_out_
     assert sum(np.count_nonzero(target) for target in targets) == 3 * 6
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 300), (416, 416), (416, 3)])
-def test_the_best_anchor_always_learns_a_box(size):
-    iou = np.array([[same_centre_iou(size, anchor) for anchor in scale] for scale in ANCHORS])
-    scale, anchor = np.unravel_index(iou.argmax(), iou.shape)
-    found = slots(assign([box_at(208, 208, *size)]))
-    assert (scale, 208 // STRIDES[scale], 208 // STRIDES[scale], anchor) in found
-
-
 def test_every_anchor_above_the_threshold_and_no_other_but_the_best():
     rng = np.random.default_rng(0)
-    for size in rng.uniform(3, 400, (30, 2)):
+    for size in [*rng.uniform(3, 400, (30, 2)), (1, 1), (2, 300), (416, 3)]:
         iou = np.array([[same_centre_iou(size, anchor) for anchor in scale] for scale in ANCHORS])
         expected = {
             (scale, 208 // STRIDES[scale], 208 // STRIDES[scale], anchor)
@@ -126,11 +118,6 @@ def test_padding_is_cut_to_the_fullest_image():
     np.testing.assert_array_equal(cut_classes, classes[:, :4])
     no_boxes = trim_padding(tf.zeros([2, 5, 4]), tf.zeros([2, 5], tf.int32))
     assert [part.shape for part in no_boxes] == [(2, 1, 4), (2, 1)]
-
-
-def test_a_box_that_is_not_finite_is_no_padding():
-    boxes = np.float32([[[1, 2, 3, 4], [np.nan] * 4, [0, 0, 0, 0]]])
-    assert trim_padding(tf.constant(boxes), tf.zeros([1, 3], tf.int32))[0].shape == (1, 2, 4)
 
 
 def test_a_centre_on_the_edge_belongs_to_the_last_cell():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolov3.configs import ANCHORS, STRIDES, TINY_ANCHORS, TINY_STRIDES
+from yolov3.configs import ANCHORS, STRIDES
 from yolov3.labels import assign_anchors
 from yolov3.losses import batch_losses, class_loss, compute_loss, confidence_loss, giou_loss
 
@@ -76,13 +76,6 @@ def test_class_loss_by_hand():
     loss = class_loss(tf.constant([[1.0, 0.0]]), tf.constant([[1.0, 0.0]]))
     expected = -(0.995 * yes + 0.005 * no) - both
     assert float(loss[0]) == pytest.approx(expected, rel=1e-6)
-
-
-def test_class_loss_is_least_at_the_smoothed_label():
-    logit = tf.Variable([[math.log(0.995 / 0.005), math.log(0.005 / 0.995)]])
-    with tf.GradientTape() as tape:
-        loss = class_loss(logit, tf.constant([[1.0, 0.0]]))
-    np.testing.assert_allclose(tape.gradient(loss, logit), 0.0, atol=1e-6)
 
 
 # Against NumPy
@@ -170,24 +163,6 @@ def test_a_prediction_that_overlaps_a_box_by_half_is_not_background():
     assert one_prediction(1.0, width=16 * 0.51) == pytest.approx(0.0, abs=1e-6)  # IoU 0.51
     assert one_prediction(1.0, width=16 * 0.49) == pytest.approx(background, rel=1e-5)  # 0.49
     assert one_prediction(1.0, width=16 / 0.49) == pytest.approx(background, rel=1e-5)
-
-
-def test_padding_changes_nothing():
-    boxes, classes = random_boxes(2, 4)
-    padded = np.concatenate([boxes, np.zeros((2, 9, 4), np.float32)], axis=1)
-    padded_classes = np.concatenate([classes, np.zeros((2, 9), np.int32)], axis=1)
-    raw_maps = raw_maps_of(2)
-    plain = compute_loss(raw_maps, targets_of(boxes, classes), boxes, ANCHORS, STRIDES)
-    filled = compute_loss(raw_maps, targets_of(padded, padded_classes), padded, ANCHORS, STRIDES)
-    assert {k: float(v) for k, v in plain.items()} == {k: float(v) for k, v in filled.items()}
-
-
-def test_the_tiny_network_has_two_scales():
-    boxes, classes = random_boxes(1, 3)
-    grids = [(SIZE // stride, SIZE // stride) for stride in TINY_STRIDES]
-    targets = assign_anchors(boxes, classes, TINY_ANCHORS, TINY_STRIDES, grids, CLASSES)
-    losses = compute_loss(raw_maps_of(1)[1:], targets, boxes, TINY_ANCHORS, TINY_STRIDES)
-    assert all(float(loss) > 0 for loss in losses.values())
 
 
 def test_losses_of_a_batch_do_not_depend_on_its_padding():

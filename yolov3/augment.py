@@ -73,11 +73,8 @@ def crop_window(image_rgb, boxes_xyxy, window_xyxy):
 def flip(image_rgb, boxes_xyxy):
     """Mirror an image and its boxes left to right."""
     width = image_rgb.shape[1]
-    boxes_xyxy = np.stack(
-        [width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]],
-        axis=1,
-    )
-    return cv2.flip(image_rgb, 1), boxes_xyxy
+    left, top, right, bottom = boxes_xyxy.T
+    return cv2.flip(image_rgb, 1), np.stack([width - right, top, width - left, bottom], axis=1)
 
 
 def jitter_color(image_rgb, strength: float, rng):

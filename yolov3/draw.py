@@ -32,10 +32,8 @@ def draw_boxes(
 
     Boxes (N, 4) are in pixels and may reach over the edge; `classes` (N,) index `names`; `scores`
     (N,) are printed behind the names, and boxes of a high score cover those of a low one. Labels
-    stay inside the image and, where there is room, off one another. Raises ValueError for a
-    image of another kind, boxes that are not finite, and classes without a name.
+    stay inside the image and, where there is room, off one another.
     """
-    _check(image_rgb, boxes_xyxy, classes, names)
     drawn = np.array(image_rgb, order="C")
     size_wh = drawn.shape[1::-1]
     text_size = _text_size(*size_wh)
@@ -64,19 +62,6 @@ def class_colour(index: int) -> Colour:
     saturation, value = TONES[index % len(TONES)]
     red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_RATIO % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def _check(image_rgb, boxes_xyxy, classes, names) -> None:
-    if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
-        raise ValueError(
-            "expected an image of shape (H, W, 3) and type uint8; "
-            f"received {image_rgb.shape}, {image_rgb.dtype}"
-        )
-    if not np.isfinite(boxes_xyxy).all():
-        raise ValueError(f"expected finite boxes; received {boxes_xyxy}")
-    for label in classes:
-        if not 0 <= label < len(names):
-            raise ValueError(f"expected a class in [0, {len(names) - 1}]; received {label}")
 
 
 def _text_size(width: int, height: int) -> int:

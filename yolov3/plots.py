@@ -6,14 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 # Okabe and Ito's colours, which people with colour-blindness tell apart as well.
-BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#E69F00",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, SKY, GOLD = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
 DPI = 150
 PANELS_PER_ROW = 3

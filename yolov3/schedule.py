@@ -43,14 +43,11 @@ def learning_rate_schedule(
     A warm-up as long as the run, or longer, leaves one step of decay: nothing divides by zero.
     Source: He et al. 2019, "Bag of Tricks for Image Classification", sections 3.1 and 5.1.
     """
-    decay_steps = max(1, total_steps - warmup_steps)
-    if warmup_steps == 0:
-        return keras.optimizers.schedules.CosineDecay(peak, decay_steps, alpha=end / peak)
     return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=decay_steps,
+        initial_learning_rate=0.0 if warmup_steps else peak,
+        decay_steps=max(1, total_steps - warmup_steps),
         alpha=end / peak,
-        warmup_target=peak,
+        warmup_target=peak if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
 
