@@ -14,7 +14,7 @@ def test_the_tool_converts_and_prints_the_summary(folder):
     assert result.stdout.splitlines() == [
         "read 1 image and 2 boxes from a.xml",
         "2 classes: cat 1, dog 1",
-        "wrote new/out.txt: 1 image, 2 boxes",
+        "wrote new/out.txt: 1 image and 2 boxes",
         "wrote new/out.names: 2 classes",
     ]
     assert lines(folder, "new/out.txt") == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]

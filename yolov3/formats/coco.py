@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.formats.box_table import BoxTable, make_table
 from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate, read_text, require
+from yolov3.formats.data_set import DataSet, annotated_image
 
 
-def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
+def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> DataSet:
     """Read a COCO file whose file names are relative to the folder `image_folder`.
 
     Raises ValueError naming file, element and value for what cannot be read.
@@ -38,13 +38,14 @@ def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> BoxTable:
             _, _, boxes_xyxy, classes = rows[image]
             boxes_xyxy.append(_read_box(annotation.get("bbox"), f"{where}.bbox"))
             classes.append(label)
-    return make_table(rows, list(category_names.values()), [str(path)])
+    images = [annotated_image(*image) for image in rows]
+    return DataSet(images, list(category_names.values()), [str(path)])
 
 
-def format_coco(table: BoxTable, folder: Path, decimals: int) -> str:
-    """Write a table as JSON. File names are relative to `folder` if they are in it."""
+def format_coco(data: DataSet, folder: Path, decimals: int) -> str:
+    """Write a data set as JSON. File names are relative to `folder` if they are in it."""
     images, annotations = [], []
-    for image_id, image in enumerate(table.images(), start=1):
+    for image_id, image in enumerate(data.images, start=1):
         name = os.path.relpath(image.path, folder)
         if name.startswith(os.pardir):
             name = image.path
@@ -65,7 +66,7 @@ def format_coco(table: BoxTable, folder: Path, decimals: int) -> str:
             )
     categories = [
         {"id": category_id, "name": name}
-        for category_id, name in enumerate(table.class_names, start=1)
+        for category_id, name in enumerate(data.class_names, start=1)
     ]
     content = {"images": images, "annotations": annotations, "categories": categories}
     return json.dumps(content, ensure_ascii=False) + "\n"
@@ -120,7 +121,7 @@ def _read_categories(categories: list[dict], path: Path) -> dict:
 
 
 def _read_images(images: list[dict], folder: str, path: Path) -> list[tuple]:
-    """Return (absolute path, size_wh, [], []) of each, as `make_table` takes it."""
+    """Return (absolute path, size_wh, [], []) of each, as `annotated_image` takes it."""
     rows = []
     for index, image in enumerate(images):
         where = f"{path}: images[{index}]"
@@ -128,7 +129,8 @@ def _read_images(images: list[dict], folder: str, path: Path) -> list[tuple]:
         size_wh = [image.get(key) or 0 for key in ("width", "height")]  # 0 where it is not given
         for key, value in zip(("width", "height"), size_wh, strict=True):
             require(is_coordinate(value), f"{where}.{key}", "a number", value)
-        rows.append((os.path.normpath(os.path.join(folder, name)), size_wh, [], []))
+        path_of_image = os.path.normpath(os.path.join(folder, name))
+        rows.append((path_of_image, [int(value) for value in size_wh], [], []))
     return rows
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from yolov3.annotations import MAX_EXACT, UTF8_BOM, read_bytes
 from yolov3.cli.progress import counted
-from yolov3.formats.box_table import BoxTable
+from yolov3.formats.data_set import AnnotatedImage, DataSet
 
 EXAMPLES = 3  # shown of each reason
 
@@ -59,13 +58,13 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: expected UTF-8 text; received {bad!r}") from None
 
 
-def image_stems(image_paths: Iterable[str], reserved: str = "") -> list[str]:
+def image_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
     """Return the images' names without extension, which name their annotation files.
 
     Raises ValueError if two are alike or one is `reserved`: their files would be the same.
     """
     first: dict[str, str] = {}
-    for path in image_paths:
+    for path, *_ in images:
         stem = Path(path).stem
         if stem in first or stem == reserved:
             other = first.get(stem, "a file of the format")
@@ -103,18 +102,22 @@ def check_class_name(name: str, where: str) -> str:
     return stripped
 
 
-def select_classes(table: BoxTable, names: list[str], log: ConversionLog) -> BoxTable:
+def select_classes(data: DataSet, names: list[str], log: ConversionLog) -> DataSet:
     """Number the classes as in `names` and drop the boxes of all others.
 
-    Raises ValueError if none of them is in the table.
+    Raises ValueError if none of them is in the data set.
     """
-    has_some = not set(names).isdisjoint(table.class_names)
+    has_some = not set(names).isdisjoint(data.class_names)
     expected = f"at least one of the classes {names[:5]}"
-    require(has_some, table.sources[0], expected, table.class_names[:5])
+    require(has_some, data.sources[0], expected, data.class_names[:5])
     place = {name: index for index, name in enumerate(names)}
-    new_index = np.array([place.get(name, -1) for name in table.class_names], int)
-    classes = new_index[table.classes]  # (M,), -1 for a class that is left out
-    others = Counter(table.class_names[index] for index in table.classes[classes < 0])
+    new_index = np.array([place.get(name, -1) for name in data.class_names], int)
+    images, others = [], Counter()
+    for image in data.images:
+        classes = new_index[image.classes]  # (N,), -1 for a class that is left out
+        keep = classes >= 0
+        others.update(data.class_names[index] for index in image.classes[~keep])
+        images.append(image._replace(boxes_xyxy=image.boxes_xyxy[keep], classes=classes[keep]))
     shown = [f"{name!r} {count:,}" for name, count in others.most_common()]
     log.add("dropped", "box", "of a class that --names leaves out", shown, others.total())
-    return replace(table, classes=classes, class_names=names).keep_boxes(classes >= 0)
+    return replace(data, images=images, class_names=names)

@@ -8,10 +8,10 @@ import numpy as np
 from yolov3.annotations import format_line, number_text, read_annotations, read_class_names
 from yolov3.cli.progress import counted
 from yolov3.files import check_outputs, write_files
-from yolov3.formats.box_table import BoxTable, make_table
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog, select_classes
+from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.voc import Corners, format_voc, read_voc
 from yolov3.formats.yolo import format_yolo, read_yolo
 
@@ -39,27 +39,24 @@ def convert(job: ConversionJob) -> str:
     be written. Nothing is written in either case.
     """
     log = ConversionLog()
-    table = _read(job, log)
-    read = f"read {counted(len(table.image_paths), 'image')}"
-    read += f" and {counted(len(table.classes), 'box')} from {job.source}"
-    if not table.class_names:
+    data = _read(job, log)
+    read = f"read {_size(data)} from {job.source}"
+    if not data.class_names:
         raise ValueError(f"{job.source}: expected boxes with class names; received none")
-    table = clean(table, log, job.trust_sizes)
-    background = len(table.image_paths) - len(np.unique(table.image_index))
+    data = clean(data, log, job.trust_sizes)
+    background = sum(not len(image.classes) for image in data.images)
     log.add("kept", "image", "as background: they have no box", [], background)
-    folder, texts = _format(job, table)
-    inputs = [*table.sources, *table.image_paths, *([job.names] if job.names else [])]
+    folder, texts = _format(job, data)
+    inputs = [*data.sources, *(image.path for image in data.images), *filter(None, [job.names])]
     check_outputs([folder / name for name in texts], inputs, job.overwrite)
     write_files(folder, texts)
-    lines = [read, *str(log).splitlines(), _class_line(table)]
-    written = f"{counted(len(table.image_paths), 'image')}, {counted(len(table.classes), 'box')}"
-    lines += [f"wrote {job.target}: {written}"]
+    lines = [read, *str(log).splitlines(), _class_line(data), f"wrote {job.target}: {_size(data)}"]
     if job.target_format == "annotations" and len(texts) > 1:
-        lines += [f"wrote {_names_path(job)}: {counted(len(table.class_names), 'class')}"]
+        lines += [f"wrote {_names_path(job)}: {counted(len(data.class_names), 'class')}"]
     return "\n".join(lines)
 
 
-def _read(job: ConversionJob, log: ConversionLog) -> BoxTable:
+def _read(job: ConversionJob, log: ConversionLog) -> DataSet:
     names = read_class_names(job.names) if job.names else None
     source = job.source
     images = job.images or (source if source.is_dir() else source.parent)
@@ -70,46 +67,46 @@ def _read(job: ConversionJob, log: ConversionLog) -> BoxTable:
     if job.source_format == "yolo":
         return read_yolo(source, images, names, log)
     if job.source_format == "voc":
-        table = read_voc(source, images, job.corners, log)
+        data = read_voc(source, images, job.corners, log)
     else:
-        table = read_coco(source, images, log)
-    return table if names is None else select_classes(table, names, log)
+        data = read_coco(source, images, log)
+    return data if names is None else select_classes(data, names, log)
 
 
-def _format(job: ConversionJob, table: BoxTable) -> tuple[Path, dict[str, str]]:
+def _format(job: ConversionJob, data: DataSet) -> tuple[Path, dict[str, str]]:
     """Return the folder of the output and its texts by file name."""
     target = job.target
     if job.target_format == "voc":
-        return target, format_voc(table, job.corners or Corners.PIXELS)
+        return target, format_voc(data, job.corners or Corners.PIXELS)
     if job.target_format == "yolo":
-        return target, format_yolo(table)
+        return target, format_yolo(data)
     if job.target_format == "coco":
         folder = target.absolute().parent
-        return target.parent, {target.name: format_coco(table, folder, PIXEL_DECIMALS)}
-    texts = {target.name: format_lines(table)}
+        return target.parent, {target.name: format_coco(data, folder, PIXEL_DECIMALS)}
+    texts = {target.name: format_lines(data)}
     if job.names is None:
         if target == _names_path(job):
             raise ValueError(f"{target}: expected another extension; the class names get this one")
-        texts[_names_path(job).name] = "\n".join(table.class_names) + "\n"
+        texts[_names_path(job).name] = "\n".join(data.class_names) + "\n"
     return target.parent, texts
 
 
-def read_lines(path: Path, class_names: list[str]) -> BoxTable:
+def read_lines(path: Path, class_names: list[str]) -> DataSet:
     """Read an annotation file. Raises ValueError naming file, line and value for a bad one."""
-    rows = []
+    images = []
     for record in read_annotations(path, len(class_names)):
         # The file's own decimals: as float64 the float32 nearest to 12.3 is 12.300000190734863.
         boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
-        rows.append((record.image_path, (0, 0), boxes, record.classes.tolist()))
-    return make_table(rows, class_names, [str(path)])
+        images.append(annotated_image(record.image_path, (0, 0), boxes, record.classes))
+    return DataSet(images, class_names, [str(path)])
 
 
-def format_lines(table: BoxTable) -> str:
-    """Write the annotation file of a table, with absolute paths.
+def format_lines(data: DataSet) -> str:
+    """Write the annotation file of a data set, with absolute paths.
 
     Raises ValueError for a path that no annotation line can hold.
     """
-    lines = [format_line(one.path, one.boxes_xyxy, one.classes) for one in table.images()]
+    lines = [format_line(one.path, one.boxes_xyxy, one.classes) for one in data.images]
     return "\n".join(lines) + "\n"
 
 
@@ -117,11 +114,17 @@ def _names_path(job: ConversionJob) -> Path:
     return job.target.with_suffix(".names")
 
 
-def _class_line(table: BoxTable) -> str:
+def _size(data: DataSet) -> str:
+    return f"{counted(len(data.images), 'image')} and {counted(data.num_boxes, 'box')}"
+
+
+def _class_line(data: DataSet) -> str:
     """Say how many boxes the classes have, the most frequent first."""
-    counts = np.bincount(table.classes, minlength=len(table.class_names))
+    counts = np.zeros(len(data.class_names), int)
+    for image in data.images:
+        np.add.at(counts, image.classes, 1)
     order = np.argsort(-counts, kind="stable")
-    named = [f"{table.class_names[index]} {counts[index]:,}" for index in order[:CLASSES_SHOWN]]
+    named = [f"{data.class_names[index]} {counts[index]:,}" for index in order[:CLASSES_SHOWN]]
     left = len(order) - len(named)
     more = f" and {left:,} more" if left else ""
     return f"{counted(len(order), 'class')}: {', '.join(named)}{more}"

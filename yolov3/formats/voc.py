@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import number_text
-from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
 from yolov3.formats.common import (
     ConversionLog,
     check_class_name,
@@ -21,6 +20,7 @@ from yolov3.formats.common import (
     parse_number,
     read_text,
 )
+from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -34,7 +34,7 @@ class Corners(Enum):
 
 def read_voc(
     path: Path, image_folder: Path, corners: Corners | None, log: ConversionLog
-) -> BoxTable:
+) -> DataSet:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
     Without `corners` they are edges in files of LabelImg and pixels in all others. Images are in
@@ -49,19 +49,19 @@ def read_voc(
     for file in files:
         name, *rest = _read_image(file, corners, log)
         image_path = (image_folder / file.parent.relative_to(top) / name).absolute()
-        rows.append((str(image_path), *rest))
+        rows.append((image_path, *rest))
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}
-    rows = [(*row, [place[name] for name in names]) for *row, names in rows]
-    return make_table(rows, class_names, [str(file) for file in files])
+    images = [annotated_image(*row, [place[name] for name in names]) for *row, names in rows]
+    return DataSet(images, class_names, [str(file) for file in files])
 
 
-def format_voc(table: BoxTable, corners: Corners) -> dict[str, str]:
-    """Write the XML files of a table: text by file name."""
-    stems = image_stems(table.image_paths)
+def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
+    """Write the XML files of a data set: text by file name."""
+    stems = image_stems(data.images)
     return {
-        f"{stem}.xml": _format_image(image, table.class_names, corners)
-        for stem, image in zip(stems, table.images(), strict=True)
+        f"{stem}.xml": _format_image(image, data.class_names, corners)
+        for stem, image in zip(stems, data.images, strict=True)
     }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_class_names
-from yolov3.formats.box_table import AnnotatedImage, BoxTable, make_table
 from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text, require
+from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.images import IMAGE_SUFFIXES
 
 CLASS_STEM = "classes"  # names no label file
@@ -24,7 +24,7 @@ DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 
 
 def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, log: ConversionLog):
-    """Read the label files below a folder as a `BoxTable` of relative boxes.
+    """Read the label files below a folder as a `DataSet` of relative boxes.
 
     Raises ValueError naming file, line and value for what cannot be read, and where label files are
     named like images, but all in other folders.
@@ -44,24 +44,23 @@ def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, l
             f"none, but {without[0]}; give --images DIR, as images/train for labels/train"
         )
     log.add("dropped", "label file", "without an image", without)
-    rows = []
-    for stem, image in images.items():
-        boxes, classes = (
-            _read_labels(labels[stem], len(class_names)) if stem in labels else ([], [])
-        )
-        rows.append((str(image.absolute()), (0, 0), boxes, classes))
+    annotated = []
+    for stem, path in images.items():
+        known = stem in labels
+        boxes, classes = _read_labels(labels[stem], len(class_names)) if known else ([], [])
+        annotated.append(annotated_image(path.absolute(), (0, 0), boxes, classes))
     sources = [str(path) for path in labels.values()] or [str(folder)]
-    return make_table(rows, class_names, sources, relative=True)
+    return DataSet(annotated, class_names, sources, relative=True)
 
 
-def format_yolo(table: BoxTable) -> dict[str, str]:
-    """Write the label files of a table and `classes.txt`: text by file name."""
-    stems = image_stems(table.image_paths, reserved=CLASS_STEM)
+def format_yolo(data: DataSet) -> dict[str, str]:
+    """Write the label files of a data set and `classes.txt`: text by file name."""
+    stems = image_stems(data.images, reserved=CLASS_STEM)
     files = {
         f"{stem}.txt": "".join(format_labels(image))
-        for stem, image in zip(stems, table.images(), strict=True)
+        for stem, image in zip(stems, data.images, strict=True)
     }
-    return {CLASS_FILE: "\n".join(table.class_names) + "\n", **files}
+    return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}
 
 
 def _find_files(folder: Path, suffixes: Collection[str], kind: str, other: str) -> dict[Path, Path]:

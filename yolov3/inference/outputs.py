@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3.draw import draw_boxes
-from yolov3.formats.box_table import AnnotatedImage
+from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
 from yolov3.inference.frames import Frame, large_image_slot, load

@@ -1,0 +1,36 @@
+"""A data set on its way from one format to another: annotated images and class names."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class AnnotatedImage(NamedTuple):
+    """One image with its boxes."""
+
+    path: str  # absolute
+    size_wh: tuple[int, int]  # pixels; 0 where the format does not tell
+    boxes_xyxy: np.ndarray  # (N, 4) float64, pixels; fractions of width and height if `relative`
+    classes: np.ndarray  # (N,) int, index into the class names
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The images that annotation files describe."""
+
+    images: list[AnnotatedImage]
+    class_names: list[str]
+    sources: list[str]  # the annotation files that were read
+    relative: bool = False
+
+    @property
+    def num_boxes(self) -> int:
+        """The number of boxes of all images."""
+        return sum(len(image.classes) for image in self.images)
+
+
+def annotated_image(path, size_wh, boxes_xyxy: list, classes: list[int]) -> AnnotatedImage:
+    """Return an image with boxes, [xmin, ymin, xmax, ymax] each, and classes given as lists."""
+    boxes_xyxy = np.array(boxes_xyxy, float).reshape(-1, 4)
+    return AnnotatedImage(str(path), tuple(size_wh), boxes_xyxy, np.array(classes, int))
