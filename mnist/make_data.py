@@ -32,21 +32,13 @@ NUMBERS = {  # flags: default, lowest, highest and meaning
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    parser.add_argument(
-        "--mnist",
-        metavar="PATH",
-        help="where the digits are: mnist.npz, or a folder of images such as 7_00012.png",
-    )
+    digits = "mnist.npz, or a folder of images named label_index such as 7_00012.png"
+    parser.add_argument("--mnist", metavar="PATH", help=digits)
     for name, (default, _, _, text) in NUMBERS.items():
         help_text = f"{text} (default: {default})"
         parser.add_argument(f"--{name}", type=integer, default=default, metavar="N", help=help_text)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=ROOT / "mnist",
-        metavar="DIR",
-        help="folder to write to (default: mnist in this repository)",
-    )
+    output = "folder to write to (default: mnist in this repository)"
+    parser.add_argument("--output", type=Path, default=ROOT / "mnist", metavar="DIR", help=output)
     return parser.parse_args(argv)
 
 
@@ -69,18 +61,15 @@ def make_data(
         _, low, high, _ = NUMBERS[name]
         if not low <= value <= high:
             raise ValueError(f"--{name}: expected {low} to {high}; received {value}")
-    output = Path(output).expanduser()
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: expected a folder for --output; received a file")
     started = time.perf_counter()
     digits = find_digits(mnist)
     counts = f"{len(digits.train_labels):,} to train and {len(digits.test_labels):,} to test"
     print(f"digits: {digits.source}; {counts}")
     with ExitStack() as stack:
-        writers = [stack.enter_context(SplitWriter(output, name)) for name in (TRAIN, TEST)]
-        _draw(writers[0], digits.train_images, digits.train_labels, train, size, [seed, 0])
-        _draw(writers[1], digits.test_images, digits.test_labels, test, size, [seed, 1])
-        for writer in writers:
+        train_set, test_set = (stack.enter_context(SplitWriter(output, x)) for x in (TRAIN, TEST))
+        _draw(train_set, digits.train_images, digits.train_labels, train, size, [seed, 0])
+        _draw(test_set, digits.test_images, digits.test_labels, test, size, [seed, 1])
+        for writer in (train_set, test_set):
             left_over = writer.install()
             print(f"wrote {len(writer.lines):,} scenes to {writer.annotations}")
             if left_over:

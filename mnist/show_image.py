@@ -26,67 +26,48 @@ TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    parser.add_argument(
-        "--annotations",
-        default=TRAIN_ANNOTATIONS,
-        metavar="FILE",
-        help="default mnist/mnist_train.txt",
-    )
-    parser.add_argument(
-        "--names",
-        default=MNIST / "mnist.names",
-        metavar="FILE",
-        help="class names, one per line, default mnist/mnist.names",
-    )
-    parser.add_argument(
-        "--index", type=integer, metavar="N", help="which image, 1 is the first; default random"
-    )
-    parser.add_argument(
-        "--output",
-        default=MNIST / "show_image.png",
-        metavar="PNG",
-        help="where to save the image, default mnist/show_image.png",
-    )
+
+    def add_file(flag, default, text):
+        help_text = f"{text} (default: {default.relative_to(ROOT)})"
+        parser.add_argument(flag, default=default, type=Path, metavar="FILE", help=help_text)
+
+    add_file("--annotations", TRAIN_ANNOTATIONS, "annotation file")
+    add_file("--names", MNIST / "mnist.names", "class names, one per line")
+    add_file("--output", MNIST / "show_image.png", "image to save")
+    index = "which image, 1 is the first (default: random)"
+    parser.add_argument("--index", type=integer, metavar="N", help=index)
     parser.add_argument("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
 
-def show_image(annotations, names, index: int | None, output, show: bool) -> None:
-    """Save one annotated image with its boxes, and show it if asked to.
-
-    Raises ValueError for bad input and OSError where the image cannot be saved.
-    """
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; `run_script` turns what it raises into one line and an exit code."""
+    args = parse_args(argv)
     from yolov3.annotations import read_annotations, read_class_names
     from yolov3.cli.progress import counted
     from yolov3.draw import draw_boxes
     from yolov3.files import check_outputs
     from yolov3.images import read_image, write_image
 
+    annotations, index = args.annotations, args.index
     if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
         raise ValueError(f"{annotations} is not there yet; make it: python mnist/make_data.py")
-    class_names = read_class_names(names)
+    class_names = read_class_names(args.names)
     records = read_annotations(annotations, len(class_names))
     if index is None:
-        index = random.randrange(len(records)) + 1
+        index = random.randint(1, len(records))
     if not 1 <= index <= len(records):
         raise ValueError(f"{annotations}: expected --index 1 to {len(records)}; received {index}")
     record = records[index - 1]
-    check_outputs([Path(output)], [record.image_path, annotations, names], overwrite=True)
+    check_outputs([args.output], [record.image_path, annotations, args.names], overwrite=True)
     image = read_image(record.image_path)
     drawn = draw_boxes(image, record.boxes_xyxy, record.classes, class_names)
-    write_image(output, drawn)
+    write_image(args.output, drawn)
     boxes = counted(len(record.classes), "box")
     print(f"image {index} of {annotations}: {record.image_path}, {boxes}")
-    print(f"saved {output}")
-    if show:
+    print(f"saved {args.output}")
+    if not args.no_show and can_open_window():
         open_window(drawn, "annotated boxes")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; `run_script` turns what it raises into one line and an exit code."""
-    args = parse_args(argv)
-    show = not args.no_show and can_open_window()
-    show_image(args.annotations, args.names, args.index, args.output, show)
     return 0
 
 

@@ -25,28 +25,19 @@ NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument(
-        "--input-size",
-        type=input_size,
-        default=Config.train_input_size,
-        metavar="PX",
-        help="input width and height of the network that is to be trained (default: %(default)s)",
-    )
+    size = "input width and height of the network that is to be trained (default: %(default)s)"
+    default = Config.train_input_size
+    parser.add_argument("--input-size", type=input_size, default=default, metavar="PX", help=size)
     parser.add_argument("--tiny", action="store_true", help="--output gets those of YOLOv3-tiny")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the new anchors here")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw boxes and anchors here")
-    parser.add_argument(
-        "--seed", type=integer, default=0, metavar="K", help="seed of k-means (default: 0)"
-    )
+    parser.add_argument("--seed", type=integer, default=0, metavar="K", help="seed of k-means")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    Config(seed=args.seed)  # checks it
-    if args.plot and args.plot.suffix.lower() != ".png":
-        raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
-    from yolov3.data.anchors import kmeans_anchors, letterboxed_sizes
+    from yolov3.data.anchors import anchor_fit, kmeans_anchors, letterboxed_sizes
     from yolov3.data.statistics import read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
@@ -62,7 +53,9 @@ def main(argv: list[str] | None = None) -> int:
             new_wh = kmeans_anchors(boxes_wh, len(usual_wh), args.seed).tolist()
         except ValueError as error:
             raise ValueError(f"{args.file}: {error}") from None
-        print_fits(network, boxes_wh, current=usual_wh, new=new_wh)
+        for label, sizes in (("current", usual_wh), ("new", new_wh)):
+            fit = anchor_fit(boxes_wh, sizes)
+            print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
         panels.append((network, usual_wh, new_wh))
     print()
     for network, _, new_wh in panels:
@@ -79,22 +72,13 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def print_fits(network: str, boxes_wh, **anchors_wh) -> None:
-    """Print a line for each set of anchors."""
-    from yolov3.data.anchors import anchor_fit
-
-    for label, sizes in anchors_wh.items():
-        fit = anchor_fit(boxes_wh, sizes)
-        print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
-
-
 def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
     """Write anchors, small to large, as the JSON that `configs.read_anchors` reads."""
-    scales = [
-        anchors_wh[i : i + ANCHORS_PER_SCALE] for i in range(0, len(anchors_wh), ANCHORS_PER_SCALE)
-    ]
+    import numpy as np
+
+    per_scale = np.reshape(anchors_wh, (-1, ANCHORS_PER_SCALE, 2)).tolist()
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps({"anchors": scales}) + "\n")
+        partial.write_text(json.dumps({"anchors": per_scale}) + "\n")
 
 
 if __name__ == "__main__":

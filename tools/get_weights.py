@@ -20,16 +20,14 @@ from yolov3.files import atomic_write
 
 URL = "https://data.pjreddie.com/files/"
 STALL_S = 60  # seconds without a byte after which a download is given up
-# The checksums as others publish them: see model_data/README.md.
-SHA256 = {
+# As others publish them: see model_data/README.md.
+CHECKSUMS = {
     "yolov3.weights": "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
     "yolov3-tiny.weights": "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
-}
-SHA512 = {
     "darknet53.conv.74": "8983e1c129e2d6e8e3da0cc0781ecb7a07813830ef5a87c24b53100df6a5f23d"
     "b6c6e6a402aec78025a93fe060b75d1958f1b8f7439a04b54a3f19c81e2ae99b",
 }
-CHECKSUMS = SHA256 | SHA512
+ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of digits
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -43,7 +41,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def check(path: Path, name: str) -> None:
     """Raise ValueError if a file is not the published one of this name."""
-    algorithm, expected = "sha512" if name in SHA512 else "sha256", CHECKSUMS[name]
+    expected = CHECKSUMS[name]
+    algorithm = ALGORITHMS[len(expected)]
     with path.open("rb") as stream:
         received = hashlib.file_digest(stream, algorithm).hexdigest()
     if received != expected:

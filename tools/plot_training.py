@@ -5,7 +5,6 @@ python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
@@ -19,47 +18,40 @@ TAGS = {f"mAP/{label}": label for label in ("mAP50", "mAP75", "mAP")}
 def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
-    parser.add_argument(
-        "--output", default="training.png", metavar="PNG", help="default: %(default)s"
-    )
+    output = "default: %(default)s"
+    parser.add_argument("--output", default="training.png", metavar="PNG", help=output)
     return parser.parse_args(argv)
 
 
 def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
     """Return the (minutes of training, value) of each mAP tag.
 
-    The time between the end of a run and its resumption does not count. Raises ValueError for a
+    Time counts up to the step that a run was resumed at, and on from there. Raises ValueError for a
     folder without a validation in it.
     """
     import tensorflow as tf
-    from tensorboard.backend.event_processing import plugin_event_accumulator
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    sizes = {"size_guidance": {"tensors": 0}, "tensor_size_guidance": {"images": 1}}  # 0: all
-    log = plugin_event_accumulator.EventAccumulator(str(log_folder), **sizes)
-    log.Reload()
-    tags = log.Tags()["tensors"]
-    if not set(TAGS) <= set(tags):
-        raise ValueError(f"{log_folder}: not the log of a run with a validation")
-    times = sorted(event.wall_time for tag in tags for event in log.Tensors(tag))
-    files = (EventFileLoader(str(path)) for path in sorted(Path(log_folder).glob(LOG_FILES)))
-    starts = [next(file.Load()).wall_time for file in files] + [math.inf]
-
-    def minutes(now):
-        """Return the minutes of training up to a time, from each start to its last event."""
-        seconds = 0.0
-        for start, next_start in zip(starts, starts[1:], strict=False):
-            within = [time for time in times if start <= time < next_start and time <= now]
-            seconds += within[-1] - start if within else 0
-        return seconds / 60
-
-    return {
-        label: [
-            (minutes(event.wall_time), float(tf.make_ndarray(event.tensor_proto)))
-            for event in log.Tensors(tag)
-        ]
+    points = []  # step, minutes, tag and value, in the order of the steps
+    files = sorted(Path(log_folder).glob(LOG_FILES))
+    for event in (event for path in files for event in EventFileLoader(str(path)).Load()):
+        kind = event.WhichOneof("what")
+        if kind == "file_version":  # the first of a file
+            start = event.wall_time
+        if kind == "session_log":  # begun, or resumed at this step: later ones are done again
+            points = [point for point in points if point[0] < event.step]
+            before = points[-1][1] if points else 0
+        for value in event.summary.value:
+            number = float(tf.make_ndarray(value.tensor)) if value.tag in TAGS else None
+            minutes = before + (event.wall_time - start) / 60
+            points.append((event.step, minutes, value.tag, number))
+    curves = {
+        label: [(minutes, value) for _, minutes, name, value in points if name == tag]
         for tag, label in TAGS.items()
     }
+    if not all(curves.values()):
+        raise ValueError(f"{log_folder}: not the log of a run with a validation")
+    return curves
 
 
 def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
@@ -80,25 +72,20 @@ def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]
     return runs
 
 
-def draw(runs: dict[str, dict], output: str) -> None:
-    """Draw one panel per run: mAP50, mAP75 and mAP against minutes."""
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    import_tensorflow()
     import matplotlib
 
     from yolov3.plots import STYLE, map_figure, save_figure
 
-    with matplotlib.rc_context(STYLE):
-        save_figure(map_figure(runs), output)
-
-
-def main(argv=None) -> int:
-    args = parse_args(argv)
-    import_tensorflow()
     runs = read_runs(args.logs)
     for name, run in runs.items():
         for label, points in run.items():
             text = ", ".join(f"{value:.4f} after {minutes:.1f}" for minutes, value in points)
             print(f"{name} {label}: {text} min")
-    draw(runs, args.output)
+    with matplotlib.rc_context(STYLE):
+        save_figure(map_figure(runs), args.output)
     print(f"saved {args.output}")
     return 0
 

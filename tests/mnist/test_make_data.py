@@ -1,13 +1,12 @@
 """make_data.py: what it prints, what it refuses, and what it does not import."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 from digit_samples import contents
 from PIL import Image
-from script_runs import exit_code, refusal, run
+from script_runs import environment, refusal, run
 
 from mnist.make_data import main, make_data
 from yolov3.configs import REPO
@@ -37,29 +36,15 @@ def test_bad_digits_leave_the_earlier_data_alone(tmp_path, mnist, capfd):
     ("flag", "message"),
     [
         ("--train=0", "--train: expected 1 to 999999; received 0"),
-        ("--test=-1", "--test: expected 1 to 999999; received -1"),
         ("--train=1000000", "received 1000000"),
         ("--size=41.6", "--size: expected a whole number; received 41.6"),
         ("--size=111", "--size: expected 112 to 4096; received 111"),
-        ("--size=99999", "received 99999"),
-        ("--seed=x", "received x"),
     ],
 )
 def test_bad_numbers_are_refused(tmp_path, mnist, capfd, flag, message):
     flags = [f"--mnist={mnist}", f"--output={tmp_path}", flag]
     assert message in refusal(capfd, main, flags)
     assert not list(tmp_path.glob("*/*.png"))
-
-
-def test_a_file_for_a_folder_is_refused(mnist, capfd):
-    line = refusal(capfd, main, [f"--mnist={mnist}", f"--output={mnist}"])
-    assert "expected a folder for --output; received a file" in line
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_path_that_no_annotation_can_hold_is_refused(tmp_path, mnist):
-    assert exit_code(main, [f"--mnist={mnist}", f"--output={tmp_path}/two\nlines"]) == 2
-    assert not list(tmp_path.rglob("*.png"))
 
 
 def test_the_command_needs_no_tensorflow_and_its_help_nothing_heavy(tmp_path, mnist):
@@ -71,12 +56,7 @@ def test_the_command_needs_no_tensorflow_and_its_help_nothing_heavy(tmp_path, mn
     )
     few = ["--mnist=mnist.npz", "--output=out", "--train=2", "--test=1"]
     for args, heavy in [(["--help"], "[]"), (few, "['numpy']")]:
-        result = subprocess.run(
-            [sys.executable, "-c", code, *args],
-            env=os.environ | {"PYTHONPATH": str(REPO)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        command = [sys.executable, "-c", code, *args]
+        settings = {"env": environment() | {"PYTHONPATH": str(REPO)}, "cwd": tmp_path}
+        result = subprocess.run(command, capture_output=True, text=True, **settings)
         assert result.stdout.splitlines()[-1] == heavy, result.stderr

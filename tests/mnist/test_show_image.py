@@ -9,6 +9,7 @@ from script_runs import exit_code, run
 
 from mnist import show_image as script
 from mnist.show_image import main
+from yolov3.configs import REPO
 
 
 @pytest.fixture
@@ -48,54 +49,36 @@ def test_the_box_of_the_image_is_drawn(annotations, tmp_path, capsys):
 
 
 def test_an_image_is_chosen_at_random(annotations, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(script.random, "randrange", lambda count: count - 1)
+    monkeypatch.setattr(script.random, "randint", lambda _first, last: last)
     assert main([f"--annotations={annotations}", f"--output={tmp_path / 'a.png'}"]) == 0
     assert "image 3 of" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("index", ["0", "4"])
-def test_an_index_past_the_end_is_refused(annotations, tmp_path, capsys, index):
-    output = tmp_path / "a.png"
-    args = [f"--annotations={annotations}", f"--index={index}", f"--output={output}"]
-    assert exit_code(main, args) == 2
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--index=0"], 2, "list.txt: expected --index 1 to 3; received 0\n"),
+        (["--index=4"], 2, "list.txt: expected --index 1 to 3; received 4\n"),
+        (["--index=2"], 2, "2.png: expected an image; there is no such file\n"),
+        (["--names=one.names"], 2, "list.txt:2: "),
+        (["--output=1.png", "--index=1"], 2, "1.png: refusing to overwrite an input file\n"),
+        (["--output=list.txt/a.png", "--index=1"], 1, "list.txt"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(annotations, monkeypatch, capsys, flags, code, message):
+    monkeypatch.chdir(annotations.parent)
+    (annotations.parent / "2.png").unlink()
+    (annotations.parent / "one.names").write_text("cat\n")
+    before = (annotations.parent / "1.png").read_bytes()
+    assert exit_code(main, ["--annotations=list.txt", "--output=a.png", *flags]) == code
     error = capsys.readouterr().err
-    assert error == f"error: {annotations}: expected --index 1 to 3; received {index}\n"
-    assert not output.exists()
-
-
-def test_a_class_without_a_name_is_refused(annotations, tmp_path, capsys):
-    (tmp_path / "two.names").write_text("cat\ndog\n")
-    args = [f"--annotations={annotations}", f"--names={tmp_path / 'two.names'}", "--index=1"]
-    assert exit_code(main, args) == 2
-    assert f"{annotations}:3: " in capsys.readouterr().err
-
-
-def test_a_missing_image_is_named(annotations, tmp_path, capsys):
-    (annotations.parent / "1.png").unlink()
-    args = [f"--annotations={annotations}", "--index=1", f"--output={tmp_path / 'a.png'}"]
-    assert exit_code(main, args) == 2
-    assert "1.png" in capsys.readouterr().err
-
-
-def test_an_output_that_cannot_be_written_is_failed_work(annotations, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    args = [f"--annotations={annotations}", f"--output={tmp_path / 'file' / 'a.png'}"]
-    assert exit_code(main, args) == 1
-    assert "file" in capsys.readouterr().err
-
-
-def test_what_is_read_is_no_output(annotations, capsys):
-    image = annotations.parent / "1.png"
-    before = image.read_bytes()
-    args = [f"--annotations={annotations}", "--index=1", f"--output={image}"]
-    assert exit_code(main, args) == 2
-    assert "1.png: refusing to overwrite an input file" in capsys.readouterr().err
-    assert image.read_bytes() == before
+    assert message in error and error.count("\n") == 1
+    assert (annotations.parent / "1.png").read_bytes() == before
+    assert not (annotations.parent / "a.png").exists()
 
 
 def test_before_make_data_it_names_the_command(tmp_path, monkeypatch, capsys):
-    missing = tmp_path / "mnist_train.txt"
-    monkeypatch.setattr(script, "TRAIN_ANNOTATIONS", missing)
+    monkeypatch.setattr(script, "TRAIN_ANNOTATIONS", REPO / "mnist" / "none.txt")
     assert exit_code(main, []) == 2
     assert "make it: python mnist/make_data.py" in capsys.readouterr().err
 

@@ -1,35 +1,16 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
+from script_runs import run
 
 import anchors as tool
 from yolov3.configs import Config, read_anchors
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def folder(tmp_path):
     Image.new("RGB", (200, 100)).save(tmp_path / "wide.png")
-    Image.new("RGB", (50, 100)).save(tmp_path / "tall.png")
     return tmp_path
-
-
-def test_an_image_of_the_data_set_is_not_replaced(folder):
-    (folder / "a.txt").write_text("wide.png 1,2,3,4,0")
-    before = (folder / "wide.png").read_bytes()
-    result = run_tool(folder, "a.txt", "--plot", "wide.png")
-    assert result.returncode == 2 and "refusing to overwrite an input file" in result.stderr
-    assert (folder / "wide.png").read_bytes() == before
-
-
-def run_tool(folder, *arguments):
-    command = [sys.executable, str(ROOT / "tools" / "anchors.py"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
@@ -51,29 +32,22 @@ def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "arguments", "message"),
+    ("line", "arguments", "message"),
     [
         ("gone.png 1,2,3,4,0", [], "gone.png: expected an image; there is no such file"),
-        (
-            "wide.png 1,2,3,4,0",
-            [],
-            "a.txt: expected boxes of 9 different sizes or more; received 1",
-        ),
-        (
-            "wide.png 1,2,3,4,0",
-            ["--plot", "a.svg"],
-            "--plot: expected a name that ends in .png; received a.svg",
-        ),
+        ("wide.png 1,2,3,4,0", [], "a.txt: expected boxes of 9 different sizes or more; received"),
         ("wide.png 1,2,3,x,0", [], "a.txt:1: expected xmin,ymin,xmax,ymax,label as numbers; rec"),
         (
             "wide.png 1,2,3,4,0",
-            ["--input-size", "100"],
-            "expected a multiple of 32 up to 4096; received 100",
+            ["--plot=wide.png"],
+            "wide.png: refusing to overwrite an input",
         ),
     ],
 )
-def test_the_tool_answers_bad_input_with_one_line(folder, content, arguments, message):
-    (folder / "a.txt").write_text(content)
-    result = run_tool(folder, "a.txt", *arguments)
-    assert result.returncode == 2
-    assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr
+def test_the_tool_answers_bad_input_with_one_line(folder, line, arguments, message):
+    (folder / "a.txt").write_text(line)
+    before = (folder / "wide.png").read_bytes()
+    result = run(folder, "tools/anchors.py", "a.txt", *arguments)
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert (folder / "wide.png").read_bytes() == before

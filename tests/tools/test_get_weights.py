@@ -13,13 +13,11 @@ CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
 NAME = "yolov3.weights"
 
 
-@pytest.fixture(params=["SHA256", "SHA512"])
+@pytest.fixture(params=["sha256", "sha512"])
 def published(request, monkeypatch):
     """Publish CONTENT under NAME, by one of the two checksums."""
-    checksums = {NAME: hashlib.new(request.param.lower(), CONTENT).hexdigest()}
-    for name in ("SHA256", "SHA512"):
-        monkeypatch.setattr(get_weights, name, checksums if name == request.param else {})
-    monkeypatch.setattr(get_weights, "CHECKSUMS", checksums)
+    checksum = hashlib.new(request.param, CONTENT).hexdigest()
+    monkeypatch.setattr(get_weights, "CHECKSUMS", {NAME: checksum})
     yield
     socket.setdefaulttimeout(None)
 
@@ -68,11 +66,6 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_server_is_one_line(published, tmp_path, capsys):
-    code, _, error = get("http://127.0.0.1:9/", tmp_path, capsys)
-    assert code == 1 and "Connection refused" in error and error.count("\n") == 1
-
-
 def test_another_file_of_that_name_is_left_alone(published, serve, tmp_path, capsys):
     site = serve(CONTENT)
     (tmp_path / NAME).write_bytes(b"mine")
@@ -82,12 +75,10 @@ def test_another_file_of_that_name_is_left_alone(published, serve, tmp_path, cap
     assert (tmp_path / NAME).read_bytes() == b"mine" and site.requests == 0
 
 
-def test_an_unknown_name_is_refused_and_the_checksums_have_their_lengths(tmp_path):
+def test_an_unknown_name_is_refused(tmp_path):
     result = run(tmp_path, "tools/get_weights.py", "yolov9.weights")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "error: expected names of yolov3.weights, yolov3-tiny.weights, darknet53.conv.74; "
         "received 'yolov9.weights'\n"
     )
-    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in get_weights.SHA256.values())
-    assert all(re.fullmatch("[0-9a-f]{128}", value) for value in get_weights.SHA512.values())
