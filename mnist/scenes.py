@@ -10,7 +10,6 @@ SIDE = 28  # pixels, the width and height of every digit
 WHITE = 255
 # Scales and largest number in one scene; large ones first, as they are the hardest to place.
 GROUPS = (((3.0, 4.0), 3), ((1.0, 2.0), 6), ((0.5, 0.8), 3))
-MIN_SIZE = 112  # pixels: the smallest scene that holds the largest digit
 MAX_OVERLAP = 0.05  # of the smaller of two boxes, so a large digit cannot bury a small one
 MAX_TRIES = 100  # places tried for one digit before it is left out
 BLOCK = 1_000  # scenes laid out together; bounds the memory
@@ -30,10 +29,8 @@ def make_scenes(
     """Compose `count` scenes of size x size pixels from digits (N, 28, 28) and labels (N,).
 
     A box is the pasted square of a digit, right and bottom edge exclusive. Every scene has
-    at least one digit. Raises ValueError for a size below MIN_SIZE.
+    at least one digit. `size` is at least that of the largest digit, 112 pixels.
     """
-    if size < MIN_SIZE:
-        raise ValueError(f"expected scenes of at least {MIN_SIZE} pixels; received {size}")
     for start in range(0, count, BLOCK):
         sides = draw_sides(min(BLOCK, count - start), rng)  # (S, K)
         digits = rng.integers(0, len(images), sides.shape)  # (S, K)

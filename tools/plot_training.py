@@ -40,6 +40,7 @@ def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
             start = event.wall_time
         if kind == "session_log":  # begun, or resumed at this step: later ones are done again
             points = [point for point in points if point[0] < event.step]
+        if kind in ("file_version", "session_log"):
             before = points[-1][1] if points else 0
         for value in event.summary.value:
             number = float(tf.make_ndarray(value.tensor)) if value.tag in TAGS else None

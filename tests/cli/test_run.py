@@ -1,7 +1,6 @@
 """Tests of what all scripts do alike: exit codes, one-line errors, a reader that has gone."""
 
 import contextlib
-import io
 import os
 import signal
 import subprocess
@@ -21,11 +20,8 @@ def end_of(main, capsys):
     return end.value.code, capsys.readouterr().err
 
 
-def failing(error):
-    def main():
-        raise error
-
-    return main
+def raise_(error):
+    raise error
 
 
 def run_body(body, **kwargs) -> subprocess.CompletedProcess:
@@ -33,11 +29,6 @@ def run_body(body, **kwargs) -> subprocess.CompletedProcess:
     code = f"import sys\nfrom yolov3.cli.run import run_script\ndef main():\n    {body}\n"
     kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | kwargs
     return subprocess.run([sys.executable, "-c", code + "run_script(main)"], cwd=REPO, **kwargs)
-
-
-@pytest.mark.parametrize("code", [0, 1, 130])
-def test_code_of_main_is_that_of_the_script(capsys, code):
-    assert end_of(lambda: code, capsys) == (code, "")
 
 
 OOM = "OOM when allocating tensor with shape[64,416,416,64]"
@@ -59,12 +50,12 @@ ADVICE = "smaller batches or images take less\n"
     ],
 )
 def test_errors_are_one_line_and_a_code(capsys, error, code, line):
-    assert end_of(failing(error), capsys) == (code, line)
+    assert end_of(lambda: raise_(error), capsys) == (code, line)
 
 
 def test_mistakes_of_the_program_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
-        run_script(failing(ZeroDivisionError()))
+        run_script(lambda: raise_(ZeroDivisionError()))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
@@ -73,15 +64,6 @@ def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
     body = f"print({name!r}); print({name!r}, file=sys.stderr); return 0"
     done = run_body(body, env={**os.environ, "PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stdout, done.stderr) == (0, *["a\\udcff.png\n"] * 2)
-
-
-def test_output_that_cannot_be_reconfigured_or_is_none_stays(monkeypatch):
-    stdout = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", stdout)
-    monkeypatch.setattr(sys, "stderr", None)
-    with pytest.raises(SystemExit):
-        run_script(lambda: print("found"))
-    assert stdout.getvalue() == "found\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
@@ -97,11 +79,8 @@ def test_output_to_a_full_disk_is_one_line_and_a_code():
     "body",
     [
         "print('found'); return 0",
-        "[print('found' * 100) for _ in range(10_000)]; return 0",
         "print('found', flush=True); return 0",
-        "print('found'); raise SystemExit(0)",
     ],
-    ids=["buffered", "much", "flushed", "exit"],
 )
 def test_closed_output_is_no_error_message(body):
     reader, writer = os.pipe()
@@ -111,15 +90,12 @@ def test_closed_output_is_no_error_message(body):
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("number", StopRequest.SIGNALS)
-def test_the_first_signal_asks(number):
-    with StopRequest() as stop:
-        assert not stop.requested
-        os.kill(os.getpid(), number)
-        assert stop.requested
-
-
-def test_a_second_signal_acts_at_once():
+def test_the_first_signal_asks_and_a_second_acts_at_once():
+    for number in StopRequest.SIGNALS:
+        with StopRequest() as stop:
+            assert not stop.requested
+            os.kill(os.getpid(), number)
+            assert stop.requested
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.requested
@@ -134,5 +110,3 @@ def test_signals_are_as_before_afterwards(error):
         if error:
             raise error
     assert [signal.getsignal(number) for number in StopRequest.SIGNALS] == before
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
