@@ -11,7 +11,6 @@ MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.n
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 STALL_S = 5.0  # seconds without one more chunk
 CHUNK_BYTES = 2**16
-MAX_DOWNLOAD_BYTES = 2**25  # 32 MiB; the file has 11 MB
 
 
 def download(url: str, sha256: str, stall_s: float = STALL_S) -> bytes:
@@ -40,10 +39,8 @@ def _read(url: str, timeout_s: float, chunks: queue.Queue) -> None:
     """Put the file's bytes in the queue chunk by chunk, then b"" for its end, or the error."""
     try:
         with urlopen(url, timeout=timeout_s) as response:
-            left = MAX_DOWNLOAD_BYTES
-            while left > 0 and (chunk := response.read(CHUNK_BYTES)):
+            while chunk := response.read(CHUNK_BYTES):
                 chunks.put(chunk)
-                left -= len(chunk)
         chunks.put(b"")
     except (OSError, HTTPException, ValueError) as error:
         chunks.put(error)

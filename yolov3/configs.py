@@ -71,14 +71,14 @@ INPUT_SIZE = Rule(
 )
 
 
-def setting(default, group: str, text: str, rule: Rule | None = None, choices=None):
-    """Declare a setting: default, group and text in `--help`, and what it must fulfil.
+def setting(default, text: str, rule: Rule | None = None, choices=None):
+    """Declare a setting: default, text in `--help`, and what it must fulfil.
 
     The default None stands for one that depends on the network.
     """
     if choices:
         rule = Rule(f"one of {', '.join(choices)}", choices.__contains__)
-    metadata = {"group": group, "help": text, "rule": rule, "choices": choices}
+    metadata = {"help": text, "rule": rule, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -91,111 +91,99 @@ class Config:
     wrong type or out of range.
     """
 
-    train_classes: str = setting(
-        "mnist/mnist.names", "data", "file of class names, one per line", A_FILE
-    )
+    # data
+    train_classes: str = setting("mnist/mnist.names", "file of class names, one per line", A_FILE)
     train_annot_path: str = setting(
-        "mnist/mnist_train.txt", "data", "annotation file of the training images", A_FILE
+        "mnist/mnist_train.txt", "annotation file of the training images", A_FILE
     )
     test_annot_path: str = setting(
-        "mnist/mnist_test.txt", "data", "annotation file of the validation images; '' for none"
+        "mnist/mnist_test.txt", "annotation file of the validation images; '' for none"
     )
     bad_lines: str = setting(
-        "error", "data", "bad annotation lines: end with a report, or skip them", choices=BAD_LINES
+        "error", "bad annotation lines: end with a report, or skip them", choices=BAD_LINES
     )
-    train_logdir: str = setting("log", "data", "folder of the TensorBoard logs of all runs")
-    train_checkpoints_folder: str = setting(
-        "checkpoints", "data", "folder of the checkpoints of all runs"
-    )
+    train_logdir: str = setting("log", "folder of the TensorBoard logs of all runs")
+    train_checkpoints_folder: str = setting("checkpoints", "folder of the checkpoints of all runs")
 
-    tiny: bool = setting(False, "network", "train YOLOv3-tiny instead of YOLOv3")
+    # network
+    tiny: bool = setting(False, "train YOLOv3-tiny instead of YOLOv3")
     anchors: tuple[tuple[tuple[float, ...], ...], ...] = setting(
-        None,
-        "network",
-        f"a file of tools/anchors.py, or {', '.join(ANCHOR_PRESETS)} (default: the network's)",
+        None, f"a file of tools/anchors.py, or {', '.join(ANCHOR_PRESETS)} (default: the network's)"
     )
     train_input_size: int = setting(
-        416, "network", "input width and height in pixels, a multiple of 32", INPUT_SIZE
+        416, "input width and height in pixels, a multiple of 32", INPUT_SIZE
     )
     precision: str = setting(
-        "auto", "network", "number format; auto is the fastest of this machine", choices=PRECISIONS
+        "auto", "number format; auto is the fastest of this machine", choices=PRECISIONS
     )
 
+    # transfer
     weights: str = setting(
-        "", "transfer", "initial weights: a checkpoint, the best of a folder, or Darknet weights"
+        "", "initial weights: a checkpoint, the best of a folder, or Darknet weights"
     )
     transfer: str = setting(
-        "all-but-heads", "transfer", "layers that get these weights", choices=TRANSFER_SCOPES
+        "all-but-heads", "layers that take their values from --weights", choices=TRANSFER_SCOPES
     )
     freeze_epochs: int = setting(
-        0, "transfer", "first epochs with a frozen backbone, batch normalisation too", AT_LEAST_0
+        0, "first epochs, in which the backbone with its batch normalisation is frozen", AT_LEAST_0
     )
 
+    # training
     train_epochs: int = setting(
         None,
-        "training",
         f"passes over the training images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
         AT_LEAST_1,
     )
-    train_batch_size: int = setting(4, "training", "images per step, over all devices", AT_LEAST_1)
+    train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(
         None,
-        "training",
         f"peak learning rate (default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
         ABOVE_0,
     )
     train_lr_end: float = setting(
         None,
-        "training",
         f"last learning rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)",
         AT_LEAST_0,
     )
-    train_warmup_epochs: float = setting(
-        0.5, "training", "epochs of linear warm-up from zero", AT_LEAST_0
-    )
+    train_warmup_epochs: float = setting(0.5, "epochs of linear warm-up from zero", AT_LEAST_0)
     train_weight_decay: float = setting(
-        0.0, "training", "AdamW's weight decay of the convolution kernels", AT_LEAST_0
+        0.0, "AdamW's weight decay of the convolution kernels", AT_LEAST_0
     )
     train_average_decay: float = setting(
         0.99,
-        "training",
         "EMA decay of the weights; the EMA is what is saved and evaluated (0 turns it off)",
         BELOW_1,
     )
     train_input_scales: tuple[float, ...] = setting(
         (0.54, 0.77, 1.0),
-        "training",
         "progressive resizing: fractions of the input size, one per equal part of the epochs",
         FRACTIONS,
     )
     seed: int = setting(
-        0, "training", "seed of the initial weights, the image order and the augmentation", SEED
+        0, "seed of the initial weights, the image order and the augmentation", SEED
     )
 
+    # augmentation
     augment_flip: float = setting(
-        0.0, "augmentation", "probability of a mirror image; wrong for digits and text", FRACTION
+        0.0, "probability of a mirror image; wrong for digits and text", FRACTION
     )
     augment_crop: float = setting(
-        0.0, "augmentation", "crop up to this fraction of the margin around all boxes", FRACTION
+        0.0, "crop up to this fraction of the margin around all boxes", FRACTION
     )
     augment_scale: float = setting(
-        0.0, "augmentation", "zoom out: 0.5 makes objects up to 1.5 times smaller", AT_LEAST_0
+        0.0, "zoom out at random: 0.5 makes objects up to 1.5 times smaller", AT_LEAST_0
     )
-    augment_translate: float = setting(
-        0.0, "augmentation", "shift by up to this fraction of the image", FRACTION
-    )
+    augment_translate: float = setting(0.0, "shift by up to this fraction of the image", FRACTION)
     augment_color: float = setting(
-        0.0,
-        "augmentation",
-        "change brightness, contrast and saturation by up to this fraction",
-        FRACTION,
+        0.0, "change brightness, contrast and saturation by up to this fraction", FRACTION
     )
 
+    # detection
     test_score_threshold: float = setting(
-        0.3, "detection", "lowest score of a detection that is shown", FRACTION
+        0.3, "lowest score of a detection that is shown", FRACTION
     )
     test_iou_threshold: float = setting(
-        0.45, "detection", "IoU above which NMS drops the weaker of two boxes of a class", FRACTION
+        0.45, "IoU above which NMS drops the weaker of two boxes of a class", FRACTION
     )
 
     def __post_init__(self):

@@ -16,7 +16,14 @@ from yolov3.configs import (
 )
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
-GROUPS = ("data", "network", "transfer", "training", "augmentation", "detection")
+GROUPS = {  # in the help, by the first setting of each
+    "train_classes": "data",
+    "tiny": "network",
+    "weights": "transfer",
+    "train_epochs": "training",
+    "augment_flip": "augmentation",
+    "test_score_threshold": "detection",
+}
 # Flags that users of other tools bring along, with ours of the same meaning: of several the first
 # that the script has. A word without dashes is an argument that takes no flag.
 OTHER_TOOLS = {
@@ -124,19 +131,20 @@ def names_list(text: str) -> list[str]:
     return text.split(",")
 
 
-def add_config_flags(parser: argparse.ArgumentParser, groups=GROUPS) -> None:
-    """Add a flag per field of `Config` that is in one of the groups.
+def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
+    """Add a flag per field of `Config` that is in one of the groups, of all unless given.
 
     A flag that is not given leaves no trace in the result.
     """
-    groups = {name: parser.add_argument_group(name) for name in groups}
+    sections = {x: parser.add_argument_group(x) for x in groups or GROUPS.values()}
+    group = ""
     for field in dataclasses.fields(Config):
-        if field.metadata["group"] not in groups:
-            continue
-        text = field.metadata["help"] + _default_text(field.default)
-        flag = "--" + field.name.replace("_", "-")
-        common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
-        groups[field.metadata["group"]].add_argument(flag, **common, **_kind(field))
+        group = GROUPS.get(field.name, group)
+        if group in sections:
+            flag = "--" + field.name.replace("_", "-")
+            text = field.metadata["help"] + _default_text(field.default)
+            common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
+            sections[group].add_argument(flag, **common, **_kind(field))
 
 
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
