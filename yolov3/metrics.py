@@ -43,37 +43,32 @@ def _summary(precision):
 
 def _precision(records, detections, num_classes):
     """Return the average precision per IoU threshold and class: (T, C)."""
+    truth = [
+        (record.boxes_xyxy, np.ones(len(record.classes)), record.classes) for record in records
+    ]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports every step
-        truth = _ground_truth(records, num_classes)
-        found = _coco_detections(detections)
-        evaluation = COCOeval(truth, truth.loadRes(found) if len(found) else COCO(), "bbox")
-        evaluation.params.imgIds = list(range(len(records)))
-        evaluation.params.catIds = list(range(num_classes))
+        evaluation = COCOeval(_coco(truth, num_classes), _coco(detections, num_classes), "bbox")
         # One of COCO's twelve cases, all sizes and the most detections, takes a third of the time.
         evaluation.params.areaRng = evaluation.params.areaRng[:1]
         evaluation.params.maxDets = evaluation.params.maxDets[-1:]
-        if len(found):
-            evaluation.evaluate()
-            evaluation.accumulate()
-    if not len(found):
-        has_truth = [_count(records, index) > 0 for index in range(num_classes)]
-        return np.tile(np.where(has_truth, 0.0, np.nan), (10, 1))
+        evaluation.evaluate()
+        evaluation.accumulate()
     precision = evaluation.eval["precision"][..., ALL_AREAS, MOST_DETECTIONS]  # (T, R, C)
     precision = np.where(precision < 0, np.nan, precision)  # -1: no true box of this class
     return precision.mean(axis=1)  # (T, C)
 
 
-def _ground_truth(records, num_classes):
-    truth = COCO()
-    boxes = [
-        (image, box, label)
-        for image, record in enumerate(records)
-        for box, label in zip(record.boxes_xyxy.tolist(), record.classes.tolist(), strict=True)
+def _coco(images, num_classes):
+    """Return (boxes_xyxy, scores, classes) per image as pycocotools' data set."""
+    rows = [
+        (image, *row)
+        for image, arrays in enumerate(images)
+        for row in zip(*(np.asarray(array).tolist() for array in arrays), strict=True)
     ]
-    truth.dataset = {
-        "info": {},
-        "images": [{"id": index} for index in range(len(records))],
-        "categories": [{"id": index, "name": str(index)} for index in range(num_classes)],
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": index} for index in range(len(images))],
+        "categories": [{"id": index} for index in range(num_classes)],
         "annotations": [
             {
                 "id": number,  # from 1: pycocotools takes 0 for "not matched"
@@ -82,27 +77,13 @@ def _ground_truth(records, num_classes):
                 "bbox": [left, top, right - left, bottom - top],
                 "area": (right - left) * (bottom - top),
                 "iscrowd": 0,
+                "score": score,
             }
-            for number, (image, (left, top, right, bottom), label) in enumerate(boxes, start=1)
+            for number, (image, (left, top, right, bottom), score, label) in enumerate(rows, 1)
         ],
     }
-    truth.createIndex()
-    return truth
-
-
-def _coco_detections(detections):
-    """Return all detections as pycocotools' array (M, 7).
-
-    Its columns are image, left, top, width, height, score and class.
-    """
-    rows = [np.zeros((0, 7))]
-    for image, (boxes_xyxy, scores, classes) in enumerate(detections):
-        boxes = np.asarray(boxes_xyxy, float).reshape(-1, 4)
-        sizes = boxes[:, 2:] - boxes[:, :2]
-        rows.append(
-            np.column_stack([np.full(len(boxes), image), boxes[:, :2], sizes, scores, classes])
-        )
-    return np.concatenate(rows)
+    coco.createIndex()
+    return coco
 
 
 def _count(records, label):

@@ -23,14 +23,13 @@ from yolov3.inference import frames
 from yolov3.inference.frames import (
     Frame,
     count_frames,
-    large_image_slot,
     latest_frames,
     load,
+    read_capture,
     read_frames,
-    read_live,
 )
 from yolov3.inference.sources import Kind, Source, find_sources
-from yolov3.inference.video import DEFAULT_FPS, open_capture, quiet_opencv
+from yolov3.inference.video import DEFAULT_FPS, quiet_opencv
 
 CAMERA = Source(Kind.CAMERA, "0", Path("camera-0"))
 
@@ -152,7 +151,7 @@ class FakeCamera:
 
 def test_a_live_source_tells_of_gaps_and_ends_after_many():
     camera = FakeCamera([1, 2, None, None, 3] + [None] * 50)
-    got = list(read_live(CAMERA, camera))
+    got = list(read_capture(CAMERA, camera, is_live=True))
     assert numbers(got) == [(0, 0), (1, 0), (2, 2), (4, 0)]
     assert "2 frames lost" in got[2].error
     assert all(frame.is_live and frame.fps == DEFAULT_FPS for frame in got if not frame.lost)
@@ -161,7 +160,7 @@ def test_a_live_source_tells_of_gaps_and_ends_after_many():
 
 
 def test_a_camera_that_gives_nothing_is_an_error():
-    [frame] = read_live(CAMERA, FakeCamera([]))
+    [frame] = read_capture(CAMERA, FakeCamera([]), is_live=True)
     assert frame.error == "camera 0: no frame can be read" and frame.lost == 1
 
 
@@ -191,48 +190,6 @@ def test_frames_are_counted_where_there_is_an_end(tmp_path):
     (tmp_path / "broken.mp4").touch()
     assert count_frames(find_sources([str(tmp_path)])) == 1 + 7 + 1
     assert count_frames(find_sources([str(tmp_path), "http://127.0.0.1:9/live"])) is None
-
-
-def test_only_one_large_image_is_held_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "LARGE_PIXELS", 20 * 20)
-    write_image(tmp_path / "large.png", dark_image(30, 20))
-    write_image(tmp_path / "small.png", dark_image(10, 10))
-    (tmp_path / "broken.png").touch()
-    broken, large, small = read(tmp_path)
-    with large_image_slot(large) as is_large:
-        assert is_large and frames._large_image.locked()
-        with large_image_slot(small) as is_large:  # does not wait
-            assert not is_large
-        with large_image_slot(broken) as is_large:
-            assert not is_large
-    assert not frames._large_image.locked()
-    known = Frame(large.source, size_hw=(3, 4))  # its file is not opened
-    with large_image_slot(known) as is_large:
-        assert not is_large
-
-
-@pytest.fixture
-def captures(monkeypatch):
-    """Return the captures that were opened."""
-    opened = []
-
-    def spy(source):
-        opened.append(open_capture(source))
-        return opened[-1]
-
-    monkeypatch.setattr(frames, "open_capture", spy)
-    return opened
-
-
-def test_no_video_stays_open(tmp_path, captures):
-    for name in "abc":
-        write_video(tmp_path / f"{name}.avi", frames=2)
-    sources = find_sources([str(tmp_path)])
-    assert count_frames(sources) == 6
-    assert len(captures) == 3 and not any(capture.isOpened() for capture in captures)
-    for _ in read_frames(sources, threading.Event()):
-        assert sum(capture.isOpened() for capture in captures) <= 1
-    assert len(captures) == 6 and not any(capture.isOpened() for capture in captures)
 
 
 def live(index, error=""):

@@ -14,7 +14,7 @@ from white_square_detector import (
 )
 
 from yolov3.images import write_image
-from yolov3.inference import frames
+from yolov3.inference import pipeline
 from yolov3.inference.pipeline import BATCH_SIZE, detect_frames, prefetch
 from yolov3.inference.sources import find_sources
 from yolov3.inference.video import quiet_opencv
@@ -60,7 +60,7 @@ def test_batches_are_as_large_as_asked(folder):
 
 
 def test_the_images_of_large_images_are_not_held(folder, monkeypatch):
-    monkeypatch.setattr(frames, "LARGE_PIXELS", 100 * 100)
+    monkeypatch.setattr(pipeline, "LARGE_PIXELS", 100 * 100)
     found = find(WhiteSquareDetector(), folder, None)
     images = [item.frame for item in found if not item.frame.error]
     held = {frame.size_hw: frame.image_rgb is not None for frame in images}

@@ -23,18 +23,12 @@ def run_script(main) -> None:
         try:
             sys.exit(_exit_code(main))
         finally:
-            sys.stdout.flush()  # here, so that a reader that has gone is noticed
-    except BrokenPipeError:
-        _discard_output()
+            sys.stdout.flush()  # here, so that a full disk or a reader that has gone is noticed
+    except OSError as error:  # of the output
+        if not isinstance(error, BrokenPipeError):
+            print(f"failed: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
         sys.exit(FAILED)
-    except OSError as error:  # from the flush: the disk that the output goes to is full
-        print(f"failed: {error}", file=sys.stderr)
-        _discard_output()
-        sys.exit(FAILED)
-
-
-def _discard_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
 
 
 def _escape_what_cannot_be_encoded() -> None:

@@ -11,7 +11,7 @@ from yolov3.draw import draw_boxes
 from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
-from yolov3.inference.frames import Frame, large_image_slot, load
+from yolov3.inference.frames import Frame, load
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import Kind, Source, own_names
 from yolov3.inference.video import VideoFile
@@ -83,9 +83,8 @@ class Outputs:
             self._write_labels(found)
         if not (options.save or options.crops or options.show):
             return found, None
-        with large_image_slot(found.frame):
-            found = found._replace(frame=load(found.frame))
-            drawn = None if found.frame.error else self._draw_image(found)
+        found = found._replace(frame=load(found.frame))
+        drawn = None if found.frame.error else self._draw_image(found)
         return found._replace(frame=found.frame._replace(image_rgb=None)), drawn
 
     def _draw_image(self, found) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Detect in sources: reading, network and drawing of different frames at the same time."""
 
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -11,7 +12,7 @@ import numpy as np
 
 from yolov3.detection import Detector
 from yolov3.images import letterbox
-from yolov3.inference.frames import Frame, large_image_slot, load, read_frames
+from yolov3.inference.frames import Frame, load, read_frames
 from yolov3.inference.sources import Kind, Source
 
 READERS = 2  # threads that decode and letterbox
@@ -19,6 +20,7 @@ READERS = 2  # threads that decode and letterbox
 # it takes one by one, YOLOv3 0.9, and with larger batches no less.
 BATCH_SIZE = 4
 NO_OBJECTS = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+LARGE_PIXELS = 32_000_000  # 96 MB in memory: such an image is read again when it is drawn
 END = object()  # in place of an item when there are no more
 
 
@@ -44,12 +46,13 @@ def detect_frames(
     ahead = 1 if is_live else batch_size  # frames that wait are late
 
     def prepare(frame: Frame) -> tuple[Frame, np.ndarray | None]:
-        with large_image_slot(frame) as is_large:
-            frame = load(frame)
-            if frame.error:
-                return frame, None
-            letterboxed = letterbox(frame.image_rgb, detector.input_hw)
-            return frame._replace(image_rgb=None) if is_large else frame, letterboxed
+        frame = load(frame)
+        if frame.error:
+            return frame, None
+        letterboxed = letterbox(frame.image_rgb, detector.input_hw)
+        if frame.source.kind is Kind.IMAGE and math.prod(frame.size_hw) > LARGE_PIXELS:
+            frame = frame._replace(image_rgb=None)
+        return frame, letterboxed
 
     frames = read_frames(sources, stop)
     with contextlib.closing(prefetch(frames, prepare, READERS, ahead, stop)) as prepared:

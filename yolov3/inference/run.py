@@ -78,12 +78,9 @@ def _follow(drawn, outputs, report) -> None:
 
 def _examples(sources) -> list[np.ndarray]:
     """Read the first frame of a few sources again."""
-    frames = []
-    for source in sources:
-        if source.kind in (Kind.IMAGE, Kind.VIDEO) and len(frames) < EXAMPLES:
-            read = map(load, read_frames([source], threading.Event()))
-            frames += [frame for frame in itertools.islice(read, 1) if not frame.error]
-    return [frame.image_rgb for frame in frames]
+    files = [source for source in sources if source.kind in (Kind.IMAGE, Kind.VIDEO)][:EXAMPLES]
+    frames = [load(next(read_frames([source], threading.Event()))) for source in files]
+    return [frame.image_rgb for frame in frames if not frame.error]
 
 
 def _make_folder(output) -> Path:

@@ -17,7 +17,6 @@ STREAM_TIMEOUTS = (
 )
 MPEG4_SIDES = range(2, 8192)  # pixels that the codec takes
 MPEG4_RATE = 65535  # the largest numerator and denominator of a frame rate in it
-PART_HEAD = 16  # bytes that tell how long a part of a file is
 
 
 def quiet_opencv() -> None:
@@ -97,11 +96,8 @@ class VideoFile:
 
     def _is_complete(self) -> bool:
         capture = cv2.VideoCapture(os.fsencode(self.path.absolute()))
-        try:
-            stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 where it does not open
-        finally:
-            capture.release()
-        return stated >= self.frames and not _is_cut_off(self.path)
+        capture.set(cv2.CAP_PROP_POS_FRAMES, self.frames - 1)
+        return stated_frames(capture) >= self.frames and capture.read()[0]
 
 
 def _writable_rate(fps: float) -> float:
@@ -111,27 +107,3 @@ def _writable_rate(fps: float) -> float:
     """
     decimals = next((n for n in (3, 2) if fps * 10**n <= MPEG4_RATE), 0)
     return round(fps, decimals)
-
-
-def _is_cut_off(path: Path) -> bool:
-    """Tell whether an MP4 or AVI file is truncated: its parts do not end where the file ends.
-
-    The header does not suffice: in an AVI file it can be correct while frames are missing.
-    """
-    size, end = path.stat().st_size, 0
-    with open(path, "rb") as stream:
-        while end < size:
-            stream.seek(end)
-            length = _part_length(stream.read(PART_HEAD), path.suffix)
-            if length < 8:  # not even its own head
-                return True
-            end += length
-    return end != size
-
-
-def _part_length(head: bytes, suffix: str) -> int:
-    """Return the bytes of a part, head included: a chunk in .avi, a box in .mp4."""
-    if suffix == ".avi":
-        return 8 + int.from_bytes(head[4:8], "little")
-    length = int.from_bytes(head[:4], "big")
-    return int.from_bytes(head[8:16], "big") if length == 1 else length  # over 4 GB
