@@ -6,22 +6,10 @@ import math
 import struct
 from pathlib import Path
 
-import numpy as np
-
+from tests.checkpoint_samples import RESUME, WEIGHTS, save
 from tests.torture.mutants import mutate, mutate_json
 
 TENSOR_TYPES = ("F64", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "C64", "F128")
-STATE = {
-    "class_names": list("ab"),
-    "step": 5,
-    "epoch": 1,
-    "metrics": {"mAP": 0.5},
-    "best_mAP": 0.5,
-    "best_size": 64,
-    "input_size": 64,
-    "trained_on": "1f",
-    "validated_on": "2e",
-}
 
 
 class Checkpoints:
@@ -30,14 +18,12 @@ class Checkpoints:
     def __init__(self, folder: Path):
         import tensorflow as tf
 
-        from yolov3.checkpoints import save_checkpoint
-        from yolov3.configs import Config
-
-        rng = np.random.default_rng(0)
-        weights = {f"conv_{i}/kernel": rng.normal(size=(3, i)).astype("f4") for i in (1, 2)}
-        self.folder = save_checkpoint(folder, "last", Config(tiny=True), STATE, weights, weights)
+        self.folder = save(folder, "last", 5, ap=0.5)
         self.files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
-        self.variables = {name: tf.Variable(values) for name, values in weights.items()}
+        self.weights, self.resume = (
+            {name: tf.Variable(values) for name, values in part.items()}
+            for part in (WEIGHTS, RESUME)
+        )
 
     def __call__(self, rng) -> str:
         from yolov3.checkpoints import open_checkpoint
@@ -48,8 +34,8 @@ class Checkpoints:
         self._damage(rng)
         try:
             checkpoint = open_checkpoint(self.folder)
-            for weights in (checkpoint.weights(), checkpoint.resume_state()):
-                assign_by_name(self.variables, weights)
+            assign_by_name(self.weights, checkpoint.weights())
+            assign_by_name(self.resume, checkpoint.resume_state())
         except ValueError as error:
             return "" if str(error) else "a ValueError without words"
         return _odd(checkpoint)
@@ -84,13 +70,12 @@ def _mutate_tensor_header(content, rng):
 
 
 def _odd(checkpoint) -> str:
-    """Say what is impossible about a checkpoint that was opened, or ""."""
-    if min(checkpoint.step, checkpoint.epoch) < 0:
-        return f"opened with step {checkpoint.step} and epoch {checkpoint.epoch}"
-    if checkpoint.input_size < 32 or checkpoint.input_size % 32:
-        return f"opened with input size {checkpoint.input_size}"
-    if not checkpoint.class_names:
-        return "opened without class names"
-    if not math.isfinite(checkpoint.best_mAP):
-        return f"opened with a best AP of {checkpoint.best_mAP}"
-    return ""
+    """Describe a checkpoint that was opened though it cannot be; "" for a possible one."""
+    is_possible = (
+        min(checkpoint.step, checkpoint.epoch) >= 0
+        and checkpoint.input_size >= 32
+        and checkpoint.input_size % 32 == 0
+        and checkpoint.class_names
+        and math.isfinite(checkpoint.best_mAP)
+    )
+    return "" if is_possible else f"opened: {checkpoint}"

@@ -1,13 +1,12 @@
 """Kill training, `--resume` it, and compare the end with a run that was never disturbed."""
 
-import itertools
 import os
 import random
 import shutil
 import signal
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.torture.runs import (
@@ -29,7 +28,6 @@ CALLS = 150  # about four saves make: traps spread over writing, renaming and de
 LARGEST_FILE = 130_000_000  # bytes, a little less than the state of YOLOv3-tiny
 MOST_SECONDS_LOST = (0, 0, 2, 300)  # saved: after each step, some steps, only each epoch
 SECONDS_OF_STEPS = 6.0  # about what the steps of a run take, if few are saved
-SECONDS_OF_START = 6.0  # and what comes before them
 
 MOMENT = "SIGKILL at a random moment"
 CALL = "SIGKILL at a random file-system call of a save"
@@ -45,31 +43,27 @@ ENDS = {MOMENT: {-9}, CALL: {-9}, MIDDLE: {-signal.SIGXFSZ}}
 ENDS |= {TERMINATE: {130, -signal.SIGTERM}, INTERRUPT: {130}}
 
 
-def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
-    """Kill `count` times, `KILLS_PER_RUN` to a run, on all cores; `tick()` after every kill."""
+def run(count: int, seed: int, folder: Path) -> list[Row]:
+    """Kill `count` times, `KILLS_PER_RUN` to a run, on all cores."""
     prepare(folder)
     faults = [CYCLE[number % len(CYCLE)] for number in range(count)]
     random.Random(seed).shuffle(faults)
-    variants = VARIANTS if count > KILLS_PER_RUN else VARIANTS[:1]
-    outcomes, numbers = {}, itertools.count()
+    outcomes = defaultdict(list)
+
+    def suffer(start):
+        variant = VARIANTS[start // KILLS_PER_RUN % len(VARIANTS)]
+        waiting, fault = deque(faults[start : start + KILLS_PER_RUN]), ""
+        while waiting and not fault:  # a run that is too quick for some leaves them to another
+            number = start + KILLS_PER_RUN - len(waiting)
+            chain = Chain(folder / f"kills-{number}", variant, waiting, seed + number)
+            fault = chain.run()
+            if fault and not chain.suffered:
+                raise RuntimeError(fault)
+            for kind in chain.suffered:
+                outcomes[f"{kind}, {variant.precision}"].append(fault)
+
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        expected = {variant: pool.submit(reference, folder, variant) for variant in variants}
-        while faults:  # those that a run was too quick for come again
-            chains = []
-            while faults:
-                dealt, faults = faults[:KILLS_PER_RUN], faults[KILLS_PER_RUN:]
-                number = next(numbers)
-                variant = variants[number % len(variants)]
-                chain = Chain(folder / f"kills-{number}", variant, deque(dealt), seed + number)
-                chains.append((chain, pool.submit(chain.run, expected[variant], tick)))
-            for chain, future in chains:
-                fault = future.result()
-                faults += chain.faults
-                if fault and not chain.suffered:
-                    raise RuntimeError(fault)
-                for kind in chain.suffered:
-                    key = f"{kind}, {chain.job.variant.precision}"
-                    outcomes.setdefault(key, []).append(fault)
+        list(pool.map(suffer, range(0, count, KILLS_PER_RUN)))
     ends = f"{EPOCHS} epochs, {STEPS} steps; weights and log equal bit for bit"
     return [row_of(name, outcomes[name], ends) for name in sorted(outcomes)]
 
@@ -82,18 +76,17 @@ class Chain:
         self.faults, self.suffered = faults, []
         self.random = random.Random(seed)
 
-    def run(self, expected: Future, tick) -> str:
+    def run(self) -> str:
         """Suffer all faults and end; return what went wrong, or "" and leave nothing behind."""
         while self.faults and self._left():
             fault = self._suffer(self.faults[0])
             if fault is None:
                 break  # the run ended first
             self.suffered.append(self.faults.popleft())
-            tick()
             if fault:
                 return f"{self.job.folder}: {fault}"
         fault = self.job.finish() or self.job.broken()
-        fault = fault or difference(self.job.results(), expected.result())
+        fault = fault or difference(self.job.results(), reference(self.job))
         if fault:
             return f"{self.job.folder} after {', '.join(self.suffered)}: {fault}"
         shutil.rmtree(self.job.folder)
@@ -133,16 +126,12 @@ class Chain:
         return Trap(call) if kind == CALL else None
 
     def _wait_for_moment(self, process):
-        """Wait a random time, three times of four from the first sign of a save."""
-        share = self._left() / STEPS
-        if self.random.random() < 0.25:
-            process.join(self.random.uniform(0, SECONDS_OF_START + share * SECONDS_OF_STEPS))
-            return
+        """Wait a random time from the first sign of a save."""
         before = self._signs()
         deadline = time.monotonic() + SECONDS_ALLOWED
         while process.is_alive() and self._signs() == before and time.monotonic() < deadline:
             time.sleep(0.01)
-        process.join(self.random.uniform(0, share * SECONDS_OF_STEPS))
+        process.join(self.random.uniform(0, SECONDS_OF_STEPS * self._left() / STEPS))
 
     def _signs(self):
         return {path.name for path in self.job.folder.glob("checkpoints/*/*-*")}

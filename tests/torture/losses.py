@@ -17,7 +17,7 @@ FAULTS_PER_STEP = 50  # random inputs of the losses for each training step of a 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
+def run(count: int, seed: int, folder: Path) -> list[Row]:
     """Try `count` random inputs, shared by three precisions, and training steps besides."""
     import_tensorflow()
     import tensorflow as tf
@@ -25,20 +25,14 @@ def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
     rows = []
     each = -(-count // len(PRECISIONS))
     for precision in PRECISIONS:
-        outcomes = []
         gradients = differentiable(tf.as_dtype(precision))
-        for number in range(each):
-            outcomes.append(try_losses(gradients, np.random.default_rng([seed, number])))
-            tick()
-        rows.append(
-            row_of(f"random raw maps and boxes, {precision}", outcomes, "up to 10,000 in size")
-        )
-    for precision in PRECISIONS:
-        if not (steps := each // FAULTS_PER_STEP):  # a small share
-            break
-        outcomes, skipped = try_steps(precision, steps, seed)
-        note = "loss scaled" if precision == "float16" else f"{skipped} not finite, skipped"
-        rows.append(row_of(f"training step of wild weights, {precision}", outcomes, note))
+        outcomes = [try_losses(gradients, np.random.default_rng([seed, n])) for n in range(each)]
+        fault = f"random raw maps and boxes, {precision}"
+        rows.append(row_of(fault, outcomes, "up to 10,000 in size"))
+        if steps := each // FAULTS_PER_STEP:  # none in a small share
+            outcomes, skipped = try_steps(precision, steps, seed)
+            note = "loss scaled" if precision == "float16" else f"{skipped} not finite, skipped"
+            rows.append(row_of(f"training step of wild weights, {precision}", outcomes, note))
     return rows
 
 

@@ -17,7 +17,7 @@ STRANGE = (
 
 def mutate(data: bytes, rng) -> bytes:
     """Return damaged bytes: flipped bits, a cut, a gap, foreign bytes, a wild number in front."""
-    damage = rng.choice([_flip, _cut, _insert, _remove, _blank, _repeat, _number, _number, _noise])
+    damage = rng.choice([_flip, _cut, _noise, _number, _number, _replace, _replace, _replace])
     return damage(data, rng)
 
 
@@ -29,29 +29,17 @@ def _flip(data, rng):
     return bytes(damaged)
 
 
+def _replace(data, rng):
+    """Put nothing, zeros, ones, other bytes or twice the same in place of some bytes."""
+    start, length = rng.integers(0, len(data)), int(2 ** rng.uniform(0, 12))
+    before, old, behind = data[:start], data[start : start + length], data[start + length :]
+    noise = rng.bytes(rng.integers(1, 4096))
+    new = [b"", bytes(len(old)), b"\xff" * len(old), noise, noise + old, old + old]
+    return before + new[rng.integers(len(new))] + behind
+
+
 def _cut(data, rng):
     return data[: rng.integers(0, len(data))]
-
-
-def _insert(data, rng):
-    place = rng.integers(0, len(data))
-    return data[:place] + rng.bytes(int(2 ** rng.uniform(0, 12))) + data[place:]
-
-
-def _remove(data, rng):
-    place, length = rng.integers(0, len(data)), int(2 ** rng.uniform(0, 12))
-    return data[:place] + data[place + length :]
-
-
-def _blank(data, rng):
-    place, length = rng.integers(0, len(data)), int(2 ** rng.uniform(0, 16))
-    length = min(length, len(data) - place)
-    return data[:place] + bytes([rng.choice([0, 255])]) * length + data[place + length :]
-
-
-def _repeat(data, rng):
-    start, end = np.sort(rng.integers(0, len(data), 2))
-    return data[:end] + data[start:end] + data[end:]
 
 
 def _number(data, rng):

@@ -14,41 +14,36 @@ from tests.torture.mutants import mutate, unless_named
 from tests.torture.table import Row, row_of
 
 CLASSES = 2
-KINDS = ("image", "image", "checkpoint", "image", "checkpoint", "weights")  # in turn
-NAMES = {
-    "image": "damaged image",
-    "weights": "damaged Darknet weights",
-    "checkpoint": "damaged checkpoint",
+IMAGE, CHECKPOINT, WEIGHTS = "damaged image", "damaged checkpoint", "damaged Darknet weights"
+KINDS = (IMAGE, IMAGE, CHECKPOINT, IMAGE, CHECKPOINT, WEIGHTS)  # in turn
+NOTES = {
+    IMAGE: ", ".join(suffix[1:] for suffix in FORMATS),
+    CHECKPOINT: "any of its files, most with checksums to match",
+    WEIGHTS: "YOLOv3-tiny",
 }
 
 
-def run(count: int, seed: int, folder: Path, tick) -> list[Row]:
+def run(count: int, seed: int, folder: Path) -> list[Row]:
     """Read `count` damaged files in separate processes, on all cores."""
-    outcomes = {kind: [] for kind in NAMES}
+    outcomes = {kind: [] for kind in NOTES}
 
     def examine_share(worker):
         here = folder / f"mutations-{worker}"
         for index, fault in examine(make_check, list(range(worker, count, workers)), here, seed):
             outcomes[KINDS[index % len(KINDS)]].append(f"file {index}: {fault}" if fault else "")
-            tick()
         shutil.rmtree(here)
 
     workers = min(len(os.sched_getaffinity(0)), count)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(examine_share, range(workers)))
-    notes = {
-        "image": ", ".join(suffix[1:] for suffix in FORMATS),
-        "weights": "YOLOv3-tiny",
-        "checkpoint": "any of its files, most with checksums to match",
-    }
     limit = f"at most {MEMORY_ALLOWED // 2**20} MiB"
-    return [row_of(NAMES[kind], outcomes[kind], f"{notes[kind]}; {limit}") for kind in NAMES]
+    return [row_of(kind, outcomes[kind], f"{NOTES[kind]}; {limit}") for kind in NOTES]
 
 
 def make_check(folder: Path, seed: int):
     """Prepare undamaged files in a folder; return check(index), which damages and reads one."""
-    checks = {"image": Images, "weights": _Weights, "checkpoint": Checkpoints}
-    checks = {kind: make(folder / kind) for kind, make in checks.items()}
+    makers = {IMAGE: Images, WEIGHTS: _Weights, CHECKPOINT: Checkpoints}
+    checks = {kind: make(folder / kind) for kind, make in makers.items()}
 
     def check(index):
         rng = np.random.default_rng([seed, index])

@@ -1,25 +1,21 @@
 """Small training runs in folders of their own, and what they leave behind."""
 
 import hashlib
-import json
 import re
-import shutil
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import zip_longest
 from multiprocessing import Process
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from mnist.scene_files import SplitWriter
 from mnist.scenes import make_scenes
 from mnist.sklearn_digits import read_offline_digits
-from tests.torture.processes import start_process
+from tests.torture.processes import REPO, start_process
 from tests.torture.trainee import Trap, train_in_child
-from yolov3.annotations import format_line
 from yolov3.checkpoints import open_checkpoint
 from yolov3.cli.run import import_tensorflow
 
@@ -33,7 +29,7 @@ FLAGS = (
     *("--train-batch-size=2", f"--train-epochs={EPOCHS}", "--augment-flip=0.5"),
     *("--augment-crop=1", "--augment-scale=0.3", "--augment-color=0.3"),
 )
-_being_made = defaultdict(threading.Lock)  # results of undisturbed runs, by file
+_being_made = defaultdict(threading.Lock)  # undisturbed runs, by folder
 
 
 class Variant(NamedTuple):
@@ -41,9 +37,6 @@ class Variant(NamedTuple):
 
     precision: str
     threads: int
-
-    def __str__(self) -> str:
-        return f"{self.precision}-{self.threads}"
 
 
 @dataclass
@@ -69,8 +62,8 @@ class Run:
 
     def flags(self) -> list[str]:
         """Return the flags of a new run."""
-        files = [f"--{name}-annot-path={self.data}/scenes.txt" for name in ("train", "test")]
-        names = f"--train-classes={self.data}/digits.names"
+        files = [f"--{name}-annot-path={self.data}/train.txt" for name in ("train", "test")]
+        names = f"--train-classes={REPO}/mnist/mnist.names"
         return [*FLAGS, *files, names, f"--precision={self.variant.precision}"]
 
     def finish(self) -> str:
@@ -105,6 +98,8 @@ class Run:
 
     def results(self) -> dict:
         """Return a fingerprint of what the run left: best and last checkpoint, other files, log."""
+        from tests.small_training import events_of
+
         last = f"last-{STEPS:06d}"
         [run] = [path.parent for path in self.folder.glob(f"checkpoints/*/{last}")]
         names = sorted(path.name for path in run.iterdir())
@@ -114,7 +109,8 @@ class Run:
             for file in sorted((run / name).glob("*.safetensors")) + [run / name / "state.json"]:
                 digest = hashlib.sha256(file.read_bytes()).hexdigest()
                 found[f"{name}/{file.name}"] = digest
-        return found | read_log(self.folder / "log" / run.name)
+        events = events_of(self.folder / "log" / run.name)
+        return found | {f"log[{number}]": str(event) for number, event in enumerate(events)}
 
 
 def prepare(folder: Path) -> None:
@@ -125,57 +121,29 @@ def prepare(folder: Path) -> None:
 
 
 def make_data(folder: Path) -> None:
-    """Write scenes of digits, `scenes.txt` and `digits.names` to a new folder."""
-    folder.mkdir()
+    """Write scenes of digits and `train.txt` to a new folder."""
     images, labels, _, _ = read_offline_digits()
-    lines = []
-    scenes = make_scenes(images, labels, SCENES, SCENE_SIZE, np.random.default_rng(0))
-    for number, scene in enumerate(scenes):
-        path = folder / f"{number}.png"
-        cv2.imwrite(str(path), scene.image)
-        lines.append(format_line(path, scene.boxes_xyxy, scene.labels))
-    (folder / "scenes.txt").write_text("\n".join(lines) + "\n")
-    (folder / "digits.names").write_text("\n".join("0123456789") + "\n")
+    with SplitWriter(folder, "train") as writer:
+        rng = np.random.default_rng(0)
+        writer.draw(make_scenes(images, labels, SCENES, SCENE_SIZE, rng))
+        writer.install()
 
 
-def reference(folder: Path, variant: Variant) -> dict:
-    """Return the results of an undisturbed run on the data in a folder, where they are kept."""
-    kept = folder / f"undisturbed-{variant}.json"
-    with _being_made[kept]:
-        if not kept.exists():
-            run = Run(folder / f"undisturbed-{variant}", folder / "data", variant)
-            if fault := run.finish() or run.broken():
-                raise RuntimeError(f"an undisturbed run failed: {fault}")
-            kept.write_text(json.dumps(run.results()))
-            shutil.rmtree(run.folder)
-        return json.loads(kept.read_text())
-
-
-def read_log(folder: Path) -> dict[str, list]:
-    """Return the log as TensorBoard shows it: [step, value] of every tag."""
-    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
-
-    log = EventAccumulator(str(folder), size_guidance={"tensors": 0})
-    log.Reload()
-    return {
-        f"log/{tag}": [
-            [event.step, str(make_ndarray(event.tensor_proto).tolist())]
-            for event in log.Tensors(tag)
-        ]
-        for tag in sorted(log.Tags()["tensors"])
-    }
+def reference(disturbed: Run) -> dict:
+    """Return the results of an undisturbed run on the same data, beside the disturbed one."""
+    variant = disturbed.variant
+    folder = disturbed.folder.with_name(f"undisturbed-{variant.precision}-{variant.threads}")
+    run = Run(folder, disturbed.data, variant)
+    with _being_made[run.folder]:
+        if not run.folder.exists() and (fault := run.finish() or run.broken()):
+            raise RuntimeError(f"an undisturbed run failed: {fault}")
+        return run.results()
 
 
 def difference(results: dict, expected: dict) -> str:
     """Say where results first differ from those of the undisturbed run; "" if nowhere."""
     for name in sorted(results.keys() | expected.keys()):
         one, other = results.get(name), expected.get(name)
-        if one == other:
-            continue
-        if isinstance(one, list) and isinstance(other, list):
-            pairs = list(zip_longest(other, one))
-            place = next(i for i, (wanted, found) in enumerate(pairs) if wanted != found)
-            name, (other, one) = f"{name}[{place}]", pairs[place]
-        return f"{name}: expected {other!s:.200}; received {one!s:.200}"
+        if one != other:
+            return f"{name}: expected {other!s:.200}; received {one!s:.200}"
     return ""
