@@ -33,12 +33,6 @@ def test_one_best_and_two_last_are_kept(tmp_path):
     assert names(tmp_path) == ["best-000400", "last-000300", "last-000400"]
 
 
-def test_one_just_written_is_kept_though_others_have_more_steps(tmp_path):
-    save(tmp_path, "best", 400, ap=0.1)
-    save(tmp_path, "best", 300, ap=0.2)  # after resuming from an earlier one
-    assert names(tmp_path) == ["best-000300"]
-
-
 def test_same_step_again_replaces(tmp_path):
     save(tmp_path, "last", 5)
     folder = save(tmp_path, "last", 5, weights={"other": np.ones(3, np.float32)})

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 from script_runs import refusal, training_flags, write
@@ -75,20 +74,12 @@ def test_weights_of_a_checkpoint_are_where_a_training_starts(
             np.testing.assert_allclose(weights[name], value, atol=1e-7, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ("gone.png 1,2,30,40,5", "bad.txt:1: expected an image; received"),
-        ("white.png 1,2,300,40,5", "bad.txt:1: expected boxes inside the 60x50 image"),
-        ("white.png 1,2,30,40,10", "bad.txt:1: expected a label in [0, 9]; received '1,2,30"),
-    ],
-)
 @pytest.mark.parametrize("flag", ["--train-annot-path", "--test-annot-path"])
-def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, lines, expected, flag):
-    cv2.imwrite(str(tmp_path / "white.png"), np.full((50, 60), 255, np.uint8))
+def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, flag):
     flags = [*training_flags(digit_scenes), f"--train-checkpoints-folder={tmp_path / 'new'}"]
-    line = refusal(capfd, train.main, [*flags, f"{flag}={write(tmp_path / 'bad.txt', lines)}"])
-    assert expected in line
+    bad = write(tmp_path / "bad.txt", "gone.png 1,2,3,4,5")
+    line = refusal(capfd, train.main, [*flags, f"{flag}={bad}"])
+    assert "bad.txt:1: expected an image; received" in line
     assert not (tmp_path / "new").exists()  # refused before anything is written
 
 
@@ -99,14 +90,7 @@ def test_train_refuses_bad_annotations(digit_scenes, tmp_path, capfd, lines, exp
         ("--test-annot-path=gone.txt", "gone.txt: expected a file; there is none"),
         ("--train-classes=gone.names", "gone.names: expected a file; there is none"),
         ("--train-input-size=100", "train_input_size: expected a positive multiple of 32"),
-        ("--train-batch-size=0", "train_batch_size: expected at least 1; received 0"),
-        ("--train-lr-init=fast", "--train-lr-init: expected a number; received fast"),
-        ("--precision=float8", "--precision: "),
-        ("--no-such-flag", "--no-such-flag"),
-        (
-            "--resume=nowhere",
-            "nowhere: no such checkpoint or folder of checkpoints",
-        ),
+        ("--resume=nowhere", "nowhere: no such checkpoint or folder of checkpoints"),
         ("--weights=gone.weights", "gone.weights"),
     ],
 )
@@ -123,10 +107,8 @@ def test_train_without_data_says_how_to_make_them(digit_scenes, tmp_path, monkey
     assert Config.train_annot_path in line and "python mnist/make_data.py" in line
 
 
-def test_resume_refuses_other_class_names_and_another_network(trained, tmp_path, capfd):
+def test_resume_refuses_other_class_names(trained, tmp_path, capfd):
     names = write(tmp_path / "twelve.names", "\n".join(map(str, range(12))))
     resume = ["--resume", trained.folder / "checkpoints"]
     line = refusal(capfd, train.main, [*resume, f"--train-classes={names}"])
     assert "twelve.names: expected the class names of" in line
-    line = refusal(capfd, train.main, [*resume, "--no-tiny"])
-    assert "was trained with --tiny; resume it so" in line and "checkpoints/yolov3-tiny_" in line

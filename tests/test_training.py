@@ -222,12 +222,6 @@ def test_ten_in_a_row_end_the_run_with_a_report(train_poisoned):
     assert "--train-lr-init" in report[5]
 
 
-def test_ten_in_a_row_at_the_very_end_are_a_failure_too(train_poisoned):
-    training = train_poisoned(range(7, 17))
-    assert training.step == training.schedule.total_steps == 16
-    assert training.outcome is Outcome.DIVERGED
-
-
 def test_after_nine_and_a_good_one_it_continues_and_few_are_shown(train_poisoned):
     bad_steps = {step for step in range(1, 33) if step % MAX_SKIPPED_IN_A_ROW}
     training = train_poisoned(bad_steps, repeats=4)

@@ -39,9 +39,9 @@ def regular_size(path) -> int:
     except ValueError as error:  # a zero byte, or letters that the file system cannot store
         raise OSError(errno.EINVAL, f"no file has such a name ({error})") from None
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "a folder")
+        raise IsADirectoryError(errno.EISDIR, "a folder", str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     return status.st_size
 
 

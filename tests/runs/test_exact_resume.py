@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from interrupted_training import (
@@ -28,31 +25,6 @@ from yolov3.validation import Validator
 from yolov3.weights import assign_by_name, state_dict
 
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be logged again
-
-KILLED = f"""
-import os, signal, sys
-from pathlib import Path
-from interrupted_training import die_at, prepare
-from small_training import NAMES, fit, thin_network
-from yolov3 import yolov3 as networks
-from yolov3.annotations import read_annotations
-from yolov3.runs.checkpoint_manager import SaveTimer
-from yolov3.runs.run_logger import TensorBoardLog
-
-annotations, folder = sys.argv[1:]
-networks._tiny = thin_network
-training = prepare(read_annotations(annotations, len(NAMES)), Path(folder))
-SaveTimer.is_due = lambda self, before: training.step == {SAVED}
-logs, log = [], TensorBoardLog.__init__
-TensorBoardLog.__init__ = lambda self, *args: logs.append(self) or log(self, *args)
-
-def die():
-    logs[0].flush()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-with die_at({DIED}, die):
-    fit(training)
-"""
 
 
 class Crash(Exception):
@@ -108,19 +80,23 @@ def whole(records, one_graph, tmp_path_factory):
         return train_whole(records, tmp_path_factory.mktemp("whole"))
 
 
-def test_after_a_kill(records, whole, digit_scenes, tmp_path):
-    tests = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
-    command = [sys.executable, "-c", KILLED, digit_scenes, tmp_path]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr[-3000:]
-    [log] = (tmp_path / "log").iterdir()
-    assert scalars_of(log)["lr"][-1][0] == DIED
-
-    resumed, last = resume(records, tmp_path)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_after_a_crash_with_a_log_ahead_of_the_checkpoint(
+    precision, records, one_graph, tmp_path, monkeypatch
+):
+    one_graph(monkeypatch, precision=precision)
+    expected = train_whole(records, tmp_path / "whole", precision=precision)
+    broken = prepare(records, tmp_path / "parts", precision=precision)
+    with monkeypatch.context() as patch, die_at(DIED, crash):
+        patch.setattr(SaveTimer, "is_due", lambda self, before: broken.step == SAVED)
+        with pytest.raises(Crash):
+            fit(broken)
+    assert scalars_of(broken.run.log)["lr"][-1][0] == DIED
+    resumed, last = resume(records, tmp_path / "parts", precision=precision)
     assert (last.step, last.epoch) == (SAVED, 1)
-    assert_same(final_state(resumed), whole)
-    assert [step for tag, step, _ in events_of(log) if tag == "config"] == [1]
+    assert_same(final_state(resumed), expected)
+    configs = [step for tag, step, _ in events_of(resumed.run.log) if tag == "config"]
+    assert configs == [1]
 
 
 @pytest.mark.parametrize("step", [4, 6], ids=["within an epoch", "at the end of one"])
@@ -132,19 +108,6 @@ def test_after_ctrl_c(step, records, whole, one_graph, tmp_path, monkeypatch):
     resumed, last = resume(records, tmp_path)
     assert (last.step, last.epoch) == (step, 1)  # the second epoch is validated after the resume
     assert_same(final_state(resumed), whole)
-
-
-def test_in_bfloat16(records, one_graph, tmp_path, monkeypatch):
-    one_graph(monkeypatch, precision="bfloat16")
-    expected = train_whole(records, tmp_path / "whole", precision="bfloat16")
-    broken = prepare(records, tmp_path / "parts", precision="bfloat16")
-    with monkeypatch.context() as patch, die_at(DIED, crash):
-        patch.setattr(SaveTimer, "is_due", lambda self, before: broken.step == SAVED)
-        with pytest.raises(Crash):
-            fit(broken)
-    resumed, last = resume(records, tmp_path / "parts", precision="bfloat16")
-    assert last.step == SAVED
-    assert_same(final_state(resumed), expected)
 
 
 def test_after_a_crash_in_a_validation_before_which_it_was_saved(

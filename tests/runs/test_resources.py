@@ -1,14 +1,11 @@
 """What a run needs and the machine has: refused in one line where it is clearly too much."""
 
-import shutil
-
 import keras
 import pytest
 
 from yolov3.configs import Config
 from yolov3.runs import resources
 from yolov3.runs.resources import (
-    available_disk,
     available_memory,
     check_disk,
     check_memory,
@@ -38,16 +35,6 @@ def test_estimate_is_what_was_measured(run):
     tiny, size, batch = run
     config = Config(tiny=tiny, train_input_size=size, train_batch_size=batch)
     assert needed_memory(config, 10, "float32") == pytest.approx(MEASURED[run] * GB, rel=0.12)
-
-
-def test_largest_share_of_the_input_size_counts():
-    whole = needed_memory(TINY, 10, "float32")
-    half = Config(tiny=True, train_batch_size=8, train_input_scales=(0.5, 0.25))
-    expected = Config(tiny=True, train_batch_size=8, train_input_size=416 // 2 // 32 * 32)
-    assert needed_memory(half, 10, "float32") < whole
-    assert needed_memory(half, 10, "float32") == pytest.approx(
-        needed_memory(expected, 10, "float32"), rel=0.1
-    )
 
 
 @pytest.mark.parametrize("tiny", [False, True])
@@ -114,33 +101,27 @@ def test_checkpoints_that_are_there_need_no_more_disk(monkeypatch, tmp_path):
 
 
 MB = 1 << 20
-V2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
-V1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-V1 += ("total_inactive_file",)
 
 
-@pytest.mark.parametrize("version", [V2, V1], ids=["version 2", "version 1"])
 @pytest.mark.parametrize(
     ("limit", "usage", "cache", "left"),
     [
         (None, 0, 0, 1000),  # no control groups
         ("max", 0, 0, 1000),
-        ((1 << 63) - 4096, 100, 0, 1000),
         (700 * MB, 200, 50, 550),
         (5000 * MB, 0, 0, 1000),
         (100 * MB, 150, 0, 0),
     ],
 )
-def test_memory_is_what_linux_and_the_container_leave(tmp_path, version, limit, usage, cache, left):
+def test_memory_is_what_linux_and_the_container_leave(tmp_path, limit, usage, cache, left):
     files = {
         "proc/meminfo": "MemTotal: 2048000 kB\nMemAvailable: 1024000 kB\n",
         "proc/self/status": "Name:\tpython\nVmRSS:\t  102400 kB\n",
     }
     if limit is not None:
-        folder, limit_name, usage_name, cache_name = version
-        files[f"{folder}/{limit_name}"] = f"{limit}\n"
-        files[f"{folder}/{usage_name}"] = f"{usage * MB}\n"
-        files[f"{folder}/memory.stat"] = f"anon 5\n{cache_name} {cache * MB}\n"
+        files["sys/fs/cgroup/memory.max"] = f"{limit}\n"
+        files["sys/fs/cgroup/memory.current"] = f"{usage * MB}\n"
+        files["sys/fs/cgroup/memory.stat"] = f"anon 5\ninactive_file {cache * MB}\n"
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -149,10 +130,3 @@ def test_memory_is_what_linux_and_the_container_leave(tmp_path, version, limit, 
 
 def test_other_systems_do_not_tell_their_memory(tmp_path):
     assert available_memory(tmp_path) is None
-
-
-def test_this_machine(tmp_path):
-    memory = available_memory()
-    assert memory is None or memory > MB
-    free = shutil.disk_usage(tmp_path).free
-    assert available_disk(tmp_path / "not" / "made yet") == pytest.approx(free, rel=0.1)

@@ -58,26 +58,6 @@ def test_logs_are_not_shared_by_runs_whose_checkpoints_go_elsewhere(config, tmp_
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == [second.name]
 
 
-def test_a_link_that_leads_nowhere_is_named(config, tmp_path):
-    (tmp_path / "checkpoints").symlink_to(tmp_path / "not mounted")
-    with pytest.raises(FileExistsError, match="checkpoints'$"):
-        run_folders.new_run(config)
-
-
-def test_a_folder_that_cannot_be_made_leaves_none_behind(config, tmp_path, monkeypatch):
-    mkdir = Path.mkdir
-
-    def fail(path, *args, **kwargs):
-        if path.parent.name == "log":
-            raise PermissionError(13, "Permission denied", str(path))
-        mkdir(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "mkdir", fail)
-    with pytest.raises(PermissionError):
-        run_folders.new_run(config)
-    assert not any((tmp_path / "checkpoints").iterdir())
-
-
 def test_resumed_run_goes_on_in_its_folders(config, monkeypatch):
     run = run_folders.new_run(config)
     (run.log / "events").touch()
@@ -181,12 +161,8 @@ def refuse(*_):
     raise OSError(errno.ENOLCK, "No locks available")
 
 
-@pytest.mark.parametrize("library", [None, "without locks"])
-def test_where_nothing_can_be_locked_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys, library):
-    if library is None:  # Windows
-        monkeypatch.setattr(run_folders, "fcntl", None)
-    else:  # a file system
-        monkeypatch.setattr(run_folders.fcntl, "flock", refuse)
+def test_where_nothing_can_be_locked_it_says_so_and_continues(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_folders.fcntl, "flock", refuse)
     with locked(tmp_path):
         out = capsys.readouterr().out
     assert out.startswith(f"{tmp_path}: not locked (") and out.count("\n") == 1
@@ -198,9 +174,3 @@ def test_link_in_place_of_the_lock_is_refused_and_its_target_kept(tmp_path):
     with pytest.raises(OSError), locked(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "kept"
-
-
-def test_folder_that_cannot_be_written_to_is_an_os_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"), locked(tmp_path / "file"):
-        pass

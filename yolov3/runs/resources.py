@@ -17,16 +17,6 @@ WEIGHT_SETS = 15  # network, EMA, moments, gradients, validation, and copies whi
 BYTES_PER_PIXEL = {False: 2_700, True: 750}  # of activations and their gradients, by `tiny`
 CERTAINTY = 0.9  # the estimate is within about a tenth of each of these
 GB = 1e9
-# Folder and files of a container's limit, in versions 2 and 1 of Linux's control groups.
-CGROUPS = (
-    ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-    (
-        "sys/fs/cgroup/memory",
-        "memory.limit_in_bytes",
-        "memory.usage_in_bytes",
-        "total_inactive_file",
-    ),
-)
 
 
 def check_disk(config: Config, num_classes: int, run_folder: Path | None) -> None:
@@ -88,13 +78,12 @@ def available_memory(root: Path = Path("/")) -> int | None:
     used = _number(root / "proc/self/status", "VmRSS:")
     if available is None or used is None:
         return None
-    left = [available * 1024]
-    for folder, limit, usage, cache in CGROUPS:
-        limit, usage = _number(root / folder / limit), _number(root / folder / usage)
-        if limit is not None and usage is not None:  # a limit of "max" is none
-            cached = _number(root / folder / "memory.stat", cache) or 0
-            left.append(max(0, limit - usage + cached))
-    return min(left) + used * 1024
+    left, group = available * 1024, root / "sys/fs/cgroup"
+    limit, usage = _number(group / "memory.max"), _number(group / "memory.current")
+    if limit is not None and usage is not None:  # a limit of "max" is none
+        cached = _number(group / "memory.stat", "inactive_file") or 0
+        left = min(left, max(0, limit - usage + cached))
+    return left + used * 1024
 
 
 def available_disk(folder: Path) -> int:

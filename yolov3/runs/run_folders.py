@@ -1,23 +1,18 @@
 """The folders of a run, its own for checkpoints and log, and their lock: never shared."""
 
 import contextlib
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 from yolov3.checkpoints import Checkpoint
 from yolov3.configs import Config
 from yolov3.files import fresh_folders
 
 LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on it
-MAX_OWNER = 100  # letters
 
 
 class Run(NamedTuple):
@@ -66,13 +61,13 @@ def locked(run_folder: Path) -> Iterator[None]:
     """Lock a run's folder; the kernel frees the lock however the process ends.
 
     Raises ValueError that names the process which holds it already, OSError where the folder cannot
-    be written to. Where the system has no such locks, it says so and continues without.
+    be written to. Where the file system has no such locks, it says so and continues without.
     """
     # No links: the folder may be a stranger's, and what they point to would be overwritten.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with open(os.open(run_folder / LOCK, flags, 0o666), "r+", errors="replace") as stream:
         if not _lock(stream, run_folder):
-            owner = stream.read(MAX_OWNER).strip() or "another process"
+            owner = stream.read().strip() or "another process"
             raise ValueError(f"{run_folder}: this run is already being trained by {owner}")
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -83,8 +78,6 @@ def locked(run_folder: Path) -> Iterator[None]:
 def _lock(stream, run_folder) -> bool:
     """Lock an open file until it is closed; tell whether nobody else had."""
     try:
-        if fcntl is None:
-            raise OSError("this system has no file locks")
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
