@@ -60,17 +60,6 @@ def test_input_sizes_of_a_run(epochs, scales, sizes):
     assert [input_size_of(epoch, epochs, 416, scales) for epoch in range(epochs)] == sizes
 
 
-@pytest.mark.parametrize("epochs", range(1, 40))
-@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0), (0.54, 0.77, 1.0), (1.0, 0.5, 0.3, 0.9)])
-def test_sizes_are_multiples_of_32_and_each_part_has_its_share(epochs, scales):
-    sizes = [input_size_of(epoch, epochs, 608, scales) for epoch in range(epochs)]
-    assert all(size % 32 == 0 and size >= 32 for size in sizes)
-    nearest = [32 * round(608 * scale / 32) for scale in scales]
-    assert sizes[-1] == nearest[-1]
-    counts = [sizes.count(size) for size in nearest]
-    assert max(counts) - min(counts) <= 1 and sum(counts) == epochs
-
-
 def test_steps_sizes_and_pixels_by_hand():
     config = Config(
         train_epochs=3, train_batch_size=4, train_input_size=64, train_input_scales=(0.5, 1.0, 1.0)

@@ -23,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--names", required=True, metavar="FILE", help="names, one per line")
+    parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="folder for the two images"
     )
@@ -43,7 +43,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="input width and height of the network (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="K", help="of choice and augmentation (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="K",
+        help="seed of choice and augmentation (default: 0)",
     )
     add_config_flags(parser, ["augmentation"])
     return parser.parse_args(argv)

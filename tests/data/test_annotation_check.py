@@ -108,11 +108,9 @@ def test_duplicates_are_warnings(folder):
     assert report.warnings[1].message == "1,2,3,4"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_utf16_is_one_error_rather_than_one_per_line(folder, encoding):
-    text = "\ufeff" * (encoding == "utf-16-be") + "c.jpg\n" * 9
+def test_utf16_is_one_error_rather_than_one_per_line(folder):
     with pytest.raises(ValueError, match=r"train.txt: expected UTF-8 text; received UTF-16 \(save"):
-        check(folder, text.encode(encoding))
+        check(folder, ("c.jpg\n" * 9).encode("utf-16"))
 
 
 def test_odd_letters_and_long_names_do_not_spoil_the_report(folder):
@@ -125,13 +123,6 @@ def test_odd_letters_and_long_names_do_not_spoil_the_report(folder):
     ]
     assert report.problems[1].message.endswith("(File name too long)")
     assert len(str(report)) < 1000 and all(map(str.isprintable, str(report).split("\n")))
-
-
-def test_a_file_of_terabytes_is_not_read(folder):
-    with open(folder / "huge.txt", "wb") as stream:
-        stream.truncate(2**40)
-    with pytest.raises(ValueError, match="huge.txt: expected a text file; received 1099"):
-        check_annotations(folder / "huge.txt", 10)
 
 
 def test_each_line_of_any_file_is_a_record_or_a_problem(tmp_path):

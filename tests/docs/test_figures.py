@@ -1,10 +1,7 @@
 """The scripts of the figures: each draws a PNG, and prints what the documentation quotes."""
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -70,16 +67,6 @@ def test_ground_truth_and_detections_of_a_trained_network_stand_side_by_side(
     assert capsys.readouterr().out.startswith("2 boxes, ")
     with Image.open(png) as drawn, Image.open(DOCS / "figures" / "detections.png") as published:
         assert drawn.size == published.size
-
-
-def test_a_script_runs_from_any_folder_and_explains_itself(tmp_path):
-    command = [sys.executable, str(DOCS / "figures" / "step_size.py")]
-    settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True}
-    run = subprocess.run([*command, "--output", "a.png"], capture_output=True, **settings)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert (tmp_path / "a.png").is_file()
-    run = subprocess.run([*command, "--help"], capture_output=True, **settings)
-    assert "python docs/figures/step_size.py" in run.stdout
 
 
 def test_a_figure_is_the_same_every_time(tmp_path):
