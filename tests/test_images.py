@@ -59,18 +59,15 @@ def smooth(height, width):
     [
         ("CMYK", "a.jpg", 6),
         ("CMYK", "a.tif", 1),
-        ("YCbCr", "a.jpg", 6),
         ("L", "a.png", 0),
         ("LA", "a.png", 0),
         ("RGBA", "a.png", 0),
         ("1", "a.png", 0),
-        ("1", "a.tif", 0),
         ("P", "a.png", 0),
         ("P", "a.gif", 0),
         ("RGBA", "a.tif", 0),
         ("RGBA", "a.webp", 6),
         ("RGB", "a.jp2", 1),
-        ("RGB", "a.bmp", 0),
     ],
 )
 def test_kinds_of_images_look_as_they_do_in_pillow(tmp_path, mode, name, tolerance):
@@ -118,12 +115,6 @@ def test_very_small_and_very_long_images(tmp_path, size_wh):
         write_image(tmp_path / name, image)
         assert read_image(tmp_path / name).shape == image.shape
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
-
-
-def test_an_unwritable_place_is_an_os_error(tmp_path):
-    (tmp_path / "taken.png").mkdir()
-    with pytest.raises(OSError):
-        write_image(tmp_path / "taken.png", noise(3, 3))
 
 
 # The letterbox there and back

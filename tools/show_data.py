@@ -11,7 +11,14 @@ train.py, both also show what training would see. Sizes are in pixels of the net
 import argparse
 from pathlib import Path
 
-from yolov3.cli.flags import Parser, add_config_flags, config_from_flags, input_size, positive_int
+from yolov3.cli.flags import (
+    Parser,
+    add_config_flags,
+    config_from_flags,
+    input_size,
+    integer,
+    positive_int,
+)
 from yolov3.cli.run import run_script
 from yolov3.configs import Config
 
@@ -44,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=integer,
         default=0,
         metavar="K",
         help="seed of choice and augmentation (default: 0)",

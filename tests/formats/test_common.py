@@ -1,10 +1,8 @@
 """What formats share: the log of a conversion, numbers as text, and the choice of classes."""
 
-import numpy as np
 import pytest
 from format_samples import lines, write_coco
 
-from yolov3.annotations import number_text
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.conversion import convert
 
@@ -19,12 +17,6 @@ def test_reasons_are_counted_in_the_order_of_appearance():
         "dropped 4 images, which cannot be read: a.png; b.png; c.png ...",
         "cut 1,200 boxes, at the edge",
     ]
-
-
-@pytest.mark.parametrize(("value", "text"), [(12.0, "12"), (12.5, "12.5"), (1e-7, "0.0000001")])
-def test_text_is_short_and_reads_back(value, text):
-    assert number_text(value) == text
-    assert float(number_text(np.float64(value))) == value
 
 
 def test_classes_select_and_order_those_of_voc_and_coco(folder):
