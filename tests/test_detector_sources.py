@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from random_network import SIZE, random_images, random_network
 
-from yolov3 import detection
 from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.configs import Config
-from yolov3.darknet import FLOATS, save_darknet_weights
-from yolov3.detection import Detector, network_with
+from yolov3.darknet import save_darknet_weights
+from yolov3.detection import Detector
 from yolov3.weights import state_dict
-from yolov3.yolov3 import build_yolov3
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +21,18 @@ def detector(model):
     return Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
 
 
+def save(folder, weights, class_names=("cat", "dog"), config=None):
+    state = {"class_names": list(class_names), "step": 5, "epoch": 1, "metrics": {"mAP": 0.5}}
+    state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
+    state |= {"trained_on": "1f", "validated_on": "2e"}
+    config = config or Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
+    return save_checkpoint(folder, "best", config, state, weights)
+
+
 @pytest.fixture(scope="module")
 def checkpoints(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
-    state = {"class_names": ["cat", "dog"], "step": 5, "epoch": 1, "metrics": {"mAP": 0.5}}
-    state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
-    state |= {"trained_on": "1f", "validated_on": "2e"}
-    config = Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
-    save_checkpoint(folder / "run", "best", config, state, state_dict(model))
+    save(folder / "run", state_dict(model))
     return folder
 
 
@@ -58,12 +60,9 @@ def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
     assert (other.input_hw, other.score_threshold, other.iou_threshold) == ((96, 96), 0.0, 1.0)
 
 
-def test_no_checkpoint_is_a_value_error(tmp_path):
+def test_other_files_and_folders_are_no_sources(tmp_path):
     with pytest.raises(ValueError, match="no checkpoint in this folder"):
         Detector(tmp_path)
-
-
-def test_a_text_file_is_no_source(tmp_path):
     path = tmp_path / "notes.weights"
     path.write_text("not weights\n" * 100)
     with pytest.raises(ValueError, match="notes.weights"):
@@ -102,24 +101,15 @@ def test_anchors_of_a_model_and_of_darknet_weights_can_be_given(
         Detector(checkpoints, anchors="yolov3-tiny")
 
 
-def test_network_with_weights_is_that_of_the_weights():
-    weights = state_dict(build_yolov3(2, tiny=True))
-    network = network_with(weights, 2, tiny=True)
-    for name, array in state_dict(network).items():
-        np.testing.assert_array_equal(array, weights[name])
-    renamed = {name.replace("conv_3/", "conv_99/"): array for name, array in weights.items()}
+def test_a_checkpoint_of_another_network_is_refused(model, tmp_path):
+    wrong = {
+        "for 3 classes; received 8,678,554 numbers": (["a", "b", "c"], Config(tiny=True)),
+        "weights of YOLOv3 for 2 classes; received": (["a", "b"], Config()),
+    }
+    for number, (message, (class_names, config)) in enumerate(wrong.items()):
+        folder = save(tmp_path / str(number), state_dict(model), class_names, config)
+        with pytest.raises(ValueError, match=f"{folder}: expected .*{message}"):
+            Detector(folder)
+    renamed = {name.replace("conv_3/", "conv_99/"): x for name, x in state_dict(model).items()}
     with pytest.raises(ValueError, match=r"missing \['conv_3/kernel'\]"):
-        network_with(renamed, 2, tiny=True)
-
-
-@pytest.mark.parametrize(("num_classes", "tiny"), [(3, True), (2, False), (10**9, True), (0, True)])
-def test_network_of_other_weights_is_not_even_built(monkeypatch, num_classes, tiny):
-    fixed, per_class = FLOATS[True]
-    weights = {"any": np.broadcast_to(np.float32(0), (fixed + 2 * per_class,))}
-    monkeypatch.setattr(detection, "build_yolov3", None)
-    expected = (
-        f"expected weights of YOLOv3.* for {num_classes} classes; received 8,678,554 numbers, "
-        "these look like YOLOv3-tiny weights for 2 classes"
-    )
-    with pytest.raises(ValueError, match=expected):
-        network_with(weights, num_classes, tiny)
+        Detector(save(tmp_path / "renamed", renamed))

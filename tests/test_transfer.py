@@ -3,6 +3,7 @@
 import darknet_cfg
 import numpy as np
 import pytest
+from darknet_weights import empty_file, full_floats
 from weight_changes import changed_layers, snapshot
 
 from yolov3.checkpoints import save_checkpoint
@@ -31,16 +32,28 @@ def model(tiny_yolov3):
     return tiny_yolov3
 
 
+def transfer(model, source, scope, anchors=TINY_ANCHORS):
+    """Transfer; return the numbers of the layers that changed, and the table."""
+    before = snapshot(model)
+    table = transfer_weights(model, source, scope=scope, anchors=anchors)
+    return changed_layers(model, before), table
+
+
+def save(folder, model, class_names, config=None, without=()):
+    """Save a checkpoint of a model; return its folder."""
+    state = {"class_names": class_names, "step": 7, "epoch": 1, "metrics": {}, "best_mAP": -1.0}
+    state |= {"trained_on": "1f", "validated_on": "2e", "input_size": 416, "best_size": 416}
+    arrays = {name: array for name, array in snapshot(model).items() if name not in without}
+    return save_checkpoint(folder, "best", config or Config(tiny=True), state, arrays)
+
+
 @pytest.mark.parametrize(
     ("scope", "copied"),
     [("backbone", set(range(7))), ("all-but-heads", set(range(CONVS)) - {9, 12})],
 )
 def test_scopes_copy_their_layers_and_no_others(model, darknet_file, layers, scope, copied):
-    before = snapshot(model)
-    report = transfer_weights(model, darknet_file, scope=scope, anchors=TINY_ANCHORS)
-    assert changed_layers(model, before) == copied
+    assert transfer(model, darknet_file, scope)[0] == copied
     after = snapshot(model)
-    assert report.copied == [f"conv_{i}" for i in sorted(copied)]
     for i in copied:
         beta, gamma, mean, variance, kernel = layers[i]
         np.testing.assert_array_equal(after[f"bn_{i}/beta"], beta)
@@ -48,50 +61,33 @@ def test_scopes_copy_their_layers_and_no_others(model, darknet_file, layers, sco
         np.testing.assert_array_equal(after[f"conv_{i}/kernel"], kernel.transpose(2, 3, 1, 0))
 
 
-def test_all_copies_everything_of_the_same_classes(darknet_file, layers):
+def test_of_the_same_classes_the_heads_are_copied_with_all_alone(darknet_file, layers):
     model = build_yolov3(SOURCE_CLASSES, tiny=True)
-    report = transfer_weights(model, darknet_file, scope="all", anchors=TINY_ANCHORS)
-    assert report.copied == [f"conv_{i}" for i in range(CONVS)]
+    assert transfer(model, darknet_file, "all-but-heads")[0] == set(range(CONVS)) - {9, 12}
+    assert transfer(model, darknet_file, "all")[0] == {9, 12}  # the others are the same already
     np.testing.assert_array_equal(model.get_layer("conv_12").bias.numpy(), layers[12][0])
 
 
 def test_all_of_other_classes_is_an_error_with_both_counts(model, darknet_file):
     before = snapshot(model)
-    with pytest.raises(
-        ValueError, match="expected weights for 3 classes.*received weights for 5 classes"
-    ):
-        transfer_weights(model, darknet_file, scope="all", anchors=TINY_ANCHORS)
+    with pytest.raises(ValueError, match="weights for 3 classes.*received weights for 5 classes"):
+        transfer(model, darknet_file, "all")
     assert changed_layers(model, before) == set()
 
 
-def test_heads_stay_even_where_they_would_fit(darknet_file):
-    model = build_yolov3(SOURCE_CLASSES, tiny=True)
-    before = snapshot(model)
-    transfer_weights(model, darknet_file, scope="all-but-heads", anchors=TINY_ANCHORS)
-    assert changed_layers(model, before) == set(range(CONVS)) - {9, 12}
-
-
 def test_a_backbone_file_gives_what_it_has(model, tmp_path, layers):
-    darknet_cfg.write_weights(tmp_path / "tiny.conv.15", layers[:9])
-    assert (
-        transfer_weights(
-            model, tmp_path / "tiny.conv.15", scope="backbone", anchors=TINY_ANCHORS
-        ).copied[-1]
-        == "conv_6"
-    )
-    report = transfer_weights(
-        model, tmp_path / "tiny.conv.15", scope="all-but-heads", anchors=TINY_ANCHORS
-    )
-    assert report.copied[-1] == "conv_8"
-    assert report.rows[10].status == "skipped: not in the file"
+    path = tmp_path / "tiny.conv.15"
+    darknet_cfg.write_weights(path, layers[:9])
+    assert transfer(model, path, "backbone")[0] == set(range(7))
+    copied, table = transfer(model, path, "all-but-heads")
+    assert copied == {7, 8}
+    assert table.splitlines()[3] == "  conv_10 to conv_11    skipped: not in the file"
     with pytest.raises(ValueError, match="received a backbone without classes"):
-        transfer_weights(model, tmp_path / "tiny.conv.15", scope="all", anchors=TINY_ANCHORS)
+        transfer(model, path, "all")
 
 
 def test_the_table_joins_neighbours_of_one_status(model, darknet_file):
-    assert str(
-        transfer_weights(model, darknet_file, scope="all-but-heads", anchors=TINY_ANCHORS)
-    ) == (
+    assert transfer(model, darknet_file, "all-but-heads")[1] == (
         f"weights of {darknet_file} (all-but-heads):\n"
         "  conv_0 to conv_8      copied\n"
         "  conv_9                skipped: output convolution\n"
@@ -100,65 +96,39 @@ def test_the_table_joins_neighbours_of_one_status(model, darknet_file):
     )
 
 
-@pytest.mark.parametrize("scope", ["backbone", "all-but-heads"])
-def test_another_network_is_an_error(model, tmp_path, scope):
-    path = tmp_path / "full.weights"
-    with open(path, "wb") as stream:
-        stream.write(b"\0\0\0\0\2\0\0\0" + b"\0" * 12)
-        stream.truncate(248_007_048)
-    with pytest.raises(
-        ValueError, match="expected weights of YOLOv3-tiny; received those of YOLOv3$"
-    ):
-        transfer_weights(model, path, scope=scope, anchors=TINY_ANCHORS)
-
-
-def test_unknown_scope_and_missing_source(model, darknet_file, tmp_path):
-    with pytest.raises(ValueError, match="scope: expected one of backbone, all-but-heads, all"):
-        transfer_weights(model, darknet_file, scope="head", anchors=TINY_ANCHORS)
-    with pytest.raises(ValueError, match="nothing.weights: no such"):
-        transfer_weights(model, tmp_path / "nothing.weights", scope="all", anchors=TINY_ANCHORS)
+def test_another_network_is_an_error(model, tmp_path):
+    path = empty_file(tmp_path / "full.weights", full_floats(80))
+    with pytest.raises(ValueError, match="expected YOLOv3-tiny .*; received .* look like YOLOv3 w"):
+        transfer(model, path, "backbone")
+    save(tmp_path / "run", model, list("abc"))
+    with pytest.raises(ValueError, match="of YOLOv3; received those of YOLOv3-tiny"):
+        transfer(build_yolov3(3, kernel_initializer="zeros"), tmp_path, "backbone")
 
 
 def test_checkpoints_are_sources_too(model, tmp_path):
     source = build_yolov3(SOURCE_CLASSES, tiny=True)
-    state = {"class_names": list("abcde"), "step": 7, "epoch": 1, "metrics": {}, "best_mAP": -1.0}
-    state |= {"trained_on": "1f", "validated_on": "2e"}
-    state |= {"input_size": 416, "best_size": 416}
-    save_checkpoint(tmp_path / "run", "best", Config(tiny=True), state, snapshot(source))
-    before = snapshot(model)
-    report = transfer_weights(model, tmp_path, scope="all-but-heads", anchors=TINY_ANCHORS)
-    assert report.copied == [f"conv_{i}" for i in range(CONVS) if i not in (9, 12)]
-    after = snapshot(model)
-    np.testing.assert_array_equal(after["conv_8/kernel"], snapshot(source)["conv_8/kernel"])
-    np.testing.assert_array_equal(after["conv_9/kernel"], before["conv_9/kernel"])
+    save(tmp_path / "run", source, list("abcde"))
+    transfer(model, tmp_path, "all-but-heads")
+    wanted, after = snapshot(source), snapshot(model)
+    for name in ("conv_8/kernel", "conv_11/kernel"):
+        np.testing.assert_array_equal(after[name], wanted[name])
     with pytest.raises(ValueError, match="received weights for 5 classes"):
-        transfer_weights(model, tmp_path, scope="all", anchors=TINY_ANCHORS)
-    with pytest.raises(
-        ValueError, match="expected weights of YOLOv3; received those of YOLOv3-tiny"
-    ):
-        transfer_weights(build_yolov3(3), tmp_path, scope="backbone", anchors=TINY_ANCHORS)
+        transfer(model, tmp_path, "all")
 
 
 def test_a_checkpoint_with_other_anchors_gives_its_backbone_alone(model, tmp_path):
-    arrays, config = snapshot(model), Config(tiny=True, anchors="yolov3-tiny-darknet")
-    state = {"class_names": ["a"], "step": 1, "epoch": 0, "metrics": {}, "best_mAP": -1.0}
-    state |= {"trained_on": "1f", "validated_on": "2e"}
-    state |= {"input_size": 64, "best_size": 64}
-    folder = save_checkpoint(tmp_path / "run", "best", config, state, arrays)
+    folder = save(tmp_path, model, ["a"], Config(tiny=True, anchors="yolov3-tiny-darknet"))
     for scope in ("all-but-heads", "all"):
         with pytest.raises(ValueError, match=f"{folder}: trained with other anchors .*config.json"):
-            transfer_weights(model, tmp_path, scope=scope, anchors=TINY_ANCHORS)
-    transfer_weights(model, tmp_path, scope="backbone", anchors=TINY_ANCHORS)
+            transfer(model, tmp_path, scope)
+    transfer(model, tmp_path, "backbone")
     theirs = read_anchors(folder / "config.json")  # the way out that the message names
-    transfer_weights(model, tmp_path, scope="all-but-heads", anchors=theirs)
+    transfer(model, tmp_path, "all-but-heads", theirs)
 
 
-def test_checkpoint_that_lacks_a_weight_is_an_error(model, tmp_path):
-    arrays = snapshot(model)
-    del arrays["bn_3/gamma"]
-    state = {"class_names": ["a"], "step": 1, "epoch": 0, "metrics": {}, "best_mAP": -1.0}
-    state |= {"trained_on": "1f", "validated_on": "2e"}
-    state |= {"input_size": 64, "best_size": 64}
-    folder = save_checkpoint(tmp_path, "best", Config(tiny=True), state, arrays)
+def test_a_source_that_is_missing_or_lacks_a_weight(model, tmp_path):
+    with pytest.raises(ValueError, match="nothing.weights: no such"):
+        transfer(model, tmp_path / "nothing.weights", "all")
+    folder = save(tmp_path, model, ["a"], without=["bn_3/gamma"])
     with pytest.raises(ValueError, match=r"missing \['bn_3/gamma'\]"):
-        transfer_weights(model, folder, scope="backbone", anchors=TINY_ANCHORS)
+        transfer(model, folder, "backbone")

@@ -12,7 +12,6 @@ import struct
 from itertools import accumulate
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,14 +19,7 @@ import numpy as np
 from yolov3.annotations import read_class_names
 from yolov3.configs import ANCHORS_PER_SCALE, Config
 from yolov3.files import atomic_write, regular_size
-from yolov3.weights import (
-    assign_by_name,
-    class_count,
-    conv_layers,
-    is_tiny,
-    network_name,
-    norm_of,
-)
+from yolov3.weights import assign_by_name, class_count, conv_layers, is_tiny, network_name, norm_of
 from yolov3.yolov3 import build_yolov3
 
 COCO_NAMES = Path(__file__).with_name("coco.names")
@@ -42,29 +34,6 @@ MAX_VERSION = 1000  # from here on, darknet means transposed matrices, which no 
 MAX_CLASSES = 10_000  # more than any published detector has
 # Numbers in a complete network of C classes: the first plus C times the second.
 FLOATS = {False: (61_570_957, 5_385), True: (8_673_934, 2_310)}  # by `tiny`
-BACKBONE_FLOATS = 40_620_640  # Darknet-53, conv_0 to conv_51
-CLASSIFIER_FLOATS = BACKBONE_FLOATS + 1000 * 1024 + 1000
-OTHER_FILES = {
-    b"<": "an HTML or XML page",
-    b"version https://git-lfs": "a Git LFS pointer",
-    b"PK": "a zip archive, as PyTorch writes",
-    b"\x89HDF": "an HDF5 file, as Keras writes",
-    b"\x1f\x8b": "a gzip archive",
-}
-
-
-class DarknetFile(NamedTuple):
-    """The size of a file's header in bytes and how many float32 follow it."""
-
-    header_bytes: int
-    floats: int
-
-
-class _Part(NamedTuple):
-    """One array of a file."""
-
-    name: str  # conv_0/kernel ...
-    shape: tuple[int, ...]  # in the file
 
 
 def load_darknet_weights(model: keras.Model, path) -> list[str]:
@@ -86,18 +55,28 @@ def read_darknet_weights(path, model: keras.Model, num_classes: int | None = Non
     `load_darknet_weights`.
     """
     num_classes = num_classes or class_count(model)
-    file = read_header(path)
-    parts = _parts_in_file(path, file, _layout(model, num_classes), is_tiny(model), num_classes)
-    numbers = np.fromfile(path, FLOAT32, count=file.floats, offset=file.header_bytes)
-    ends = list(accumulate(prod(part.shape) for part in parts))
+    header_bytes, floats = read_header(path)
+    layers = _layers(model, num_classes)
+    ends = list(accumulate(sum(map(prod, shapes.values())) for shapes in layers))
+    first_output = next(i for i, shapes in enumerate(layers) if len(shapes) == 2)  # bias and kernel
+    if floats not in ends[:first_output] + ends[-1:]:
+        expected = f"{network_name(is_tiny(model))} weights for {num_classes} classes"
+        raise ValueError(
+            f"{path}: expected {expected}, {header_bytes + FLOAT_BYTES * ends[-1]:,} bytes; "
+            f"received {header_bytes + FLOAT_BYTES * floats:,} bytes: {_describe(floats)}"
+        )
     weights = {}
-    for (name, shape), values in zip(parts, np.split(numbers, ends[:-1]), strict=True):
+    with open(path, "rb") as stream:
+        stream.seek(header_bytes)
+        for shapes in layers[: ends.index(floats) + 1]:
+            for name, shape in shapes.items():
+                values = np.fromfile(stream, FLOAT32, prod(shape)).reshape(shape)
+                weights[name] = values.transpose(TO_KERAS) if values.ndim == 4 else values
+    for name, values in weights.items():
         bad = ~np.isfinite(values) | (name.endswith("variance") & (values < 0))
         if bad.any():
             counts = f"{bad.sum():,} of {bad.size:,}"
             raise ValueError(f"{path}: {name} holds impossible numbers, {counts}: a damaged file")
-        values = values.reshape(shape)
-        weights[name] = values.transpose(TO_KERAS) if values.ndim == 4 else values
     return weights
 
 
@@ -106,23 +85,30 @@ def save_darknet_weights(model: keras.Model, path) -> None:
 
     Raises ValueError for a network without batch normalisation.
     """
-    parts = sum(_layout(model, class_count(model)), [])
+    names = [name for shapes in _layers(model, class_count(model)) for name in shapes]
     weights = {weight.path: weight for weight in model.weights}
     with atomic_write(path) as partial, open(partial, "wb") as stream:
         stream.write(WRITTEN_HEADER)
-        for part in parts:
-            values = np.asarray(weights[part.name], FLOAT32)
+        for name in names:
+            values = np.asarray(weights[name], FLOAT32)
             stream.write((values.transpose(TO_DARKNET) if values.ndim == 4 else values).tobytes())
 
 
 def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]:
     """Return the network, configuration and class names of a file that holds a complete network.
 
-    80 classes are those of COCO and any others are numbered. The file does not say its anchors:
-    without `anchors` they are those of the official weights. Raises ValueError as
-    `load_darknet_weights`.
+    Its size tells which network it is. 80 classes are those of COCO and any others are numbered.
+    The file does not say its anchors: without `anchors` they are those of the official weights.
+    Raises ValueError as `load_darknet_weights`, also for a backbone alone.
     """
-    tiny, num_classes = detect_network(path)
+    header_bytes, floats = read_header(path)
+    network = identify_network(floats)
+    if network is None:
+        raise ValueError(
+            f"{path}: expected the weights of a whole YOLOv3 or YOLOv3-tiny; "
+            f"received {header_bytes + FLOAT_BYTES * floats:,} bytes: {_describe(floats)}"
+        )
+    tiny, num_classes = network
     names = [str(index) for index in range(num_classes)]
     if num_classes == COCO_CLASSES:
         names = read_class_names(COCO_NAMES)
@@ -132,18 +118,23 @@ def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]
     return model, Config(tiny=tiny, anchors=anchors), names
 
 
-def read_header(path) -> DarknetFile:
-    """Read the header and the size. Raises ValueError if this is no file of Darknet weights."""
+def read_header(path) -> tuple[int, int]:
+    """Return the bytes of a file's header and how many float32 follow it.
+
+    Raises ValueError if this is no file of Darknet weights.
+    """
     try:
         size = regular_size(path)
         with open(path, "rb") as stream:
-            head = stream.read(32)
+            head = stream.read(VERSION.size)
     except OSError as error:
         raise ValueError(f"{path}: expected Darknet weights; received {error.strerror}") from None
-    other = _other_kind(head)
-    if other:
-        raise ValueError(f"{path}: expected Darknet weights; received {size:,} bytes: {other}")
-    major, minor, _ = VERSION.unpack_from(head)
+    major, minor, _ = VERSION.unpack(head.ljust(VERSION.size, b"\0"))
+    if not (0 <= major < MAX_VERSION and 0 <= minor < MAX_VERSION):
+        raise ValueError(
+            f"{path}: expected Darknet weights, which start with a version; "
+            f"received another kind of file, which starts with {head!r}"
+        )
     seen_bytes = 8 if major * 10 + minor >= 2 else 4  # images seen: a size_t, formerly an int
     header_bytes = VERSION.size + seen_bytes
     floats, rest = divmod(size - header_bytes, FLOAT_BYTES)
@@ -152,7 +143,13 @@ def read_header(path) -> DarknetFile:
             f"{path}: expected {header_bytes} bytes of header, then {FLOAT_BYTES} bytes a number; "
             f"received {size:,} bytes: a damaged or broken off file"
         )
-    return DarknetFile(header_bytes, floats)
+    return header_bytes, floats
+
+
+def network_floats(tiny: bool, num_classes: int) -> int:
+    """Count the numbers of a complete network."""
+    fixed, per_class = FLOATS[tiny]
+    return fixed + per_class * num_classes
 
 
 def identify_network(floats: int) -> tuple[bool, int] | None:
@@ -164,43 +161,17 @@ def identify_network(floats: int) -> tuple[bool, int] | None:
     return None
 
 
-def describe(floats: int) -> str:
-    """Say what a file with this many numbers seems to be; "" if nothing known fits."""
+def _describe(floats: int) -> str:
+    """Say what a file with this many numbers seems to be."""
     if network := identify_network(floats):
         tiny, classes = network
         return f"these look like {network_name(tiny)} weights for {classes} classes"
-    if floats == BACKBONE_FLOATS:
-        return "this looks like the backbone of YOLOv3 alone (darknet53.conv.74)"
-    if floats == CLASSIFIER_FLOATS:
-        return (
-            "this looks like Darknet-53 with its ImageNet classifier; "
-            "darknet53.conv.74 is the file to train from"
-        )
-    return ""
+    return "a backbone alone, a file broken off, or another network"
 
 
-def detect_network(path) -> tuple[bool, int]:
-    """Return (tiny, number of classes) of the network that a file holds, from its size.
-
-    Raises ValueError for any other file, also for a backbone alone, saying what it seems to be.
-    """
-    file = read_header(path)
-    network = identify_network(file.floats)
-    if network is None:
-        sizes = {tiny: _size(file.header_bytes, tiny, classes=80) for tiny in FLOATS}
-        raise ValueError(
-            f"{path}: expected the weights of a whole "
-            f"YOLOv3 ({sizes[False]:,} bytes for 80 classes) or "
-            f"YOLOv3-tiny ({sizes[True]:,} bytes for 80 classes); "
-            f"received {file.header_bytes + FLOAT_BYTES * file.floats:,} bytes: "
-            f"{describe(file.floats) or 'a file broken off, or of another network'}"
-        )
-    return network
-
-
-def _layout(model, num_classes) -> list[list[_Part]]:
-    """List the parts of a file, layer by layer, for a network like `model` with other classes."""
-    convs, layout = conv_layers(model), []
+def _layers(model, num_classes) -> list[dict[str, tuple]]:
+    """List names and shapes of a file, by layer, for a network like `model` of these classes."""
+    convs, layers = conv_layers(model), []
     if convs[0].use_bias:
         raise ValueError("expected a network with batch normalisation; received a folded one")
     for conv in convs:
@@ -210,44 +181,6 @@ def _layout(model, num_classes) -> list[list[_Part]]:
             before = [norm.beta, norm.gamma, norm.moving_mean, norm.moving_variance]
         else:
             before, filters = [conv.bias], ANCHORS_PER_SCALE * (5 + num_classes)
-        kernel = _Part(conv.kernel.path, (filters, channels, height, width))
-        layout.append([*(_Part(weight.path, (filters,)) for weight in before), kernel])
-    return layout
-
-
-def _parts_in_file(path, file, layout, tiny, num_classes) -> list[_Part]:
-    """Return the parts that fill the file, all or the first ones. Raises ValueError if none do."""
-    ends = list(accumulate(sum(prod(part.shape) for part in parts) for parts in layout))
-    first_output = next(i for i, parts in enumerate(layout) if len(parts) == 2)  # bias and kernel
-    if file.floats in ends[:first_output] + ends[-1:]:
-        return sum(layout[: ends.index(file.floats) + 1], [])
-    guess = describe(file.floats)
-    if not guess and file.floats > ends[-1]:
-        guess = f"{file.floats - ends[-1]:,} numbers too many"
-    elif not guess:
-        guess = f"a file broken off in conv_{sum(end <= file.floats for end in ends)}"
-    expected, received = (file.header_bytes + FLOAT_BYTES * n for n in (ends[-1], file.floats))
-    raise ValueError(
-        f"{path}: expected {network_name(tiny)} weights for {num_classes} classes, "
-        f"{expected:,} bytes; received {received:,} bytes: {guess}"
-    )
-
-
-def _size(header_bytes: int, tiny: bool, classes: int) -> int:
-    fixed, per_class = FLOATS[tiny]
-    return header_bytes + FLOAT_BYTES * (fixed + classes * per_class)
-
-
-def _other_kind(head: bytes) -> str:
-    """Say what a file that starts like this is; "" if it starts like Darknet weights."""
-    if len(head) < VERSION.size:
-        return "too short for a header"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for magic, kind in OTHER_FILES.items():
-        if start.startswith(magic):
-            return kind
-    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
-        return "a text"
-    if not all(0 <= number < MAX_VERSION for number in VERSION.unpack_from(head)):
-        return "its header holds no version of Darknet"
-    return ""
+        shapes = {weight.path: (filters,) for weight in before}
+        layers.append({**shapes, conv.kernel.path: (filters, channels, height, width)})
+    return layers

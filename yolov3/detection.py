@@ -9,12 +9,12 @@ import tensorflow as tf
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.configs import Config
-from yolov3.darknet import describe, identify_network, open_darknet
+from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
-from yolov3.kernels.hardware import INFERENCE_POLICIES, choose_precision, grow_gpu_memory
+from yolov3.kernels.hardware import choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
-from yolov3.weights import load_state_dict, network_name
+from yolov3.weights import class_count, is_tiny, load_state_dict, network_name
 from yolov3.yolov3 import build_yolov3, to_float
 
 NEVER = float("-inf")  # the raw class value of probability 0
@@ -56,6 +56,7 @@ class Detector:
         model, self.config, self.class_names, trained_size, self.weights = _open(
             source, names, anchors
         )
+        self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
         input_size = input_size or trained_size
         is_square = isinstance(input_size, int)
         self.input_hw = (input_size,) * 2 if is_square else tuple(input_size)
@@ -64,18 +65,12 @@ class Detector:
         self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
         self.precision = choose_precision(precision)
-        policy = INFERENCE_POLICIES[self.precision]
-        self.network = fold(model, policy)
+        self.network = fold(model, self.precision)
 
     def __setattr__(self, name: str, value):
         if name in self.__dict__:  # the graph was built with it
             raise AttributeError(f"{name} of a detector cannot be changed: make another detector")
         super().__setattr__(name, value)
-
-    @property
-    def anchors(self) -> tuple:
-        """The anchors (S, A, 2) in pixels, fine to coarse."""
-        return self.config.anchors
 
     @property
     def description(self) -> str:
@@ -91,9 +86,7 @@ class Detector:
         """
         return self.detect_batch([image_rgb], score_threshold=score_threshold)[0]
 
-    def detect_batch(
-        self, images_rgb, *, score_threshold: float | None = None
-    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def detect_batch(self, images_rgb, *, score_threshold: float | None = None) -> list[tuple]:
         """Detect in several images of any sizes at once; return for each what `__call__` does."""
         images = np.stack([letterbox(image, self.input_hw) for image in images_rgb])
         sizes_hw = [image.shape[:2] for image in images_rgb]
@@ -101,7 +94,7 @@ class Detector:
 
     def detect_letterboxed(
         self, images, image_sizes_hw, *, score_threshold: float | None = None
-    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    ) -> list[tuple]:
         """Detect in uint8 (B, h, w, 3), images that `letterbox` fitted into `input_hw`.
 
         `image_sizes_hw` are their own sizes. Returns for each what `__call__` does.
@@ -123,7 +116,7 @@ class Detector:
             raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(
             raw_maps,
-            anchors=self.config.anchors,
+            anchors=self.anchors,
             strides=self.config.strides,
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
@@ -151,29 +144,11 @@ def class_indices(words, class_names) -> list[int]:
     return [indices[str(word)] for word in words]
 
 
-def network_with(weights: dict[str, np.ndarray], num_classes: int, tiny: bool) -> keras.Model:
-    """Build the network that has these weights.
-
-    Raises ValueError if they are those of another one, if possible before anything is built: a
-    stranger's checkpoint may claim more classes than memory holds.
-    """
-    numbers = sum(value.size for value in weights.values())
-    if identify_network(numbers) != (tiny, num_classes):
-        raise ValueError(
-            f"expected weights of {network_name(tiny)} for {num_classes} classes; received "
-            f"{numbers:,} numbers{', ' * bool(describe(numbers))}{describe(numbers)}"
-        )
-    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
-    load_state_dict(model, weights)
-    return model
-
-
 def _open(source, names, anchors) -> tuple[keras.Model, Config, list[str], int, str]:
     """Return network, configuration, class names, input size and origin of a detector's source."""
     if isinstance(source, keras.Model):
-        num_classes = source.outputs[0].shape[-1] - 5
-        own_names = [str(index) for index in range(num_classes)]
-        model, config = source, Config(tiny=len(source.outputs) == 2, anchors=anchors)
+        own_names = [str(index) for index in range(class_count(source))]
+        model, config = source, Config(tiny=is_tiny(source), anchors=anchors)
         size, weights = config.train_input_size, source.name
     elif not isinstance(source, Checkpoint) and Path(source).is_file():
         model, config, own_names = open_darknet(source, anchors=anchors)
@@ -189,23 +164,37 @@ def _open(source, names, anchors) -> tuple[keras.Model, Config, list[str], int, 
 
 
 def _network_of(checkpoint) -> keras.Model:
-    weights = checkpoint.weights()
+    """Build the network that has the weights of a checkpoint.
+
+    Raises ValueError if they are those of another one, if possible before anything is built: a
+    stranger's checkpoint may claim more classes than memory holds.
+    """
+    weights, tiny = checkpoint.weights(), checkpoint.config.tiny
+    num_classes = len(checkpoint.class_names)
+    numbers = sum(value.size for value in weights.values())
+    if numbers != network_floats(tiny, num_classes):
+        raise ValueError(
+            f"{checkpoint.path}: expected weights of {network_name(tiny)} for {num_classes} "
+            f"classes; received {numbers:,} numbers"
+        )
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
     try:
-        return network_with(weights, len(checkpoint.class_names), checkpoint.config.tiny)
+        load_state_dict(model, weights)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
+    return model
 
 
 def _class_names(names, own_names, weights) -> list[str]:
     """Return the names that were given, if any: a list, or what a file holds."""
     if names is None:
         return own_names
-    given = read_class_names(names) if isinstance(names, str | Path) else list(names)
+    is_path = isinstance(names, str | Path)
+    given = read_class_names(names) if is_path else list(names)
     if len(given) != len(own_names):
-        what = f"{names}: " if isinstance(names, str | Path) else "names: "
         raise ValueError(
-            f"{what}expected {len(own_names)} class names, for the {len(own_names)} classes of "
-            f"{weights}; received {len(given)}"
+            f"{names if is_path else 'names'}: expected {len(own_names)} class names, for the "
+            f"{len(own_names)} classes of {weights}; received {len(given)}"
         )
     return given
 

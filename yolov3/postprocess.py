@@ -102,16 +102,12 @@ def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -
 
     Returns [(boxes_xyxy, scores, classes)]; none for an image of 0 x 0, which could not be read.
     """
-    batch = zip(
-        *(np.asarray(x) for x in (boxes_xyxy, scores, classes, counts)), image_sizes_hw, strict=True
-    )
-    return [
-        (
-            boxes_from_letterbox(boxes[:count], letterbox_params(image_hw, input_hw), image_hw),
-            score[:count],
-            label[:count],
-        )
-        if all(image_hw)
-        else (boxes[:0], score[:0], label[:0])
-        for boxes, score, label, count, image_hw in batch
-    ]
+    parts = (np.asarray(part) for part in (boxes_xyxy, scores, classes, counts))
+    found = []
+    for boxes, score, label, count, image_hw in zip(*parts, image_sizes_hw, strict=True):
+        count = count if all(image_hw) else 0
+        if count:
+            params = letterbox_params(image_hw, input_hw)
+            boxes = boxes_from_letterbox(boxes, params, image_hw)
+        found.append((boxes[:count], score[:count], label[:count]))
+    return found

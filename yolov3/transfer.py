@@ -7,7 +7,6 @@ from typing import NamedTuple
 import keras
 
 from yolov3.checkpoints import find_checkpoint
-from yolov3.configs import TRANSFER_SCOPES
 from yolov3.darknet import identify_network, read_darknet_weights, read_header
 from yolov3.weights import (
     assign_by_name,
@@ -19,100 +18,74 @@ from yolov3.weights import (
     norm_of,
 )
 
-
-class LayerTransfer(NamedTuple):
-    """What became of a convolution and its batch normalisation."""
-
-    layer: str  # conv_0 ...
-    status: str  # "copied", or "skipped: " and why
-
-
-class TransferReport(NamedTuple):
-    """What a transfer did to each layer; prints as a table, a line for neighbours of one status."""
-
-    source: str
-    scope: str
-    rows: tuple[LayerTransfer, ...]
-
-    @property
-    def copied(self) -> list[str]:
-        """Names of the convolutions that were copied."""
-        return [row.layer for row in self.rows if row.status == "copied"]
-
-    def __str__(self) -> str:
-        lines = [f"weights of {self.source} ({self.scope}):"]
-        for status, rows in groupby(self.rows, key=lambda row: row.status):
-            names = [row.layer for row in rows]
-            span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-            lines.append(f"  {span:<20}  {status}")
-        return "\n".join(lines)
-
-
-def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> TransferReport:
-    """Copy weights of a trained network into `model`, whose number of classes may be another.
-
-    `source` is a file of Darknet weights (complete, or a backbone alone), a checkpoint, or a folder
-    of checkpoints, of which the best is taken. `scope` is "backbone", "all-but-heads" (all but the
-    output convolutions) or "all". Layers that are not copied stay as they are. Raises ValueError,
-    and copies nothing, if the source is another network, if more than the backbone of a checkpoint
-    with other anchors than `anchors` is wanted, or with "all" if it has other classes.
-    """
-    if scope not in TRANSFER_SCOPES:
-        raise ValueError(f"scope: expected one of {', '.join(TRANSFER_SCOPES)}; received {scope!r}")
-    trained = _read_source(source, model)
-    if scope != "backbone" and trained.anchors not in (None, anchors):
-        raise ValueError(
-            f"{trained.name}: trained with other anchors than this run; train with the same "
-            f"(--anchors {trained.name}/config.json) or copy the backbone alone "
-            "(--transfer backbone)"
-        )
-    if scope == "all" and trained.classes != class_count(model):
-        raise ValueError(
-            f"{source}: expected weights for {class_count(model)} classes, to copy all of them; "
-            f"received {trained.contents}; choose all-but-heads or backbone"
-        )
-    rows = tuple(
-        LayerTransfer(conv.name, _status(model, conv, trained.weights, scope))
-        for conv in conv_layers(model)
-    )
-    report = TransferReport(str(source), scope, rows)
-    variables = _variables(model, report.copied)
-    weights = {name: trained.weights[name] for name in variables if name in trained.weights}
-    assign_by_name(variables, weights)
-    return report
+COPIED = "copied"
 
 
 class _Source(NamedTuple):
     """Trained weights by layer name, and what is known of them."""
 
     name: str
-    weights: dict
     classes: int | None  # None for a backbone alone
     anchors: tuple | None  # a file of Darknet weights does not say
-
-    @property
-    def contents(self) -> str:
-        if self.classes is None:
-            return "a backbone without classes"
-        return f"weights for {self.classes} classes"
+    weights: dict
 
 
-def _read_source(source, model) -> _Source:
-    path = Path(source)
+def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> str:
+    """Copy weights of a trained network into `model`, whose number of classes may be another.
+
+    `source` is a file of Darknet weights (complete, or a backbone alone), a checkpoint, or a folder
+    of checkpoints, of which the best is taken. `scope` is "backbone", "all-but-heads" (all but the
+    output convolutions) or "all". Layers that are not copied stay as they are. Returns a table that
+    says what became of each layer. Raises ValueError, and copies nothing, if the source is another
+    network, if more than the backbone of a checkpoint with other anchors than `anchors` is wanted,
+    or with "all" if it has other classes.
+    """
+    trained = _read_source(Path(source), model)
+    _require_fit(trained, model, scope, anchors)
+    convs = conv_layers(model)
+    statuses = [_status(model, conv, trained.weights, scope) for conv in convs]
+    variables = {}
+    for conv, status in zip(convs, statuses, strict=True):
+        if status == COPIED:
+            layers = filter(None, [conv, norm_of(model, conv)])
+            variables |= {weight.path: weight for layer in layers for weight in layer.weights}
+    weights = {name: trained.weights[name] for name in variables if name in trained.weights}
+    assign_by_name(variables, weights)
+    names = [conv.name for conv in convs]
+    return f"weights of {source} ({scope}):\n{_table(names, statuses)}"
+
+
+def _read_source(path, model) -> _Source:
     if path.is_file():
-        tiny, classes = identify_network(read_header(path).floats) or (is_tiny(model), None)
-        _require_network(source, tiny, model)
-        return _Source(str(path), read_darknet_weights(path, model, classes), classes, None)
+        network = identify_network(read_header(path)[1])
+        classes = network[1] if network and network[0] == is_tiny(model) else None
+        return _Source(str(path), classes, None, read_darknet_weights(path, model, classes))
     checkpoint = find_checkpoint(path)
-    config, classes = checkpoint.config, len(checkpoint.class_names)
-    _require_network(source, config.tiny, model)
-    return _Source(str(checkpoint.path), checkpoint.weights(), classes, config.anchors)
+    config = checkpoint.config
+    if config.tiny != is_tiny(model):
+        expected, received = network_name(is_tiny(model)), network_name(config.tiny)
+        raise ValueError(f"{path}: expected weights of {expected}; received those of {received}")
+    classes = len(checkpoint.class_names)
+    return _Source(str(checkpoint.path), classes, config.anchors, checkpoint.weights())
 
 
-def _require_network(source, tiny, model):
-    if tiny != is_tiny(model):
-        expected, received = network_name(is_tiny(model)), network_name(tiny)
-        raise ValueError(f"{source}: expected weights of {expected}; received those of {received}")
+def _require_fit(trained, model, scope, anchors):
+    """Raise ValueError unless these weights can be copied that far."""
+    if scope != "backbone" and trained.anchors not in (None, anchors):
+        raise ValueError(
+            f"{trained.name}: trained with other anchors than this run; train with the same "
+            f"(--anchors {trained.name}/config.json) or copy the backbone alone "
+            "(--transfer backbone)"
+        )
+    classes = class_count(model)
+    if scope == "all" and trained.classes != classes:
+        received = f"weights for {trained.classes} classes"
+        if trained.classes is None:
+            received = "a backbone without classes"
+        raise ValueError(
+            f"{trained.name}: expected weights for {classes} classes, to copy all of them; "
+            f"received {received}; choose all-but-heads or backbone"
+        )
 
 
 def _status(model, conv, weights, scope) -> str:
@@ -120,13 +93,14 @@ def _status(model, conv, weights, scope) -> str:
         return "skipped: not in the backbone"
     if scope == "all-but-heads" and norm_of(model, conv) is None:
         return "skipped: output convolution"
-    if conv.kernel.path not in weights:
-        return "skipped: not in the file"
-    return "copied"
+    return COPIED if conv.kernel.path in weights else "skipped: not in the file"
 
 
-def _variables(model, names) -> dict:
-    """Return the variables of these convolutions and of their batch normalisation, by name."""
-    convs = [model.get_layer(name) for name in names]
-    norms = [norm for conv in convs if (norm := norm_of(model, conv))]
-    return {weight.path: weight for layer in convs + norms for weight in layer.weights}
+def _table(names, statuses) -> str:
+    """Return a line for neighbours of one status."""
+    lines = []
+    for status, group in groupby(zip(names, statuses, strict=True), key=lambda item: item[1]):
+        first, *others = [name for name, _ in group]
+        span = f"{first} to {others[-1]}" if others else first
+        lines.append(f"  {span:<20}  {status}")
+    return "\n".join(lines)

@@ -8,7 +8,6 @@ from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold, refold
-from yolov3.kernels.hardware import INFERENCE_POLICIES
 from yolov3.losses import batch_losses
 from yolov3.metrics import average_precision
 from yolov3.postprocess import detect_boxes, unletterbox
@@ -31,7 +30,7 @@ class Validator:
         self.config, self.records, self.class_names = config, records, class_names
         self.unreadable: list[str] = []
         self.examples = np.zeros((0, 0, 0, 3), np.uint8)
-        self.policy, self.network = INFERENCE_POLICIES[precision], None
+        self.precision, self.network = precision, None
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
         """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
@@ -41,7 +40,7 @@ class Validator:
         if self.network:
             refold(self.network, model)
         else:
-            self.network = fold(model, self.policy)
+            self.network = fold(model, self.precision)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
             batch_means, detected = self._run(*batch)

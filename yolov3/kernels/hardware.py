@@ -2,6 +2,7 @@
 
 import contextlib
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import tensorflow as tf
 CPUINFO = Path("/proc/cpuinfo")
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # without one of these, bfloat16 is emulated and slow
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-INFERENCE_POLICIES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
 FIRST_BF16_GPU = (8, 0)  # compute capability of Ampere
 FIRST_FP16_GPU = (7, 0)  # and of Volta, the first with tensor cores
 GRAPPLER_OFF = "disable_meta_optimizer"
@@ -58,11 +58,9 @@ def without_grappler(function: Callable) -> Callable:
     return call
 
 
-def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
+def cpu_has_bf16() -> bool:
     """Tell whether the CPU multiplies bfloat16 in hardware, from the flags that Linux reports."""
-    if not cpuinfo.is_file():
-        return False
-    return not CPU_BF16_FLAGS.isdisjoint(cpuinfo.read_text(errors="replace").split())
+    return not CPU_BF16_FLAGS.isdisjoint(_cpuinfo().split())
 
 
 def hardware_name() -> str:
@@ -71,11 +69,9 @@ def hardware_name() -> str:
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
         return f"{len(gpus)} x {name}"
-    model = [
-        line.partition(":")[2].strip() for line in _cpuinfo_lines() if line.startswith("model name")
-    ]
-    return model[0] if model else platform.processor() or platform.machine()
+    model = re.search(r"^model name\s*: (.+)$", _cpuinfo(), re.MULTILINE)
+    return model[1] if model else platform.processor() or platform.machine()
 
 
-def _cpuinfo_lines():
-    return CPUINFO.read_text(errors="replace").splitlines() if CPUINFO.is_file() else []
+def _cpuinfo() -> str:
+    return CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""

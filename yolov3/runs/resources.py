@@ -5,7 +5,7 @@ from pathlib import Path
 
 from yolov3.checkpoints import KEPT, checkpoint_folders
 from yolov3.configs import Config
-from yolov3.darknet import FLOAT_BYTES, FLOATS
+from yolov3.darknet import FLOAT_BYTES, network_floats
 
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
 SETS_IN_LAST = 5
@@ -64,8 +64,7 @@ def needed_memory(config: Config, num_classes: int, precision: str) -> float:
 
 def weight_bytes(config: Config, num_classes: int) -> int:
     """Return the bytes of a network's weights in float32, as a checkpoint holds them."""
-    fixed, per_class = FLOATS[config.tiny]
-    return FLOAT_BYTES * (fixed + per_class * num_classes)
+    return FLOAT_BYTES * network_floats(config.tiny, num_classes)
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
