@@ -8,7 +8,6 @@ import pytest
 from script_runs import refusal, write
 
 import detect_mnist
-import evaluate_mAP
 from yolov3.checkpoints import find_checkpoint
 from yolov3.images import read_image
 
@@ -62,17 +61,10 @@ def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
     assert "--output: expected a folder for several images; received 'one.png'" in line
 
 
-@pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])
-def test_weights_that_are_not_there_are_refused(tmp_path, capfd, main):
-    line = refusal(capfd, main, ["--weights", tmp_path / "nowhere"])
-    assert "nowhere: no such checkpoint or folder of checkpoints" in line
-
-
-@pytest.mark.parametrize("main", [evaluate_mAP.main, detect_mnist.main])
-def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capfd, main):
+def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capfd):
     damaged = tmp_path / "best-000002"
     shutil.copytree(find_checkpoint(trained.folder / "checkpoints").path, damaged)
     with open(damaged / "model.safetensors", "r+b") as weights:
         weights.truncate(1000)
-    line = refusal(capfd, main, ["--weights", damaged])
+    line = refusal(capfd, detect_mnist.main, ["--weights", damaged])
     assert "best-000002: damaged checkpoint" in line and "model.safetensors" in line

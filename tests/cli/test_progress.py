@@ -60,16 +60,6 @@ def test_a_terminal_has_one_line_which_is_gone_at_the_end(clock, capsys):
     assert capsys.readouterr().out == "to standard output\n"
 
 
-def test_a_terminal_is_not_rewritten_for_every_step(clock):
-    stream = Terminal()
-    with Progress(None, stream, clock) as progress:
-        for step in range(8):
-            clock.now += 0.125
-            progress.advance(1, f"step {step}.")
-    shown = [step for step in range(8) if f"step {step}." in stream.getvalue()]
-    assert shown == [1, 3, 5, 7]
-
-
 def test_a_message_for_a_file_does_not_go_to_the_terminal(clock, capsys):
     stream, file = Terminal(), io.StringIO()
     with Progress(None, stream, clock) as progress:
