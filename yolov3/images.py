@@ -42,18 +42,6 @@ class ImageFileError(ValueError):
         self.kind, self.reason = kind, reason
 
 
-class Header(NamedTuple):
-    """What is known of an image before it is decoded."""
-
-    size_wh: tuple[int, int]  # pixels, as it is stored
-    orientation: int  # 1 to 8, as EXIF counts them
-
-    @property
-    def upright_wh(self) -> tuple[int, int]:
-        """The size of the image as `read_image` returns it."""
-        return self.size_wh[::-1] if self.orientation >= 5 else self.size_wh
-
-
 class Letterbox(NamedTuple):
     """Where an image lies in the input: x_input = x_image * scale_xy + offset_xy."""
 
@@ -72,7 +60,7 @@ def read_image(path) -> np.ndarray:
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         with _open(path) as stream:
-            header = read_header(stream, path)
+            size_wh, orientation = _read_header(stream, path)
             stream.seek(0)
             data = np.frombuffer(stream.read(), np.uint8)  # unlike imread, opens any file name
         image_rgb = cv2.imdecode(data, flags)
@@ -80,12 +68,12 @@ def read_image(path) -> np.ndarray:
         raise _unreadable(path, getattr(error, "err", error)) from None
     if image_rgb is None:
         raise ImageFileError(path, UNREADABLE, "one that cannot be decoded")
-    if image_rgb.shape[1::-1] != header.size_wh:
+    if image_rgb.shape[1::-1] != size_wh:
         raise ImageFileError(path, UNREADABLE, "pixels of another size than the header says")
-    if header.orientation >= 5:
+    if orientation >= 5:
         image_rgb = cv2.transpose(image_rgb)
-    if header.orientation in FLIP_CODES:
-        image_rgb = cv2.flip(image_rgb, FLIP_CODES[header.orientation])
+    if orientation in FLIP_CODES:
+        image_rgb = cv2.flip(image_rgb, FLIP_CODES[orientation])
     return image_rgb
 
 
@@ -96,21 +84,8 @@ def read_image_size(path) -> tuple[int, int]:
     files tell at this point that they are cut off; others fail when they are decoded.
     """
     with _open(path) as stream:
-        return read_header(stream, path).upright_wh
-
-
-def read_header(stream: BinaryIO, path) -> Header:
-    """Read the header of an open file; `path` is for messages. Raises ImageFileError."""
-    try:
-        image = Image.open(stream, formats=FORMATS)
-    except UnidentifiedImageError:
-        reason = "not a known image format, or a broken header"
-        raise ImageFileError(path, UNREADABLE, reason) from None
-    except Exception as error:  # a broken header makes Pillow raise nearly anything
-        raise _unreadable(path, error) from None
-    if _is_cut_off(stream, END_MARKS.get(image.format)):
-        raise ImageFileError(path, UNREADABLE, "cut off before its end")
-    return Header(image.size, _orientation(image))
+        size_wh, orientation = _read_header(stream, path)
+    return size_wh[::-1] if orientation >= 5 else size_wh
 
 
 def write_image(path, image_rgb: np.ndarray) -> None:
@@ -194,6 +169,23 @@ def _open(path) -> BinaryIO:
         raise ImageFileError(path, MISSING, "no such file") from None
     except OSError as error:  # a folder, a pipe, no permission
         raise ImageFileError(path, UNREADABLE, error.strerror) from None
+
+
+def _read_header(stream: BinaryIO, path) -> tuple[tuple[int, int], int]:
+    """Return width and height as stored, and the EXIF orientation, 1 to 8; `path` is for messages.
+
+    Raises ImageFileError.
+    """
+    try:
+        image = Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError:
+        reason = "not a known image format, or a broken header"
+        raise ImageFileError(path, UNREADABLE, reason) from None
+    except Exception as error:  # a broken header makes Pillow raise nearly anything
+        raise _unreadable(path, error) from None
+    if _is_cut_off(stream, END_MARKS.get(image.format)):
+        raise ImageFileError(path, UNREADABLE, "cut off before its end")
+    return image.size, _orientation(image)
 
 
 def _unreadable(path, error: object) -> ImageFileError:
