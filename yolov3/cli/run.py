@@ -18,7 +18,8 @@ def run_script(main) -> None:
     If nobody reads the output any more, as after `| head`, it is 1 without a message. Characters
     that the output's encoding lacks, as in a file name that is not UTF-8, are printed as escapes.
     """
-    _escape_what_cannot_be_encoded()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     try:
         try:
             sys.exit(_exit_code(main))
@@ -29,12 +30,6 @@ def run_script(main) -> None:
             print(f"failed: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left
         sys.exit(FAILED)
-
-
-def _escape_what_cannot_be_encoded() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not None, and nothing that stands in for a file
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _exit_code(main) -> int:
