@@ -52,44 +52,28 @@ def test_detect_takes_the_best_checkpoint_with_its_names_and_size(
     assert "64x64" in capsys.readouterr().out
 
 
-def test_detect_finds_only_the_classes_of_a_filter_on_any_size(trained, here):
-    flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--no-save"]
-    assert (
-        detect.main(
-            ["a.png", *flags, "--json", "--classes=3,7", "--input-size=64x96", "--output=o"]
-        )
-        == 0
-    )
+def test_detect_takes_darknet_weights_class_names_a_choice_of_them_and_any_size(here, capsys):
+    save_darknet_weights(build_yolov3(2, tiny=True), here / "x.weights")
+    write(here / "two.names", "cat\ndog\n")
+    flags = ["--weights=x.weights", "--names=two.names", "--classes=dog", "--input-size=64x96"]
+    assert detect.main(["a.png", *flags, "--score-threshold=0", "--json", "--no-save"]) == 0
+    [folder] = (here / "detections").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["detections.json"]
+    content, found = objects(folder)
+    assert content["input_size_hw"] == [64, 96] and content["classes"] == ["cat", "dog"]
+    assert {item["class"] for item in found} == {"dog"}
+    assert "x.weights" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler  # ends it as Ctrl-C does
-    content, found = objects(here / "o")
-    assert content["input_size_hw"] == [64, 96]
-    assert {item["class"] for item in found} == {"3", "7"}
-    assert [path.name for path in (here / "o").iterdir()] == ["detections.json"]
 
 
 def test_detect_limits_what_is_found_and_names_no_label_file_like_the_class_file(trained, here):
     (here / "a.png").rename(here / "classes.png")
-    flags = [
-        f"--weights={trained.folder / 'checkpoints'}",
-        "--score-threshold=0",
-        "--input-size=64",
-    ]
+    flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--no-save"]
     for limit, count in ((["--max-detections=7"], 7), ([], 300)):
         output = here / f"{count}"
-        words = ["classes.png", *flags, *limit, "--txt", "--no-save", f"--output={output}"]
-        assert detect.main(words) == 0
+        assert detect.main(["classes.png", *flags, *limit, "--txt", f"--output={output}"]) == 0
         assert len((output / "labels" / "classes-2.txt").read_text().splitlines()) == count
         assert (output / "labels" / "classes.txt").read_text().split() == list("0123456789")
-
-
-def test_detect_takes_darknet_weights_with_class_names(here, capsys):
-    save_darknet_weights(build_yolov3(2, tiny=True), here / "x.weights")
-    write(here / "two.names", "cat\ndog\n")
-    flags = ["--weights=x.weights", "--input-size=64", "--score-threshold=0", "--json", "--no-save"]
-    assert detect.main(["a.png", *flags, "--names=two.names", "--classes=dog", "--output=o"]) == 0
-    content, found = objects(here / "o")
-    assert content["classes"] == ["cat", "dog"] and {item["class"] for item in found} == {"dog"}
-    assert "x.weights" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -99,9 +83,6 @@ def test_detect_takes_darknet_weights_with_class_names(here, capsys):
         (["a.png", "--show"], "--show: no window can be opened here"),
         (["a.png", "--output=."], ".: this folder is not empty"),
         (["a.png", "--output=a.png"], "a.png: not a folder"),
-        (["a.png", "--input-size=64x"], "--input-size: expected a multiple of 32 up to 4096"),
-        (["a.png", "--input-size=64x96x32"], "--input-size: expected a multiple of 32 up to 4096"),
-        (["a.png", "--max-detections=0"], "--max-detections: expected a whole number of at least"),
         (["a.png", "--weights=nowhere"], "nowhere: no such checkpoint or folder of checkpoints"),
     ],
 )
@@ -110,27 +91,10 @@ def test_detect_refuses_bad_input(here, capfd, flags, expected):
     assert sorted(path.name for path in here.iterdir()) == ["a.png", "clip.avi"]
 
 
-def test_detect_refuses_unknown_classes_and_names_that_do_not_belong(trained, here, capfd):
-    weights = f"--weights={trained.folder / 'checkpoints'}"
-    line = refusal(capfd, detect.main, ["a.png", weights, "--classes=3,cat"])
-    assert "classes: expected some of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; received 'cat'" in line
-    names = write(here / "two.names", "cat\ndog\n")
-    line = refusal(capfd, detect.main, ["a.png", weights, f"--names={names}"])
-    assert "two.names: expected 10 class names, for the 10 classes of " in line
-    save_darknet_weights(build_yolov3(3, tiny=True), here / "x.weights")
-    line = refusal(capfd, detect.main, ["a.png", "--weights=x.weights", f"--names={names}"])
-    assert "expected 3 class names" in line and "received 2" in line
-    assert not (here / "detections").exists()
-
-
 def test_an_interrupted_video_is_readable(trained, here):
     write_video(here / "long.avi", frames=20_000)
-    flags = [
-        "--output=out",
-        "--json",
-        "--input-size=32",
-        f"--weights={trained.folder / 'checkpoints'}",
-    ]
+    weights = f"--weights={trained.folder / 'checkpoints'}"
+    flags = ["--output=out", "--json", "--input-size=32", weights]
     process = subprocess.Popen(
         command("detect.py", "long.avi", *flags),
         cwd=here,

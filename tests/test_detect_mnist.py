@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from script_runs import refusal, write
+from script_runs import refusal
 
 import detect_mnist
 from yolov3.checkpoints import find_checkpoint
@@ -52,12 +52,10 @@ def test_detect_mnist_shows_one_box_per_digit_unless_told_otherwise(in_run, caps
     assert counts[0] == counts[1] < counts[2]
 
 
-def test_detect_mnist_refuses_bad_input(trained, tmp_path, capfd):
-    weights = ["--weights", trained.folder / "checkpoints"]
-    no_image = write(tmp_path / "words.png", "words")
-    line = refusal(capfd, detect_mnist.main, [*weights, "--image", no_image])
-    assert "words.png: expected an image; received not a known image format" in line
-    line = refusal(capfd, detect_mnist.main, [*weights, "--count=2", "--output=one.png"])
+def test_detect_mnist_refuses_bad_input(in_run, capfd):
+    line = refusal(capfd, detect_mnist.main, ["--image=gone.png"])
+    assert "gone.png: expected an image; there is no such file" in line
+    line = refusal(capfd, detect_mnist.main, ["--count=2", "--output=one.png"])
     assert "--output: expected a folder for several images; received 'one.png'" in line
 
 

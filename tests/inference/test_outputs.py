@@ -9,7 +9,6 @@ from white_square_detector import NAMES, dark_image, read_video
 from yolov3.annotations import read_annotations, read_class_names
 from yolov3.formats.conversion import ConversionJob, convert
 from yolov3.formats.voc import Corners
-from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import read_image, write_image
 from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions, Outputs, crop
@@ -153,14 +152,6 @@ def test_a_video_that_is_cut_off_fails_and_leaves_the_json_complete(tmp_path, mo
     with pytest.raises(OSError, match="full"):
         write_all(tmp_path / "out", [source], OutputOptions(save=True, json=True), [frame])
     assert len(json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]) == 1
-
-
-def test_an_image_called_like_the_class_file_has_labels_of_its_own(images, tmp_path):
-    write_image(images / "Classes.png", dark_image(40, 20))
-    sources = find_sources([str(images)], reserved=[CLASS_STEM])
-    written = write_all(tmp_path / "out", sources, OutputOptions(save=True, txt=True))
-    assert {"Classes-2.png", "labels/Classes-2.txt"} <= set(written)
-    assert read_class_names(tmp_path / "out" / "labels" / "classes.txt") == NAMES
 
 
 def test_a_live_source_is_saved_at_its_own_pace(tmp_path):

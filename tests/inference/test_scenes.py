@@ -73,13 +73,7 @@ def test_several_images_go_to_a_folder():
             "nothing above 0.3; the best in 2 images is b with 0.19: try "
             "--score-threshold 0.1, or train longer",
         ),
-        (
-            [[0.0456]],
-            "nothing above 0.3; the best in 1 image is b with 0.046: try "
-            "--score-threshold 0.04, or train longer",
-        ),
         ([[0.0002], []], "nothing above 0.3, not even nearly: train longer"),
-        ([[]], "nothing above 0.3, not even nearly: train longer"),
     ],
 )
 def test_where_nothing_is_found_the_best_guess_and_the_way_out_are_told(scores, expected):

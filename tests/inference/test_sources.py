@@ -34,14 +34,6 @@ def test_a_folder_is_all_in_it_sorted_without_what_is_hidden(folder):
     assert kinds == [Kind.VIDEO if name == "clip.mp4" else Kind.IMAGE for name in expected]
 
 
-def test_a_folder_may_come_as_a_full_path(folder):
-    assert addresses(str(folder / "sub")) == [
-        str(folder / "sub" / "a.png"),
-        str(folder / "sub" / "deeper" / "c.webp"),
-    ]
-    assert names(str(folder / "sub")) == ["a", "deeper/c"]
-
-
 def test_a_long_number_is_no_camera(folder):
     assert names("0") == ["camera-0"]
     with pytest.raises(ValueError, match="20250613142233: no such image, video or folder"):
@@ -60,15 +52,7 @@ def test_patterns(folder):
     assert addresses("*") == ["a.PNG", "b.jpg", "clip.mp4"]  # no text, and no folder
     (folder / "c[1].png").touch()
     assert addresses("c[1].png") == ["c[1].png"]  # a file of this name is that file
-
-
-def test_a_named_file_needs_no_known_ending(folder):
-    [source] = find_sources(["notes.txt"])
-    assert (source.kind, source.address, source.name) == (
-        Kind.IMAGE,
-        "notes.txt",
-        Path("notes"),
-    )
+    assert addresses("notes.txt") == ["notes.txt"]  # a named file needs no known ending
 
 
 def test_each_file_comes_once(folder):
