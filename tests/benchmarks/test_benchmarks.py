@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.matrix_rate import gigaflops
 from benchmarks.step_engines import random_batch
-from benchmarks.time_to_accuracy import figures, medians
-from benchmarks.timing import Engine, print_table, take_turns
+from benchmarks.time_to_accuracy import figures
+from benchmarks.timing import Engine, take_turns
 from yolov3.configs import REPO
 
 ENGINE = """
@@ -43,11 +43,6 @@ def test_an_engine_that_fails_is_named(tmp_path):
         Engine("broken", [str(script)])
 
 
-def test_a_table_is_markdown(capsys):
-    print_table("Title", ["a", "b"], [["1", "2"]])
-    assert capsys.readouterr().out == "\n### Title\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
-
-
 def test_figures_of_a_run_are_those_of_its_best_validation():
     minutes = (1.0, 2.5, 4.0)
     maps = {"mAP50": (0.5, 0.96, 0.99), "mAP75": (0.1, 0.9, 0.8), "mAP": (0.1, 0.7, 0.6)}
@@ -56,27 +51,10 @@ def test_figures_of_a_run_are_those_of_its_best_validation():
     assert figures(curves, 0.995) == [float("inf"), 4.0, 0.96, 0.9, 0.7]
 
 
-def test_medians_are_those_of_one_network():
-    runs = {
-        "yolov3_20260101-000000": [4.0, 9.0],
-        "yolov3-tiny_20260101-000000": [1.0, 2.0],
-        "log/demo/yolov3-tiny_20260101-000000": [3.0, 3.0],
-        "yolov3-tiny_20260102-000000": [float("inf"), 1.0],
-    }
-    assert medians(runs) == {"yolov3-tiny": [3.0, 2.0]}
-
-
 def test_work_of_the_networks():
     """Darknet prints 65.864 and 5.571 BFLOPs for its cfg files of 80 classes at 416."""
     assert gigaflops(416, tiny=False, num_classes=80) == pytest.approx(65.864, abs=0.05)
     assert gigaflops(416, tiny=True, num_classes=80) == pytest.approx(5.571, abs=0.01)
-
-
-def test_random_boxes_lie_in_the_image():
-    images, boxes_xyxy, classes = random_batch(96, 2)
-    assert images.shape == (2, 96, 96, 3) and classes.shape == boxes_xyxy.shape[:2]
-    assert boxes_xyxy.min() >= 0 and boxes_xyxy.max() <= 96
-    assert (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all()
 
 
 def test_the_step_of_pytorch_has_the_same_losses():
@@ -106,14 +84,6 @@ def test_the_step_of_pytorch_has_the_same_losses():
     )
     for name, loss in losses.items():
         assert loss.item() == pytest.approx(float(expected[name]), rel=1e-4), name
-
-
-def test_the_baseline_has_the_layers_of_keras():
-    from benchmarks.baseline_step import EagerStep
-
-    layers = EagerStep(10).model.layers
-    kinds = {type(layer) for layer in layers if layer.weights}
-    assert {kind.__module__.partition(".")[0] for kind in kinds} == {"keras"}
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import pytest
 import yolov3
 from yolov3.configs import REPO
 
-# What depends on the kernels: their own tests, and detection with a network.
-DEPENDENT = ["tests/kernels", "tests/test_detection.py"]
-LEFT_OUT = ["adamw", "hardware", "frozen_weights"]  # or slow
-INSIDE = "YOLOV3_TESTS_WITH_OTHER_KERNELS"
+# What depends on the kernels: convolutions, folding, and the detections of a batch.
+DEPENDENT = [f"tests/kernels/test_{name}.py" for name in ("folding", "substitute", "winograd")]
+DEPENDENT += ["tests/test_detection.py::test_batch_gives_what_each_image_gives_alone"]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +46,6 @@ def test_another_system_is_left_alone(tmp_path, monkeypatch):
     assert yolov3.SETTING not in os.environ
 
 
-@pytest.mark.skipif(INSIDE in os.environ, reason="runs inside of itself")
 @pytest.mark.parametrize(
     ("chosen", "kernels"),
     [
@@ -59,7 +57,8 @@ def test_another_system_is_left_alone(tmp_path, monkeypatch):
 )
 def test_results_are_the_same_with_other_kernels(chosen, kernels):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", chosen]
-    command += [*DEPENDENT, *(f"--ignore=tests/kernels/test_{name}.py" for name in LEFT_OUT)]
-    environment = {**os.environ, INSIDE: "1", **kernels}
-    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True)
+    environment = {**os.environ, **kernels}
+    done = subprocess.run(
+        command + DEPENDENT, cwd=REPO, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout[-3000:]

@@ -11,7 +11,6 @@ from yolov3.kernels.substitute import (
     FusedBatchNormalization,
     MatmulGradientConv2D,
     for_training,
-    kernel_gradient,
     suits_matmul_gradient,
 )
 from yolov3.yolov3 import build_yolov3
@@ -95,13 +94,6 @@ def test_outputs_and_gradients_equal_those_of_keras(training):
         np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-3)
 
 
-def test_training_outputs_have_mean_beta_and_deviation_gamma():
-    layer = norms()[1]
-    outputs = layer(batch(), training=True).numpy().reshape(-1, CHANNELS)
-    np.testing.assert_allclose(outputs.mean(axis=0), layer.beta, atol=1e-4)
-    np.testing.assert_allclose(outputs.std(axis=0), layer.gamma, rtol=1e-4)
-
-
 def test_moving_statistics_equal_those_of_keras_but_for_the_unbiased_variance():
     reference, ours = norms()
     before = reference.moving_variance.numpy()
@@ -116,24 +108,14 @@ def test_moving_statistics_equal_those_of_keras_but_for_the_unbiased_variance():
     np.testing.assert_allclose(unbiased, x.reshape(-1, CHANNELS).var(axis=0, ddof=1), rtol=1e-4)
 
 
-def test_inference_changes_nothing():
+def test_inference_and_a_frozen_layer_change_nothing():
     layer = norms()[1]
-    before = [weight.numpy().copy() for weight in layer.weights]
-    layer(batch(), training=False)
-    layer(batch())
-    for weight, old in zip(layer.weights, before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-
-
-def test_a_frozen_layer_uses_and_keeps_its_moving_statistics():
-    layer = norms()[1]
+    before = layer.get_weights()
     expected = layer(batch(), training=False)
-    before = [weight.numpy().copy() for weight in layer.weights]
     layer.trainable = False
     np.testing.assert_array_equal(layer(batch(), training=True), expected)
-    for weight, old in zip(layer.weights, before, strict=True):
+    for weight, old in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
-    assert layer.trainable_variables == []
 
 
 def test_one_value_per_channel_has_a_finite_output():
@@ -151,13 +133,6 @@ def test_mixed_precision_keeps_float32_statistics(policy):
     assert all(weight.dtype == "float32" for weight in layer.weights)
     expected = (1 - MOMENTUM) * batch().reshape(-1, CHANNELS).mean(axis=0)
     np.testing.assert_allclose(layer.moving_mean, expected, rtol=0.01)
-
-
-def test_a_saved_layer_comes_back():
-    layer = norms()[1]
-    copy = layers.deserialize(keras.layers.serialize(layer))
-    assert isinstance(copy, FusedBatchNormalization)
-    assert (copy.momentum, copy.epsilon) == (MOMENTUM, EPSILON)
 
 
 # MatmulGradientConv2D
@@ -195,16 +170,6 @@ def test_outputs_and_gradients_are_those_of_keras(strides, padding, height, widt
         assert ours.dtype == keras_s.dtype and ours.shape == keras_s.shape
         limit = PRECISIONS[dtype] * np.sqrt(terms) * np.abs(keras_s).max()
         np.testing.assert_allclose(ours, keras_s, rtol=0, atol=limit)
-
-
-def test_a_kernel_gradient_by_hand():
-    inputs = tf.reshape(tf.range(1.0, 10.0), [1, 3, 3, 1])  # 1 2 3 / 4 5 6 / 7 8 9
-    upstream = tf.reshape([0.0, 0, 0, 0, 1, 0, 0, 0, 0], [1, 3, 3, 1])  # the middle alone
-    found = kernel_gradient(inputs, upstream, 1, "SAME")
-    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), inputs[0, ..., 0])
-    corner = tf.reshape([1.0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 3, 3, 1])
-    found = kernel_gradient(inputs, corner, 1, "SAME")
-    np.testing.assert_array_equal(tf.reshape(found, [3, 3]), [[0, 0, 0], [0, 1, 2], [0, 4, 5]])
 
 
 @pytest.mark.parametrize(

@@ -1,37 +1,26 @@
-"""WinogradConvolution: against Keras's convolution, and its transforms by hand."""
+"""WinogradConvolution, against Keras's convolution."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from yolov3.kernels import winograd
 from yolov3.kernels.winograd import WinogradConvolution, suits, transform_kernel
 
 CHANNELS, FILTERS = 64, 8
 
 
-def both(kernel, bias):
-    """Return Keras's layer and ours, with the same weights."""
-    keras_s = layers.Conv2D(FILTERS, 3, padding="same")
-    ours = WinogradConvolution(FILTERS)
-    for layer, weights in ((keras_s, kernel), (ours, transform_kernel(kernel))):
-        layer.build((None, None, None, kernel.shape[2]))
-        layer.set_weights([weights, bias])
-    return keras_s, ours
-
-
-def built(channels, kernel_size, strides):
-    layer = layers.Conv2D(FILTERS, kernel_size, strides)
-    layer.build((None, None, None, channels))
-    return layer
-
-
 @pytest.fixture(scope="module")
 def pair():
+    """Return Keras's layer and ours, with the same weights."""
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(3, 3, CHANNELS, FILTERS)).astype(np.float32) / 24
-    return both(kernel, rng.normal(size=FILTERS).astype(np.float32))
+    bias = rng.normal(size=FILTERS).astype(np.float32)
+    keras_s, ours = layers.Conv2D(FILTERS, 3, padding="same"), WinogradConvolution(FILTERS)
+    for layer, weights in ((keras_s, kernel), (ours, transform_kernel(kernel))):
+        layer.build((None, None, None, CHANNELS))
+        layer.set_weights([weights, bias])
+    return keras_s, ours
 
 
 @pytest.mark.parametrize(
@@ -50,26 +39,6 @@ def test_its_rounding_errors_are_below_ten_times_those_of_keras(pair):
     exact = tf.nn.conv2d(inputs.astype(np.float64), kernel, 1, "SAME").numpy() + bias
     theirs, ours = (np.square(layer(inputs) - exact).mean() ** 0.5 for layer in pair)
     assert 0 < ours < 10 * theirs
-
-
-@pytest.mark.parametrize(("y", "x"), list(np.ndindex(3, 3)))
-def test_a_kernel_of_a_single_one_moves_the_image(y, x):
-    kernel = np.zeros((3, 3, 1, FILTERS), np.float32)
-    kernel[y, x, 0] = 1
-    image = np.arange(1, 43, dtype=np.float32).reshape(1, 6, 7, 1)
-    _, ours = both(kernel, np.zeros(FILTERS, np.float32))
-    padded = np.pad(image[0, ..., 0], 1)
-    moved = padded[y : y + 6, x : x + 7]
-    for channel in np.moveaxis(ours(image)[0].numpy(), -1, 0):
-        np.testing.assert_allclose(channel, moved, rtol=0, atol=1e-4)
-
-
-def test_tiles_share_two_lines():
-    lines = tf.reshape(tf.range(1.0, 9.0), [1, 8, 1, 1])
-    tiles = winograd.overlapping_tiles(lines, tf.constant(2), tf.constant(1)).numpy()
-    tiles = tiles.reshape(6, 6, 2)  # y, x, tile
-    np.testing.assert_array_equal(tiles[:, 1].T, [[0, 1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 0]])
-    assert not tiles[:, [0, 2, 3, 4, 5]].any()  # padding on both sides of the one column
 
 
 def test_one_graph_takes_all_sizes(pair):
@@ -93,11 +62,11 @@ def test_one_graph_takes_all_sizes(pair):
     ],
 )
 def test_it_suits_3x3_kernels_of_medium_depth_in_float32(
-    channels, kernel_size, strides, dtype, expected
+    channels, kernel_size, strides, dtype, expected, monkeypatch
 ):
-    assert suits(built(channels, kernel_size, strides), dtype) == expected
-
-
-def test_a_gpu_has_its_own(monkeypatch):
-    monkeypatch.setattr(winograd.tf.config, "list_physical_devices", lambda kind: [kind])
-    assert not suits(built(128, 3, 1), "float32")
+    layer = layers.Conv2D(FILTERS, kernel_size, strides)
+    layer.build((None, None, None, channels))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert suits(layer, dtype) == expected
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert not suits(layer, dtype)  # a GPU has its own
