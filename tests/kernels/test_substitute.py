@@ -16,7 +16,9 @@ from yolov3.kernels.substitute import (
 from yolov3.yolov3 import build_yolov3
 
 IMAGES = np.random.default_rng(0).random((2, 64, 32, 3), np.float32)
-FRACTION = 1e-3  # of the largest gradient; rounding that passes back through the layers
+# Of the norm of a gradient. A rounding may change which input of a pooling is the largest, or the
+# side of a leaky ReLU, and with it a few numbers by much; a wrong gradient has another norm.
+FRACTION = 0.05
 
 
 def raw_maps_and_gradients(model):
@@ -27,14 +29,14 @@ def raw_maps_and_gradients(model):
 
 
 def test_raw_maps_and_gradients_are_those_of_the_plain_network():
+    keras.utils.set_random_seed(0)
     plain = build_yolov3(2, tiny=True)
     fast = for_training(plain)
     (wanted, slopes), (found, our_slopes) = map(raw_maps_and_gradients, (plain, fast))
     for raw, our_raw in zip(wanted, found, strict=True):
         np.testing.assert_allclose(our_raw, raw, rtol=0, atol=1e-4 * np.std(raw) * 13)
     for slope, ours in zip(slopes, our_slopes, strict=True):
-        limit = FRACTION * np.abs(slope).max()
-        np.testing.assert_allclose(ours, slope, rtol=0, atol=limit + 1e-7)
+        assert np.linalg.norm(ours - slope) <= FRACTION * np.linalg.norm(slope) + 1e-7
 
 
 @pytest.mark.parametrize(("tiny", "wide"), [(False, 8), (True, 1)], ids=["full", "tiny"])
