@@ -1,10 +1,11 @@
 """Detect in sources: reading, network and drawing of different frames at the same time."""
 
 import contextlib
+import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ def detect_frames(
 
     frames = read_frames(sources, stop)
     with contextlib.closing(prefetch(frames, prepare, READERS, ahead, stop)) as prepared:
-        for batch in _batches(prepared, batch_size):
+        while batch := list(itertools.islice(prepared, batch_size)):
             yield from _detect(detector, batch)
 
 
@@ -89,17 +90,6 @@ def prefetch(
         taker.shutdown(cancel_futures=True)
         pool.shutdown(cancel_futures=True)
         items.close()
-
-
-def _batches(items: Iterable, size: int) -> Iterator[list]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _detect(detector, batch) -> Iterator[Detections]:

@@ -37,8 +37,8 @@ def run_detection(
 ) -> int:
     """Detect in all sources, write what `options` say to `output` or a new folder.
 
-    Returns the exit code: 0, or 1 if no frame could be read. On Ctrl-C the files are finished and
-    the summary is printed before KeyboardInterrupt is raised again.
+    Returns the exit code: 0, or 1 if no frame could be read. On Ctrl-C and errors, too, the files
+    are finished and the summary is printed.
     """
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
@@ -54,10 +54,8 @@ def run_detection(
             found = detect_frames(detector, sources, batch_size, stop)
             with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
                 _follow(drawn, outputs, report)
-    except KeyboardInterrupt:
+    finally:
         report.summarize(folder)
-        raise
-    report.summarize(folder)
     if report.frames and not report.objects and (examples := _examples(sources)):
         print(nothing_found(detector, examples))
     return 0 if report.frames else 1
