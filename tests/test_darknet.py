@@ -102,18 +102,14 @@ def test_impossible_numbers_are_refused_and_nothing_is_assigned(
     assert not changed_names(tiny_yolov3, before)
 
 
-def test_open_gives_network_configuration_and_names(whole_file, layers):
+def test_open_gives_network_configuration_and_names(whole_file, layers, tmp_path):
     model, config, names = open_darknet(whole_file)
     assert names == ["0", "1", "2"]
+    coco_names = open_darknet(empty_file(tmp_path / "coco.weights", tiny_floats(80)))[2]
+    assert (len(coco_names), coco_names[0], coco_names[79]) == (80, "person", "toothbrush")
     assert config.tiny and config.anchors == TINY_ANCHORS_DARKNET
     np.testing.assert_array_equal(model.get_layer("conv_12").bias.numpy(), layers[12][0])
     assert open_darknet(whole_file, anchors="yolov3-tiny")[1].anchors == TINY_ANCHORS
-
-
-def test_eighty_classes_are_those_of_coco(tmp_path):
-    names = open_darknet(empty_file(tmp_path / "a.weights", tiny_floats(80)))[2]
-    assert len(names) == 80
-    assert (names[0], names[16], names[79]) == ("person", "dog", "toothbrush")
 
 
 def test_official_sizes_are_those_of_the_networks(coco_yolov3):

@@ -32,12 +32,8 @@ def images(height, width, batch=2):
     return rng.uniform(0, 1, (batch, height, width, 3)).astype(np.float32)
 
 
-def test_the_parameters_are_those_of_darknet(model, tiny):
+def test_layers_and_parameters_are_those_of_darknet(model, tiny):
     assert model.count_params() == PARAMETERS[tiny]
-    assert model.name == ("yolov3_tiny" if tiny else "yolov3")
-
-
-def test_layers_are_named_in_the_order_of_darknet(model, tiny):
     names = {layer.name for layer in model.layers if layer.weights}
     convolutions = {f"conv_{i}" for i in range(CONVOLUTIONS[tiny])}
     norms = {f"bn_{i}" for i in range(CONVOLUTIONS[tiny]) if i not in OUTPUTS[tiny]}
@@ -72,14 +68,10 @@ def test_residual_blocks_start_as_the_identity(model, tiny):
     muted = [layer for layer in norms if not layer.gamma.numpy().any()]
     assert len(muted) == (0 if tiny else 23)  # shortcuts of darknet's cfg/yolov3.cfg
     assert all(layer.gamma.numpy().all() for layer in norms if layer not in muted)
-    for layer in model.layers:
-        if layer.name.startswith("add"):
-            shortcut, branch = layer.input
-            inside = keras.Model(model.input, [shortcut, branch, layer.output])
-            before, nothing, after = inside(images(32, 32), training=True)
-            assert not nothing.numpy().any()
-            np.testing.assert_array_equal(before, after)
-            break
+    for layer in [layer for layer in model.layers if layer.name.startswith("add")][:1]:
+        inside = keras.Model(model.input, [layer.input[0], layer.output])
+        before, after = inside(images(32, 32), training=True)
+        np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])

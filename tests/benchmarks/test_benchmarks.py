@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.matrix_rate import gigaflops
 from benchmarks.step_engines import random_batch
-from benchmarks.time_to_accuracy import figures
 from benchmarks.timing import Engine, take_turns
 from yolov3.configs import REPO
 
@@ -41,14 +40,6 @@ def test_an_engine_that_fails_is_named(tmp_path):
     script.write_text("raise SystemExit(3)")
     with pytest.raises(ValueError, match="broken: expected .* ended with code 3"):
         Engine("broken", [str(script)])
-
-
-def test_figures_of_a_run_are_those_of_its_best_validation():
-    minutes = (1.0, 2.5, 4.0)
-    maps = {"mAP50": (0.5, 0.96, 0.99), "mAP75": (0.1, 0.9, 0.8), "mAP": (0.1, 0.7, 0.6)}
-    curves = {name: list(zip(minutes, values, strict=True)) for name, values in maps.items()}
-    assert figures(curves, 0.95) == [2.5, 4.0, 0.96, 0.9, 0.7]
-    assert figures(curves, 0.995) == [float("inf"), 4.0, 0.96, 0.9, 0.7]
 
 
 def test_work_of_the_networks():
@@ -88,15 +79,7 @@ def test_the_step_of_pytorch_has_the_same_losses():
 
 @pytest.mark.parametrize(
     "script",
-    [
-        "training_step",
-        "kernel_gradient",
-        "winograd",
-        "matrix_rate",
-        "input_pipeline",
-        "evaluation",
-        "start_up",
-    ],
+    "training_step kernel_gradient winograd matrix_rate input_pipeline evaluation start_up".split(),
 )
 def test_help_is_quick_to_import_nothing_heavy(script):
     code = f"""
