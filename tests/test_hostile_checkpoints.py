@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import struct
 
 import pytest
 from checkpoint_samples import names, rewrite, save
@@ -43,6 +44,32 @@ def test_file_without_a_checksum_is_refused(tmp_path):
         (folder / "checksums.json").write_text(text.replace(name, "other"))
         with pytest.raises(ValueError, match="checksums.json of .*other"):
             open_checkpoint(folder)
+
+
+def safetensors_file(dtype, shape, offsets=(0, 16)) -> bytes:
+    """Return a file of one tensor, of 16 bytes whatever its header says."""
+    header = json.dumps({"a": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(16)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        struct.pack("<Q", 1 << 60),  # a header of exabytes
+        safetensors_file("F32", [1 << 38], [0, 1 << 40]),
+        safetensors_file("F32", [1 << 33, 1 << 33]),  # the product overflows
+        safetensors_file("F32", [1] * 64 + [4]),  # more dimensions than NumPy has
+        safetensors_file("F8_E4M3", [16]),
+        safetensors_file("F4", [32]),
+    ],
+)
+def test_tensors_that_lie_are_a_value_error(tmp_path, content):
+    folder = save(tmp_path, "last", 100)
+    rewrite(folder, "resume.safetensors", content)
+    with pytest.raises(ValueError, match="not a safetensors file") as error:
+        open_checkpoint(folder).resume_state()
+    assert "\n" not in str(error.value)
 
 
 def test_pickles_are_not_loaded(tmp_path):

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pytest
 from script_runs import refusal, training_flags, write
 
@@ -56,22 +55,6 @@ def test_resume_goes_on_to_the_end_and_then_says_that_it_is_reached(
     assert find_checkpoint("checkpoints", "last").step == 2 * epochs
     assert train.main(["--resume"]) == 0
     assert f"was finished after {epochs} epochs" in capsys.readouterr().out
-
-
-def test_weights_of_a_checkpoint_are_where_a_training_starts(
-    trained, digit_scenes, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    given = find_checkpoint(trained.folder / "checkpoints")
-    flags = [*training_flags(digit_scenes), f"--weights={given.path}", "--transfer=all"]
-    flags += ["--train-epochs=1", "--train-lr-init=1e-9", "--train-warmup-epochs=0"]
-    assert train.main(flags) == 0
-    out = capsys.readouterr().out
-    assert f"weights of {given.path} (all):" in out and "conv_0 to conv_12" in out
-    weights = find_checkpoint("checkpoints").weights()
-    for name, value in given.weights().items():
-        if not name.endswith(("moving_mean", "moving_variance")):
-            np.testing.assert_allclose(weights[name], value, atol=1e-7, err_msg=name)
 
 
 @pytest.mark.parametrize("flag", ["--train-annot-path", "--test-annot-path"])

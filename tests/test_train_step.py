@@ -31,7 +31,7 @@ def build(precision, folder):
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
     """Build a step per precision, with the poison in its graph, and reset it for each test."""
-    as_float, built = train_step_module.to_float, {}
+    built = {}
 
     def poisoned(images):
         for grey, value in ((NAN, np.nan), (HUGE, 1e30)):
@@ -50,7 +50,6 @@ def steps(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_tiny", thin_network)
         patch.setattr(train_step_module, "to_float", poisoned)
-        assert as_float(np.uint8([[255]])).numpy() == 1.0
         yield get
 
 
@@ -117,15 +116,6 @@ def test_without_decay_the_average_is_the_weights_of_each_step(tmp_path, monkeyp
         train_step(*batch())
         weights = zip(train_step.ema.variables, train_step.model.variables, strict=True)
         assert all(np.array_equal(mean, weight) for mean, weight in weights)
-
-
-def test_a_gradient_that_overflows_though_it_is_not_scaled_up_is_a_bad_step(steps):
-    train_step = steps("float16")
-    metrics = {"total": tf.constant(1.0), "gradient_norm": tf.constant(np.inf, tf.float32)}
-    for scale, expected in ((2.0, True), (1.0, False), (2.0**-20, False)):
-        train_step.optimizer.dynamic_scale.assign(scale)
-        assert bool(train_step._is_finite(metrics)) is expected
-    assert not steps("float32")._is_finite(metrics)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])

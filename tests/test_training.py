@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 from small_training import (
     NAMES,
     after_each,
@@ -19,7 +18,6 @@ from small_training import (
     training_of,
 )
 
-from yolov3 import train_step as train_step_module
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.augment import Augmentation
@@ -27,13 +25,11 @@ from yolov3.checkpoints import find_checkpoint
 from yolov3.dataset import training_batches
 from yolov3.detection import Detector
 from yolov3.evaluation import evaluate
-from yolov3.runs import start
 from yolov3.runs.run_logger import MAX_BATCHES_SHOWN
+from yolov3.train_step import TrainStep
 from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
 from yolov3.validation import NUM_EXAMPLES
-from yolov3.weights import assign_by_name, state_dict
 
-POISON = 7  # an image of this grey alone becomes NaN
 REPEATS = 16  # of the eight scenes in an epoch: few epochs, as each writes two checkpoints
 
 
@@ -57,15 +53,6 @@ def test_it_learns_the_scenes_it_is_trained_on(trained, records):
     result = evaluate(Detector(trained.run.checkpoints, score_threshold=0.001), records)
     assert result["mAP50"] >= 0.9
     assert (result["images"], result["unreadable"]) == (len(records), 0)
-
-
-def test_losses_fall(trained):
-    scalars = scalars_of(trained.run.log)
-    for name in ("total", "giou", "conf", "prob"):
-        losses = [value for _, value in scalars[f"loss/{name}_loss"]]
-        assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:10]), name
-        first, last = [value for _, value in scalars[f"validate_loss/{name}_val"]]
-        assert last < first, name
 
 
 def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
@@ -138,53 +125,34 @@ def test_the_input_size_grows_across_epochs(records, tmp_path, monkeypatch, caps
 # Steps that are not finite
 
 
-@pytest.fixture(scope="module")
-def poisoned_graph(records, tmp_path_factory):
-    """Build one network, in which poison becomes NaN, for all trainings: it is reset for each."""
-    as_float = train_step_module.to_float
-
-    def to_float_or_nan(images):
-        return tf.where(tf.reduce_all(images == POISON), np.nan, as_float(images))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "_tiny", thin_network)
-        patch.setattr(train_step_module, "to_float", to_float_or_nan)
-        train_step = training_of(config_in(tmp_path_factory.mktemp("graph")), records).train_step
-        initial = state_dict(train_step.variables())
-
-        def reset(*_):
-            assign_by_name(train_step.variables(), initial)
-            return train_step
-
-        patch.setattr(start, "TrainStep", reset)
-        yield
-
-
 @pytest.fixture
-def train_poisoned(records, poisoned_graph, tmp_path, monkeypatch, capsys):
-    """Return a function that trains with some steps (from 1) poisoned, one image to each."""
-    make_batches = start.training_batches
+def train_with_bad_steps(records, tmp_path, monkeypatch, capsys):
+    """Return a function that trains, one image to a step; some steps (from 1) are not finite."""
+    monkeypatch.setattr(networks, "_tiny", thin_network)
+    call = TrainStep.__call__
 
-    def train(bad_steps, repeats=2, **changes):
-        def poisoned_batches(*args):
-            first = args[-1][0]
-            for step, (images, *rest) in enumerate(make_batches(*args), start=first + 1):
-                is_bad = step in bad_steps
-                yield (tf.fill(images.shape, np.uint8(POISON)) if is_bad else images, *rest)
+    def train(bad_steps, repeats=2):
+        def call_with_nan(train_step, *batch):
+            kernel = train_step.model.get_layer("conv_0").kernel
+            good, is_bad = kernel.numpy(), int(train_step.step_count) + 1 in bad_steps
+            kernel.assign(good * np.nan if is_bad else good)
+            metrics = call(train_step, *batch)
+            if is_bad:
+                kernel.assign(good)
+            return metrics
 
-        monkeypatch.setattr(start, "training_batches", poisoned_batches)
-        config = config_in(tmp_path, train_batch_size=1, train_epochs=1, **changes)
+        monkeypatch.setattr(TrainStep, "__call__", call_with_nan)
+        config = config_in(tmp_path, train_batch_size=1, train_epochs=1)
         training = training_of(config, records * repeats)
-        training.outcome = fit(training)
-        training.said = capsys.readouterr().err
-        return training
+        outcome = fit(training)
+        return training, outcome, capsys.readouterr().err
 
     return train
 
 
-def test_a_skipped_step_is_counted_and_shown_with_its_images(train_poisoned, records):
-    training = train_poisoned({2, 5})
-    assert training.outcome is Outcome.FINISHED
+def test_a_skipped_step_is_counted_and_shown_with_its_images(train_with_bad_steps, records):
+    training, outcome, said = train_with_bad_steps({2, 5})
+    assert outcome is Outcome.FINISHED
     scalars = scalars_of(training.run.log)
     steps = list(range(1, 17))
     assert [step for step, _ in scalars["lr"]] == steps
@@ -197,9 +165,9 @@ def test_a_skipped_step_is_counted_and_shown_with_its_images(train_poisoned, rec
     width, height, png = shown[2]
     assert (int(width), int(height)) == (32, 32)
     image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    assert (image == POISON).all(axis=2).any() and not (image == POISON).all()  # with boxes
+    assert np.ptp(image, axis=-1).max() > 100  # with boxes
 
-    lines = training.said.splitlines()
+    lines = said.splitlines()
     [skip] = [line for line in lines if line.startswith("step 2: ")]
     assert "is not finite; the step is skipped and changes no weight" in skip
     size, seed = training.config.train_input_size, training.config.seed
@@ -208,11 +176,11 @@ def test_a_skipped_step_is_counted_and_shown_with_its_images(train_poisoned, rec
     assert lines[-1] == "2 steps of this run skipped: loss or gradient not finite"
 
 
-def test_ten_in_a_row_end_the_run_with_a_report(train_poisoned):
-    training = train_poisoned(range(2, 2 + MAX_SKIPPED_IN_A_ROW))
-    assert training.outcome is Outcome.DIVERGED and training.outcome.value == 1
+def test_ten_in_a_row_end_the_run_with_a_report(train_with_bad_steps):
+    training, outcome, said = train_with_bad_steps(range(2, 2 + MAX_SKIPPED_IN_A_ROW))
+    assert outcome is Outcome.DIVERGED and outcome.value == 1
     assert training.step == 11
-    report = training.said.partition("training has diverged: ")[2].splitlines()
+    report = said.partition("training has diverged: ")[2].splitlines()
     assert "the last 10 steps was not finite. Step 11:" in report[0]
     assert report[1].split() == ["loss", "nan", "(giou", "nan,", "conf", "nan,", "prob", "nan)"]
     assert report[2].split() == ["gradient", "norm", "nan"]
@@ -222,11 +190,11 @@ def test_ten_in_a_row_end_the_run_with_a_report(train_poisoned):
     assert "--train-lr-init" in report[5]
 
 
-def test_after_nine_and_a_good_one_it_continues_and_few_are_shown(train_poisoned):
+def test_after_nine_and_a_good_one_it_continues_and_few_are_shown(train_with_bad_steps):
     bad_steps = {step for step in range(1, 33) if step % MAX_SKIPPED_IN_A_ROW}
-    training = train_poisoned(bad_steps, repeats=4)
-    assert training.outcome is Outcome.FINISHED
-    assert training.said.count("is not finite;") == len(bad_steps) == 29
+    training, outcome, said = train_with_bad_steps(bad_steps, repeats=4)
+    assert outcome is Outcome.FINISHED
+    assert said.count("is not finite;") == len(bad_steps) == 29
     shown = [tag for tag, *_ in events_of(training.run.log) if "skipped_images" in tag]
     assert len(shown) == MAX_BATCHES_SHOWN
 

@@ -13,6 +13,7 @@ is killed or the power fails:
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -166,28 +167,21 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def fresh_folders(parents, prefix: str = "") -> list[Path]:
     """Make a new folder in each parent, all with the same name: prefix and time.
 
-    Equal parents get one folder. Raises OSError if one cannot be made; none is left then.
+    Equal parents get one folder. Raises OSError if one cannot be made.
     """
-    name = prefix + time.strftime("%Y%m%d-%H%M%S")
+    started = prefix + time.strftime("%Y%m%d-%H%M%S")
     for parent in parents:
         Path(parent).mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, 1000):
-        folders = [
-            Path(parent) / (name if attempt == 1 else f"{name}-{attempt}") for parent in parents
-        ]
-        made = {}
-        try:
-            for folder in folders:
-                if folder.resolve() not in made:
-                    folder.mkdir()
-                    made[folder.resolve()] = folder
+    for attempt in itertools.count(1):
+        name = started if attempt == 1 else f"{started}-{attempt}"
+        folders = [Path(parent, name) for parent in parents]
+        if any(folder.exists() for folder in folders):
+            continue
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            folders[0].mkdir()
+            for folder in folders[1:]:
+                folder.mkdir(exist_ok=True)
             return folders
-        except OSError as error:
-            for folder in made.values():
-                folder.rmdir()
-            if not isinstance(error, FileExistsError):  # another one, made in the same second
-                raise
-    raise OSError(f"{parents[0]}/{name}: too many folders of one second")
 
 
 def require_empty(folder) -> None:

@@ -94,18 +94,9 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def timer(clock):
-    return SaveTimer(clock)
-
-
 @pytest.mark.parametrize(("step", "save"), [(0.5, 1.0), (70.0, 10.0), (140.0, 5.0), (2.0, 100.0)])
-def test_slow_steps_and_slow_saves_lose_five_minutes_at_most(clock, timer, step, save):
+def test_slow_steps_and_slow_saves_lose_five_minutes_at_most(step, save):
+    timer = SaveTimer(clock := Clock())
     worst, safe_at = 0.0, clock.now
     for _ in range(2000):
         clock.now += step
@@ -120,7 +111,8 @@ def test_slow_steps_and_slow_saves_lose_five_minutes_at_most(clock, timer, step,
     assert min(200, MAX_SECONDS_LOST - step - save) <= worst <= MAX_SECONDS_LOST + save
 
 
-def test_saves_are_no_more_than_needed(clock, timer):
+def test_saves_are_no_more_than_needed():
+    timer = SaveTimer(clock := Clock())
     count = 0
     for _ in range(3600):
         clock.now += 1.0
@@ -131,20 +123,11 @@ def test_saves_are_no_more_than_needed(clock, timer):
     assert count == 12  # an hour
 
 
-def test_a_step_of_more_than_five_minutes_is_saved_each_time(clock, timer):
-    for _ in range(3):
-        clock.now += 400.0
-        timer.done("step")
-        assert timer.is_due("step")
-        timer.done("save")
-
-
 @pytest.mark.parametrize(
     ("validation", "steps", "is_due"), [(200.0, 120, True), (20.0, 260, False)]
 )
-def test_a_validation_is_expected_to_take_as_long_as_before(
-    clock, timer, validation, steps, is_due
-):
+def test_a_validation_is_expected_to_take_as_long_as_before(validation, steps, is_due):
+    timer = SaveTimer(clock := Clock())
     for _ in range(23):
         clock.now += 10.0
         timer.done("step")

@@ -3,28 +3,81 @@
 import os
 import signal
 
+import numpy as np
 import pytest
-from interrupted_training import (
-    PER_EPOCH,
-    TOTAL,
-    assert_same,
-    die_at,
-    final_state,
-    prepare,
-    resume,
-    train_whole,
+from small_training import (
+    NAMES,
+    after_each,
+    config_in,
+    events_of,
+    fit,
+    scalars_of,
+    thin_network,
+    training_of,
 )
-from small_training import NAMES, events_of, fit, scalars_of, thin_network
 
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
+from yolov3.checkpoints import find_checkpoint
 from yolov3.runs import checkpoint_manager, start
 from yolov3.runs.checkpoint_manager import CheckpointManager, SaveTimer
+from yolov3.runs.run_folders import resumed_run
 from yolov3.training import Outcome
 from yolov3.validation import Validator
 from yolov3.weights import assign_by_name, state_dict
 
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be logged again
+
+
+PER_EPOCH, TOTAL = 3, 9  # steps
+CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}
+
+
+def prepare(records, folder, **changes):
+    """Build a training of three epochs of three steps, the last of which crosses two passes."""
+    return training_of(config_in(folder, **CHANGES | changes), records + records[:3], records)
+
+
+def train_whole(records, folder, **changes) -> dict:
+    training = prepare(records, folder, **changes)
+    assert fit(training) is Outcome.FINISHED
+    return final_state(training)
+
+
+def resume(records, folder, **changes):
+    """Resume the run in a folder to its end; return the training and where it began."""
+    training = prepare(records, folder, **changes)
+    last = find_checkpoint(training.config.train_checkpoints_folder, "last")
+    start.resume(training, last)
+    assert fit(training, resumed_run(training.config, last)) is Outcome.FINISHED
+    return training, last
+
+
+def final_state(training) -> dict:
+    """Return all that a run leaves: variables, log, what validation kept, checkpoints."""
+    manager = training.manager
+    return {
+        "variables": state_dict(training.train_step.variables()),
+        "log": [event for event in events_of(training.run.log) if event[0] != "config"],
+        "kept": (manager.metrics, manager.best_mAP, manager.best_size),
+        "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
+        "run": training.run,
+    }
+
+
+def assert_same(end, expected):
+    """Compare how two runs ended, bit for bit."""
+    assert end["variables"].keys() == expected["variables"].keys()
+    for name, value in end["variables"].items():
+        np.testing.assert_array_equal(value, expected["variables"][name], err_msg=name)
+    assert end["variables"]["step"] == TOTAL
+    for name in ("log", "kept", "folders"):
+        assert end[name] == expected[name], name
+
+
+def die_at(step, die):
+    """Have `die()` called when a step was logged, within a `with` block."""
+    return after_each("log_step", lambda number, *_: die() if number == step else None)
 
 
 class Crash(Exception):
@@ -110,45 +163,36 @@ def test_after_ctrl_c(step, records, whole, one_graph, tmp_path, monkeypatch):
     assert_same(final_state(resumed), whole)
 
 
-def test_after_a_crash_in_a_validation_before_which_it_was_saved(
-    records, whole, one_graph, tmp_path, monkeypatch
+def crash_in_the_last_validation(training, call, *args):
+    return crash() if training.step == TOTAL else call(*args)
+
+
+def crash_after_the_best_is_saved(training, call, manager, kind, *args):
+    call(manager, kind, *args)  # flushes the log first
+    if kind == "best":
+        raise Crash
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "disturbed", "begins_at"),
+    [
+        (Validator, "__call__", crash_in_the_last_validation, (TOTAL, 2)),
+        (CheckpointManager, "save", crash_after_the_best_is_saved, (PER_EPOCH, 0)),
+    ],
+    ids=["in a validation", "between a validation and its save"],
+)
+def test_after_a_crash_around_a_validation(
+    owner, method, disturbed, begins_at, records, whole, one_graph, tmp_path, monkeypatch
 ):
     one_graph(monkeypatch)
-    broken = prepare(records, tmp_path)
-    call = Validator.__call__
-
-    def validate_or_crash(*args):
-        return crash() if broken.step == TOTAL else call(*args)
-
+    broken, call = prepare(records, tmp_path), getattr(owner, method)
     with monkeypatch.context() as patch:
-        patch.setattr(Validator, "__call__", validate_or_crash)
+        patch.setattr(owner, method, lambda *args: disturbed(broken, call, *args))
         patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
         with pytest.raises(Crash):
             fit(broken)
     resumed, last = resume(records, tmp_path)
-    assert (last.step, last.epoch) == (TOTAL, 2)
-    assert_same(final_state(resumed), whole)
-
-
-def test_after_a_crash_between_a_validation_and_its_save(
-    records, whole, one_graph, tmp_path, monkeypatch
-):
-    one_graph(monkeypatch)
-    broken = prepare(records, tmp_path)
-    save = CheckpointManager.save
-
-    def save_or_crash(manager, kind, *args):
-        save(manager, kind, *args)  # flushes the log first
-        if kind == "best":
-            raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CheckpointManager, "save", save_or_crash)
-        patch.setattr(SaveTimer, "is_due", lambda self, before: before == "validation")
-        with pytest.raises(Crash):
-            fit(broken)
-    resumed, last = resume(records, tmp_path)
-    assert (last.step, last.epoch) == (PER_EPOCH, 0)
+    assert (last.step, last.epoch) == begins_at
     assert_same(final_state(resumed), whole)
 
 
@@ -159,10 +203,8 @@ def test_the_log_is_written_before_each_checkpoint(records, one_graph, tmp_path,
 
     def look_and_write(folder, kind, config, state, *rest):
         scalars = scalars_of(training.run.log)
-        steps = list(range(1, training.step + 1))
-        assert [step for step, _ in scalars["loss/prob_loss"]] == steps
-        validated = [step for step, _ in scalars.get("mAP/mAP", [])]
-        assert validated == [PER_EPOCH, 2 * PER_EPOCH][: state["epoch"]]
+        assert scalars["loss/prob_loss"][-1][0] == training.step
+        assert len(scalars.get("mAP/mAP", [])) == state["epoch"]
         seen.append(training.step)
         return write(folder, kind, config, state, *rest)
 

@@ -69,16 +69,12 @@ def test_unknown_enough_and_almost_enough_memory_will_do(monkeypatch, available)
     check_memory(TINY, 10, "float32")
 
 
-def disk_of(monkeypatch, free):
-    monkeypatch.setattr(resources, "available_disk", lambda folder: int(free))
-
-
 def test_too_little_disk_names_need_and_folder(monkeypatch):
     # A best, two lasts and one more aside: 1 + 3 * 5 sets of weights.
     needed = 16 * weight_bytes(TINY, 10)
-    disk_of(monkeypatch, needed)
+    monkeypatch.setattr(resources, "available_disk", lambda folder: needed)
     check_disk(TINY, 10, None)
-    disk_of(monkeypatch, needed - 1)
+    monkeypatch.setattr(resources, "available_disk", lambda folder: needed - 1)
     expected = "checkpoints: .* need 0.6 GB of free disk; there is 0.6 GB; .*checkpoints-folder"
     with pytest.raises(ValueError, match=expected):
         check_disk(TINY, 10, None)
@@ -90,11 +86,11 @@ def test_checkpoints_that_are_there_need_no_more_disk(monkeypatch, tmp_path):
         (tmp_path / name).mkdir()
         with open(tmp_path / name / "weights", "wb") as stream:
             stream.truncate(sets * one)  # takes no space
-    disk_of(monkeypatch, 5 * one)
+    monkeypatch.setattr(resources, "available_disk", lambda folder: 5 * one)
     check_disk(TINY, 10, tmp_path)
     with pytest.raises(ValueError, match="need 0.6 GB of free disk"):
         check_disk(TINY, 10, None)
-    disk_of(monkeypatch, 5 * one - 1e5)
+    monkeypatch.setattr(resources, "available_disk", lambda folder: 5 * one - 100_000)
     expected = f"{tmp_path}: .* need 0.2 GB of free disk.*move this folder"
     with pytest.raises(ValueError, match=expected):
         check_disk(TINY, 10, tmp_path)

@@ -9,13 +9,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.torture.runs import SECONDS_ALLOWED, Run, Variant, difference, prepare, reference
+from tests.torture.kills import CALLS, LARGEST_FILE
+from tests.torture.runs import Run, Variant, difference, prepare, reference, wait_for, wait_until
 from tests.torture.table import Row, row_of
 from tests.torture.trainee import Trap
 
 VARIANT = Variant("float32", 1)
-CALLS = 150  # see kills.py
-LARGEST_FILE = 130_000_000  # bytes, see kills.py
 TMPFS = 1_000_000_000  # bytes, enough for a run
 ENDS = (1, 2)  # failed, or refused before the first step
 COMPLAINTS = ("failed: ", "error: ")
@@ -34,23 +33,20 @@ def run(count: int, seed: int, folder: Path) -> list[Row]:
     prepare(folder)
     can_mount = _can_mount(folder)
     faults = [CYCLE[number % len(CYCLE)] for number in range(count)]
-    outcomes = {kind: [] for kind in dict.fromkeys(faults)}
+    outcomes = {kind: [] for kind in faults}
 
     def suffer(number):
         kind = faults[number]
-        if kind in NEEDS_MOUNT and not can_mount:
-            return None
-        disaster = Disaster(kind, folder / f"disk-{number}", seed + number, can_mount)
-        fault = disaster.run()
-        return f"{disaster.job.folder}: {fault}" if fault else ""
+        if can_mount or kind not in NEEDS_MOUNT:
+            disaster = Disaster(kind, folder / f"disk-{number}", seed + number, can_mount)
+            fault = disaster.run()
+            outcomes[kind].append(fault and f"{disaster.job.folder}: {fault}")
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for kind, fault in zip(faults, pool.map(suffer, range(count)), strict=True):
-            outcomes[kind] += [fault] * (fault is not None)
-    notes = {kind: "ends with one line; resumed, equal bit for bit" for kind in outcomes}
-    if not can_mount:
-        notes |= dict.fromkeys(NEEDS_MOUNT, "not tried: needs the right to mount")
-    return [row_of(kind, outcomes[kind], notes[kind]) for kind in outcomes]
+        list(pool.map(suffer, range(count)))
+    note = "ends with one line; resumed, equal bit for bit"
+    not_tried = "not tried: needs the right to mount"
+    return [row_of(kind, found, note if found else not_tried) for kind, found in outcomes.items()]
 
 
 class Disaster:
@@ -89,7 +85,7 @@ class Disaster:
             trap = Trap(self.random.randint(1, CALLS), limit, kills=False)
             return self._ending(self.job.start(trap))
         process = self.job.start()
-        self._wait_for_a_save(process)
+        wait_until(self.job.steps, process)
         time.sleep(self.random.uniform(0, 1))
         if self.kind == FULL:
             return self._fill(process)
@@ -100,29 +96,22 @@ class Disaster:
         """Fill the disk up to a random rest, also with what the process frees, until it ends."""
         ballast, rest = self.job.folder / "ballast", self.random.randrange(LARGEST_FILE // 2)
         with open(ballast, "wb") as stream:
-            size, deadline = 0, time.monotonic() + SECONDS_ALLOWED
-            while process.is_alive() and time.monotonic() < deadline:
+
+            def fill():
                 grows = shutil.disk_usage(self.job.folder).free - rest
                 if grows > 0:
                     with contextlib.suppress(OSError):  # the process was quicker
-                        os.posix_fallocate(stream.fileno(), size, grows)
-                        size += grows
-                time.sleep(0.01)
+                        os.posix_fallocate(stream.fileno(), ballast.stat().st_size, grows)
+
+            wait_until(fill, process)
         ending = self._ending(process)
         ballast.unlink()
         return ending
 
-    def _wait_for_a_save(self, process):
-        deadline = time.monotonic() + SECONDS_ALLOWED
-        while process.is_alive() and not self.job.steps() and time.monotonic() < deadline:
-            time.sleep(0.05)
-
     def _ending(self, process) -> str:
         """Wait for the end; return "" if it is one line and a code as documented."""
-        process.join(SECONDS_ALLOWED)
-        if process.exitcode is None:
-            process.kill()
-            return f"still running after {SECONDS_ALLOWED} s"
+        if fault := wait_for(process):
+            return fault
         text = (self.job.folder / "stderr.txt").read_text(errors="replace")
         lines = [line for line in text.splitlines() if line.strip()]
         complaints = [line for line in lines if line.startswith(COMPLAINTS)]

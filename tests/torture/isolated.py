@@ -50,7 +50,8 @@ def _work(connection, make_check, indexes, folder, seed):
     os.chdir(folder)
     os.dup2(os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # libraries complain
     check = make_check(folder, seed)
-    limit = _address_space() + MEMORY_ALLOWED
+    pages = int(Path("/proc/self/statm").read_text().split()[0])  # of address space in use
+    limit = pages * resource.getpagesize() + MEMORY_ALLOWED
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     connection.send("ready")
     for index in indexes:
@@ -58,7 +59,3 @@ def _work(connection, make_check, indexes, folder, seed):
             connection.send(check(index) or "")
         except BaseException as error:
             connection.send(f"{type(error).__name__}: {error}"[:500])
-
-
-def _address_space() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -4,20 +4,20 @@ import os
 import random
 import shutil
 import signal
-import time
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.torture.runs import (
     EPOCHS,
-    SECONDS_ALLOWED,
     STEPS,
     Run,
     Variant,
     difference,
     prepare,
     reference,
+    wait_for,
+    wait_until,
 )
 from tests.torture.table import Row, row_of
 from tests.torture.trainee import Trap
@@ -105,16 +105,13 @@ class Chain:
             self._wait_for_moment(process)
             if process.is_alive():
                 os.kill(process.pid, SIGNALS[kind])
-        process.join(SECONDS_ALLOWED)
-        if process.exitcode is None:
-            process.kill()
-            return f"{kind}: still running after {SECONDS_ALLOWED} s"
+        if fault := wait_for(process):
+            return f"{kind}: {fault}"
         if process.exitcode == 0:
             return None
-        if process.exitcode not in ENDS[kind]:
-            return f"{kind}: exit code {process.exitcode}: {self.job.last_words()}"
-        if "Traceback" in self.job.last_words():
-            return f"{kind}: {self.job.last_words()}"
+        words = self.job.last_words()
+        if process.exitcode not in ENDS[kind] or "Traceback" in words:
+            return f"{kind}: exit code {process.exitcode}: {words}"
         if max(self.job.steps(), default=0) < before:
             return f"{kind}: checkpoint of step {before} is gone; left {self.job.steps()}"
         return self.job.broken()
@@ -128,9 +125,7 @@ class Chain:
     def _wait_for_moment(self, process):
         """Wait a random time from the first sign of a save."""
         before = self._signs()
-        deadline = time.monotonic() + SECONDS_ALLOWED
-        while process.is_alive() and self._signs() == before and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: self._signs() != before, process)
         process.join(self.random.uniform(0, SECONDS_OF_STEPS * self._left() / STEPS))
 
     def _signs(self):

@@ -11,7 +11,6 @@ from yolov3.configs import ANCHORS, STRIDES, Config
 CLASSES, BATCH, SIZE = 3, 2, 64  # pixels
 SHAPES = [(BATCH, SIZE // stride, SIZE // stride, 3, 5 + CLASSES) for stride in STRIDES]
 LARGEST = 1e4
-COUNTS = (1, 8, 500)  # boxes of an image
 EXTREMES = np.array([-LARGEST, -88, -1e-38, 0, 1e-38, 88, LARGEST])
 FAULTS_PER_STEP = 50  # random inputs of the losses for each training step of a network
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -65,11 +64,8 @@ def try_losses(gradients, rng) -> str:
     """Return what is not finite for one random input, or ""."""
     boxes_xyxy, classes = random_boxes(rng)
     found = gradients([random_raw(rng, shape) for shape in SHAPES], boxes_xyxy, classes)
-    names = ["total", "giou", "conf", "prob", *(f"gradient of scale {s}" for s in STRIDES)]
-    for name, value in zip(names, found, strict=True):
-        if not np.isfinite(value).all():
-            return f"{name} is not finite"
-    return ""
+    finite = [bool(np.isfinite(value).all()) for value in found]
+    return "" if all(finite) else f"finite total, losses and gradients: {finite}"
 
 
 def random_raw(rng, shape) -> np.ndarray:
@@ -82,7 +78,7 @@ def random_raw(rng, shape) -> np.ndarray:
 
 def random_boxes(rng) -> tuple[np.ndarray, np.ndarray]:
     """Draw boxes (B, N, 4), as data have them and as they should not, and classes (B, N)."""
-    count = rng.choice(COUNTS)
+    count = rng.choice([1, 8, 500])  # boxes of an image
     corners = rng.uniform(0, SIZE, (2, BATCH, count, 2))
     ordinary = np.concatenate([corners.min(axis=0), corners.max(axis=0)], axis=-1)
     x, y = corners[0, ..., 0], corners[0, ..., 1]

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from multiprocessing import Process
@@ -43,7 +44,7 @@ class Variant(NamedTuple):
 class Run:
     """A run in a folder, as many processes as it may take to end it.
 
-    `data` is a folder of `make_data`.
+    `data` is the folder of scenes that `prepare` writes.
     """
 
     folder: Path
@@ -69,13 +70,10 @@ class Run:
     def finish(self) -> str:
         """Run to the end; return what went wrong, or an empty string."""
         process = self.start()
-        process.join(SECONDS_ALLOWED)
-        if process.exitcode is None:
-            process.kill()
-            return f"still running after {SECONDS_ALLOWED} s"
+        fault = wait_for(process)
         if process.exitcode:
             return f"exit code {process.exitcode}: {self.last_words()}"
-        return ""
+        return fault
 
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints to resume, oldest first."""
@@ -113,19 +111,30 @@ class Run:
         return found | {f"log[{number}]": str(event) for number, event in enumerate(events)}
 
 
+def wait_until(is_so, process) -> None:
+    """Wait until something is so, a process has ended, or time is up."""
+    deadline = time.monotonic() + SECONDS_ALLOWED
+    while not is_so() and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def wait_for(process) -> str:
+    """Wait for the end of a process; return what is wrong if it takes too long."""
+    process.join(SECONDS_ALLOWED)
+    if process.exitcode is not None:
+        return ""
+    process.kill()
+    return f"still running after {SECONDS_ALLOWED} s"
+
+
 def prepare(folder: Path) -> None:
-    """Make the data of all runs in a folder, once; import what threads would import at once."""
-    if not (folder / "data").exists():
-        make_data(folder / "data")
-        import_tensorflow()  # which redirects stderr meanwhile
-
-
-def make_data(folder: Path) -> None:
-    """Write scenes of digits and `train.txt` to a new folder."""
-    images, labels, _, _ = read_offline_digits()
-    with SplitWriter(folder, "train") as writer:
-        rng = np.random.default_rng(0)
-        writer.draw(make_scenes(images, labels, SCENES, SCENE_SIZE, rng))
+    """Write the scenes of all runs, once, and import what threads would import at once."""
+    if (folder / "data").exists():
+        return
+    import_tensorflow()  # which redirects stderr meanwhile
+    digits, rng = read_offline_digits()[:2], np.random.default_rng(0)
+    with SplitWriter(folder / "data", "train") as writer:
+        writer.draw(make_scenes(*digits, SCENES, SCENE_SIZE, rng))
         writer.install()
 
 

@@ -1,5 +1,6 @@
 """Check before the first step that memory and disk suffice for a run."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -92,10 +93,10 @@ def available_disk(folder: Path) -> int:
 
 
 def _number(path: Path, name: str = "") -> int | None:
-    """Return the number behind a name in a file of lines, or the only one; None if it has none."""
+    """Return the number behind a name in a file of lines, or the first one; None without one."""
     try:
-        words = path.read_text().split()
+        text = path.read_text()
     except OSError:
         return None
-    place = words.index(name) + 1 if name in words else 0 if not name else None
-    return int(words[place]) if place is not None and words[place].isdecimal() else None
+    match = re.search(rf"^{name}\s*(\d+)", text, re.MULTILINE)
+    return int(match[1]) if match else None

@@ -16,9 +16,8 @@ LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on
 
 
 class Run(NamedTuple):
-    """Name and folders of a run."""
+    """Folders of a run, with its name."""
 
-    name: str
     checkpoints: Path
     log: Path
 
@@ -29,8 +28,7 @@ def new_run(config: Config) -> Run:
     Raises OSError if they cannot be made.
     """
     parents = config.train_checkpoints_folder, config.train_logdir
-    checkpoints, log = fresh_folders(parents, f"{config.network}_")
-    return Run(checkpoints.name, checkpoints, log)
+    return Run(*fresh_folders(parents, f"{config.network}_"))
 
 
 def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
@@ -45,7 +43,7 @@ def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
         logs = _started_in(runs, checkpoint.config.train_checkpoints_folder) / logs
     log = logs / folder.name
     log.mkdir(parents=True, exist_ok=True)
-    return Run(folder.name, folder, log)
+    return Run(folder, log)
 
 
 def _started_in(runs: Path, name: str) -> Path:

@@ -1,10 +1,8 @@
 """Progress line, console messages and TensorBoard log of a run."""
 
 import contextlib
-import itertools
-import statistics
 import time
-from collections import deque
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,6 @@ LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
 VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
 LOG_FILES = "events.out.tfevents.*"
-RECENT_STEPS = 20  # whose median time is shown, whatever saves and validations took between them
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
 MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
@@ -110,8 +107,7 @@ class RunLogger:
     ):
         self.log, self.schedule, self.records = log, schedule, records
         self.class_names, self.strategy = class_names, strategy
-        self._ended: deque[float] = deque(maxlen=RECENT_STEPS)  # times of the last steps
-        self._unreadable: dict[str, int] = {}  # how often, by path
+        self._unreadable = Counter()  # how often, by path
 
     def __enter__(self):
         self.progress = Progress(self.schedule.pixels_before(self.schedule.total_steps))
@@ -185,9 +181,9 @@ class RunLogger:
                 f"{counted(skipped_steps, 'step')} of this run skipped: loss or gradient not finite"
             )
         if self._unreadable:
-            times = sum(self._unreadable.values())
             files = counted(len(self._unreadable), "image")
-            self.progress.message(f"{files} could not be read, {counted(times, 'time')} in all")
+            times = counted(self._unreadable.total(), "time")
+            self.progress.message(f"{files} could not be read, {times} in all")
 
     def flush(self) -> None:
         """Have the disk hold what was logged so far. Raises OSError."""
@@ -197,10 +193,8 @@ class RunLogger:
         schedule, size = self.schedule, self.schedule.input_size(epoch)
         done = step - epoch * schedule.steps_per_epoch
         losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in LOSSES[1:])
-        self._ended.append(time.monotonic())
-        seconds = [later - earlier for earlier, later in itertools.pairwise(self._ended)]
-        rate = schedule.batch_size / max(statistics.median(seconds), 1e-9) if seconds else 0
-        speed = f"  {rate:.1f} images/s" if seconds else ""
+        pixels_per_second = self.progress.speed  # None before the second step
+        speed = f"  {pixels_per_second / size**2:.1f} images/s" if pixels_per_second else ""
         self.progress.advance(
             schedule.batch_size * size**2,
             f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
@@ -230,14 +224,11 @@ class RunLogger:
             self.log.scalars(step, {"train/unreadable_images": len(replaced)})
 
     def _name_unreadable(self, paths, consequence):
-        """Count images that could not be read; name each once, and not too many."""
+        """Count images that could not be read, and name the first few, each once."""
         for path in paths:
-            self._unreadable[path] = self._unreadable.get(path, 0) + 1
-            if self._unreadable[path] > 1 or len(self._unreadable) > MAX_FILES_NAMED:
-                continue
-            self.progress.message(f"{path}: can no longer be read as an image; {consequence}")
-            if len(self._unreadable) == MAX_FILES_NAMED:
-                self.progress.message("further images that cannot be read are only counted")
+            if path not in self._unreadable and len(self._unreadable) < MAX_FILES_NAMED:
+                self.progress.message(f"{path}: can no longer be read as an image; {consequence}")
+            self._unreadable[path] += 1
 
     def _names(self, indices):
         paths = [self.records[used].image_path for _, used in indices]

@@ -17,7 +17,6 @@ from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
 from yolov3.configs import REPO, Config, changed_settings, read_anchors
-from yolov3.darknet import MAX_CLASSES
 from yolov3.data.annotation_check import existing_file, fingerprint, load_records
 from yolov3.dataset import training_batches
 from yolov3.kernels.hardware import choose_precision, hardware_name
@@ -45,7 +44,6 @@ CHANGED_DATA = {  # by the names of `Checkpoint`
     "trained_on": "images to train on, or their boxes (the run will differ)",
     "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
 }
-MAX_SIZES_SHOWN = 12  # of the epochs of a run
 
 
 @dataclass
@@ -127,7 +125,8 @@ def print_changes(checkpoint: Checkpoint, config: Config, args: argparse.Namespa
 def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
     """Check data and machine, and build what is trained, from a checkpoint if there is one."""
     class_names = check_class_names(config, checkpoint)
-    check_freezing(config)
+    if config.freeze_epochs and not config.weights:
+        raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
     check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
     if not tf.config.list_physical_devices("GPU"):
         check_memory(config, len(class_names), choose_precision(config.precision))
@@ -150,10 +149,6 @@ def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str
     """Return the class names. Raises ValueError if they do not fit checkpoint or test images."""
     path, own_test = config.train_classes, config.test_annot_path != Config.test_annot_path
     class_names = read_class_names(existing_file(path))
-    if len(class_names) > MAX_CLASSES:
-        raise ValueError(
-            f"{path}: expected at most {MAX_CLASSES:,} class names; received {len(class_names):,}"
-        )
     if checkpoint and checkpoint.class_names != class_names:
         raise ValueError(
             f"{path}: expected the class names of {checkpoint.path}, {checkpoint.class_names}; "
@@ -168,14 +163,6 @@ def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str
             "--test-annot-path with images of these, or '' to train without validation"
         )
     return class_names
-
-
-def check_freezing(config: Config) -> None:
-    """Raise ValueError if a backbone of random weights would be frozen."""
-    if config.freeze_epochs and not config.weights:
-        raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
-    if config.freeze_epochs and config.freeze_epochs >= config.train_epochs:
-        print("note: the backbone stays frozen for the whole run (--freeze-epochs)")
 
 
 def build(config: Config, records, test_records, class_names) -> Training:
@@ -258,8 +245,8 @@ def report(training: Training, run: Run) -> int:
 def print_plan(training: Training, run: Run) -> None:
     """Say what will be trained, on what, with what, and where it is written."""
     config, schedule = training.config, training.schedule
-    sizes = [str(schedule.input_size(epoch)) for epoch in range(schedule.epochs)]
-    shown = " ".join(sizes) if len(sizes) <= MAX_SIZES_SHOWN else f"{sizes[0]} to {sizes[-1]}"
+    sizes = sorted({schedule.input_size(epoch) for epoch in range(schedule.epochs)})
+    shown = ", ".join(map(str, sizes))
     gpus = len(tf.config.list_physical_devices("GPU"))
     used = replicas_for(config.train_batch_size, gpus)
     idle = f" ({used} used: the most that divide the batch size)" if used < gpus else ""
