@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +20,7 @@ ANCHORS = (
     ((116, 90), (156, 198), (373, 326)),
 )
 TINY_ANCHORS = (((10, 14), (23, 27), (37, 58)), ((81, 82), (135, 169), (344, 319)))
-# The official tiny weights decode their fine scale with anchors 1, 2, 3, though the cfg of today
-# says 0, 1, 2.
+# The official tiny weights decode the fine scale with anchors 1, 2, 3; today's cfg says 0, 1, 2.
 TINY_ANCHORS_DARKNET = (((23, 27), (37, 58), (81, 82)), TINY_ANCHORS[1])
 ANCHOR_PRESETS = {
     "yolov3": ANCHORS,
@@ -61,9 +59,7 @@ AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
 ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
 FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
-FRACTIONS = Rule(
-    "fractions above 0 up to 1", lambda values: values and all(0 < value <= 1 for value in values)
-)
+FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
 SEED = Rule(f"0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
 A_FILE = Rule("the path of a file", bool)
 INPUT_SIZE = Rule(
@@ -82,7 +78,7 @@ def setting(default, text: str, rule: Rule | None = None, choices=None):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides how a run trains, validates and detects.
 
