@@ -94,6 +94,7 @@ def test_format_line_writes_whole_numbers_without_a_point():
     [
         ("/a/b\nc.png", [1, 2, 3, 4], 0),
         ("/a/b.png ", [1, 2, 3, 4], 0),
+        ("/a/\udcff.png", [1, 2, 3, 4], 0),
         ("/a/b 1,2,3,4,0", [1, 2, 3, 4], 0),
         ("/a/x.png b", [1, 2, 3, 4], 0),
         ("", [1, 2, 3, 4], 0),

@@ -26,6 +26,8 @@ from yolov3.checkpoints import open_checkpoint
         ("config.json", "unknown", 1),
         ("config.json", "tiny", "yes"),
         ("config.json", "train_lr_init", float("nan")),
+        ("config.json", "train_lr_init", 10**400),  # more than a float can hold
+        ("config.json", "anchors", [[[10**400, 1]] * 3] * 3),
         ("config.json", "train_input_size", 1 << 40),
     ],
 )

@@ -183,13 +183,17 @@ def parse_line(text: str, num_classes: int | None = None) -> tuple[str, np.ndarr
 def format_line(image_path: str | Path, boxes_xyxy: np.ndarray, classes: np.ndarray) -> str:
     """Write one line (no line end) from boxes (N, 4) in pixels and classes (N,).
 
-    Raises ValueError for what could not be read back: inverted boxes, negative classes, a path with
-    a line break, or commas in a path without an image extension.
+    Raises ValueError for what could not be read back: inverted boxes, negative classes, a path that
+    is not UTF-8 or has a line break, or commas in a path without an image extension.
     """
     words = [str(image_path)]
     for box, label in zip(np.asarray(boxes_xyxy, np.float32), classes, strict=True):
         words.append(f"{box_text(box)},{label}")
     line = " ".join(words)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file name of other bytes
+        raise LineError(ENCODING, "a path in UTF-8", words[0]) from None
     # A leading U+FEFF would be taken for the byte-order mark of the file.
     if parse_line(line)[0] != words[0] or line.startswith("\ufeff"):
         raise LineError(SYNTAX, "a path that can be read back from its line", words[0])

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -74,8 +75,10 @@ def read_json(path) -> dict:
 def is_a(value, kind) -> bool:
     """Tell whether a value has a type such as int, list[str] or dict[str, float].
 
-    An int will do for a float; True and False are no numbers.
+    An int that a float can hold will do for one; True and False are no numbers.
     """
+    if kind is float and isinstance(value, int) and abs(value) > sys.float_info.max:
+        return False
     if kind in (int, float):
         kinds = (int, float) if kind is float else int
         return isinstance(value, kinds) and not isinstance(value, bool)
