@@ -144,6 +144,16 @@ def test_a_gradient_norm_that_overflowed_is_left_out(tmp_path):
     assert len(scalars_of(tmp_path)) == 6
 
 
+def test_a_skipped_step_counts_as_progress(tmp_path):
+    with logger_of(tmp_path) as logger:
+        skipped = METRICS | {
+            "finite": False,
+            "skipped_steps": 1000,
+        }  # too many to show their images
+        logger.log_step(1, 0, skipped, None, np.array([[0, 0]]))
+        assert logger.progress.done == logger.schedule.pixels_before(1)
+
+
 def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
     with logger_of(tmp_path) as logger:
         for step, index in enumerate([3, 3, 4], start=1):

@@ -141,6 +141,7 @@ class RunLogger:
         )
         if not metrics["finite"]:
             self._log_skipped(step, metrics, batch, indices)
+            self._show_progress(step, epoch, metrics)
             return
         if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
             self.log.scalars(step, {"gradient_norm": metrics["gradient_norm"]})
