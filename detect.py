@@ -46,7 +46,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     output.add_argument("--json", action="store_true", help="all detections in detections.json")
     output.add_argument("--txt", action="store_true", help="a label file in YOLO format per frame")
     output.add_argument("--crops", action="store_true", help="an image of each object")
-    output.add_argument("--show", action="store_true", help="open a window")
+    show = "show results in a window; q or Esc quits"
+    output.add_argument("--show", action="store_true", help=show)
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,8 @@
     python detect_mnist.py --image my_scene.png --weights checkpoints/my_run
 
 The scene is a random one of the run's test annotations unless --image names it. A window opens
-where there is a screen. Exit codes: 0, 1 (nothing found), 2 (bad input), 130 (Ctrl-C).
+where there is a screen. Exit codes: 0, 1 (nothing found, or failed), 2 (bad input),
+130 (Ctrl-C).
 """
 
 import argparse
@@ -18,8 +19,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
-    parser.add_argument("--count", type=positive_int, default=1, metavar="N", help="scenes")
-    parser.add_argument("--seed", type=integer, metavar="K", help="choose the same scenes")
+    scenes, seed = "number of scenes (default: 1)", "seed of the choice (default: random)"
+    parser.add_argument("--count", type=positive_int, default=1, metavar="N", help=scenes)
+    parser.add_argument("--seed", type=integer, metavar="K", help=seed)
     output = "image to save, or folder for several (default: %(default)s)"
     parser.add_argument("--output", default="detections", metavar="PATH", help=output)
     parser.add_argument("--no-show", action="store_true", help="open no window")

@@ -24,16 +24,15 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--annotations", metavar="FILE", help=images)
     parser.add_argument("--bad-lines", choices=BAD_LINES, help=bad)
     parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
-    parser.add_argument(
-        "--batch-size", type=positive_int, default=8, metavar="N", help="default: 8"
-    )
+    at_once = "images at once (default: %(default)s)"
+    parser.add_argument("--batch-size", type=positive_int, default=8, metavar="N", help=at_once)
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
-    from yolov3.data.annotation_check import load_records
+    from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import class_difference, evaluate, format_table, write_json
     from yolov3.files import check_outputs
@@ -43,10 +42,12 @@ def main(argv=None) -> int:
     annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
     if not annotations:
         raise ValueError("these weights name no images to evaluate on; give --annotations FILE")
-    if args.json:
-        check_outputs([Path(args.json)], [annotations], overwrite=True)
+    annotations = existing_file(annotations)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
+    if args.json:
+        inputs = [annotations, *(record.image_path for record in records)]
+        check_outputs([Path(args.json)], inputs, overwrite=True)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
     if difference := class_difference(annotations, detector.class_names):
         print(difference)

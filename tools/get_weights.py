@@ -33,9 +33,10 @@ ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of digits
 def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"{', '.join(CHECKSUMS)} (all)")
-    parser.add_argument("--url", default=URL, help="folder on a server that has them (%(default)s)")
-    folder = REPO / "model_data"
-    parser.add_argument("--folder", default=folder, type=Path, help="where to (model_data)")
+    url = "folder on a server that has them (default: %(default)s)"
+    parser.add_argument("--url", default=URL, help=url)
+    folder, text = REPO / "model_data", "folder to save to (default: model_data in this repository)"
+    parser.add_argument("--folder", default=folder, type=Path, metavar="DIR", help=text)
     return parser.parse_args(argv)
 
 

@@ -37,7 +37,7 @@ OTHER_TOOLS = {
     "--lr0": "--train-lr-init",
     "--conf": "--score-threshold --test-score-threshold",
     "--iou": "--iou-threshold --test-iou-threshold",
-    "--data": "--train-annot-path --annotations SOURCE FILE",
+    "--data": "--train-annot-path --annotations FILE",
     "--source": "SOURCE --image --annotations --train-annot-path FILE",
     "--model": "--weights",
     "--cfg": "--tiny --weights",
@@ -123,7 +123,13 @@ input_size = _parser_of(
 def input_hw(text: str) -> tuple[int, int]:
     """Parse an input size as (height, width) from HEIGHTxWIDTH or from one number, for argparse."""
     height, x, width = text.lower().partition("x")
-    return input_size(height), input_size(width if x else height)
+    try:
+        return input_size(height), input_size(width if x else height)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected one number or HEIGHTxWIDTH, multiples of {SIZE_MULTIPLE} up to "
+            f"{INPUT_SIZES[-1]}; received {text}"
+        ) from None
 
 
 def names_list(text: str) -> list[str]:
@@ -203,7 +209,8 @@ def add_detector_flags(
     presets = ", ".join(ANCHOR_PRESETS)
     anchors = f"anchors of Darknet weights: {presets} or a file (default: the official ones)"
     or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
-    sides = f"input width and height{or_hw}, multiples of 32"
+    size_default = "(default: the checkpoint's; 416 for Darknet weights)"
+    sides = f"input width and height{or_hw}, multiples of {SIZE_MULTIPLE} {size_default}"
     score = "lowest score of a detection" + _default_text(score_threshold or "the checkpoint's")
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
     agnostic = "class-agnostic NMS: one box per object" + _default_text(agnostic_nms)
