@@ -6,7 +6,7 @@
     python benchmarks/detection.py --engines repository openvino --networks yolov3-tiny
 
 All run the same random weights, and where their raw maps disagree the script fails. Then, for
-this repository, what surrounds the network: reading, letterbox, suppression, boxes back; traces
+this repository, what surrounds the network: reading, letterbox, NMS, boxes back; traces
 and memory over images of many sizes. The other engines need benchmarks/requirements.txt.
 """
 

@@ -79,7 +79,7 @@ def time_parts(detector, path, rounds, score_threshold) -> dict[str, float]:
         "read": lambda: read_image(path),
         "letterbox": lambda: letterbox(image_rgb, detector.input_hw),
         "network": lambda: [raw.numpy() for raw in network(images)],
-        "suppression": lambda: [part.numpy() for part in suppress(raw_maps, threshold)],
+        "NMS": lambda: [part.numpy() for part in suppress(raw_maps, threshold)],
         "boxes back": lambda: unletterbox(*found, [image_rgb.shape[:2]], detector.input_hw),
         "all": lambda: detector(read_image(path), score_threshold=score_threshold),
     }

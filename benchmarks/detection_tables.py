@@ -4,7 +4,7 @@ import statistics
 
 from benchmarks.timing import Times, print_table, ratio
 
-AROUND = ("read", "letterbox", "suppression", "boxes back")
+AROUND = ("read", "letterbox", "NMS", "boxes back")
 
 
 def print_engines(title: str, results: list[Times], batch: int) -> None:

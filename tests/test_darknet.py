@@ -157,7 +157,7 @@ def test_wrong_size_names_both_sizes_and_a_guess(tmp_path, tiny_yolov3, floats, 
 @pytest.mark.parametrize("floats", [BACKBONE_FLOATS, 25_000_000, 2**38])
 def test_a_part_of_a_network_is_none_to_detect_with(tmp_path, floats):
     path = empty_file(tmp_path / "a.weights", floats)
-    with pytest.raises(ValueError, match=f"expected the weights of a whole .* bytes: {UNKNOWN}"):
+    with pytest.raises(ValueError, match=f"expected the weights of a complete .* bytes: {UNKNOWN}"):
         open_darknet(path)
 
 

@@ -25,7 +25,10 @@ class Augmentation(NamedTuple):
 
 
 def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Generator):
-    """Return a changed copy of an RGB uint8 (H, W, 3) image and its (N, 4) boxes in pixels."""
+    """Return a changed copy of an RGB uint8 (H, W, 3) image and its (N, 4) boxes in pixels.
+
+    Crop, zoom and shift choose a window; then colours change, the window is cut out, and flipped.
+    """
     window_xyxy = random_window(image_rgb.shape[:2], boxes_xyxy, settings, rng)
     is_flipped = rng.random() < settings.flip
     if settings.color > 0:  # before the cut, whose padding is the grey of the letterbox

@@ -105,7 +105,7 @@ def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]
     network = identify_network(floats)
     if network is None:
         raise ValueError(
-            f"{path}: expected the weights of a whole YOLOv3 or YOLOv3-tiny; "
+            f"{path}: expected the weights of a complete YOLOv3 or YOLOv3-tiny; "
             f"received {header_bytes + FLOAT_BYTES * floats:,} bytes: {_describe(floats)}"
         )
     tiny, num_classes = network

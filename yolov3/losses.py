@@ -6,7 +6,7 @@ from yolov3.boxes import bbox_giou, bbox_iou, xywh_to_xyxy
 from yolov3.labels import assign_anchors, trim_padding
 from yolov3.yolov3 import decode
 
-IGNORE_IOU = 0.5  # a prediction above this IoU with any true box is not punished as background
+IGNORE_IOU = 0.5  # a prediction of this IoU or more with any true box is not punished as background
 LABEL_SMOOTHING = 0.01
 
 
@@ -98,4 +98,4 @@ def _background_mask(predicted_xyxy, boxes_xyxy):
     """
     true = boxes_xyxy[:, tf.newaxis, tf.newaxis, tf.newaxis]  # (B, 1, 1, 1, N, 4)
     iou = bbox_iou(predicted_xyxy[..., tf.newaxis, :], true)  # (B, G, G, A, N)
-    return tf.cast(tf.reduce_max(iou, axis=-1, keepdims=False) < IGNORE_IOU, tf.float32)
+    return tf.cast(tf.reduce_max(iou, axis=-1) < IGNORE_IOU, tf.float32)

@@ -13,6 +13,7 @@ LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppres
 
 def detect_boxes(
     raw_maps,
+    *,
     anchors,
     strides,
     score_threshold,
@@ -25,8 +26,8 @@ def detect_boxes(
     They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,), where M is
     `max_detections`, a Python int. `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `anchors` is
     (S, A, 2) and `strides` (S,), in pixels. Boxes are in pixels of the input, by falling score,
-    padded with zeros beyond `counts`; the best M are kept. The score of a
-    class is confidence times class probability. NMS works per class: a box goes when its IoU with a
+    padded with zeros beyond `counts`; the best M are kept. The score of a class is confidence times
+    class probability. NMS works per class: a box goes when its IoU with a
     better one of the same class exceeds `iou_threshold`. With `agnostic`, a Python bool, a better
     one of any class suffices, so that an object gets one box and one class.
     """

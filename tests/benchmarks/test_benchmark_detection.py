@@ -40,6 +40,6 @@ def test_parts_around_the_network(folder, capsys):
     assert facts["traces"] == 1 and facts["sizes"] == OTHER_SIZES + 1
     assert all(milliseconds > 0 for milliseconds in facts["milliseconds"].values())
     facts["milliseconds"] = {"network": 50.0, "read": 1.0, "letterbox": 2.0}
-    facts["milliseconds"] |= {"suppression": 0.5, "boxes back": 0.5}
+    facts["milliseconds"] |= {"NMS": 0.5, "boxes back": 0.5}
     print_parts("title", facts, images=20)
     assert "| all of these around it | 4.00 | 8.0% |" in capsys.readouterr().out

@@ -94,9 +94,8 @@ def check_annotations(
     The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
     cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
     boxes listed twice are `report.warnings`; so are objects that share an anchor in the network of
-    `config`, if it is given. Raises ValueError for a file that
-    is missing, empty, too large or UTF-16. Images are not decoded: see `images.read_image_size`
-    for what that leaves unseen.
+    `config`, if it is given. Raises ValueError for a file that is missing, empty, too large or
+    UTF-16. Images are not decoded: see `images.read_image_size` for what that leaves unseen.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))

@@ -71,8 +71,8 @@ def weight_bytes(config: Config, num_classes: int) -> int:
 def available_memory(root: Path = Path("/")) -> int | None:
     """Return the bytes of memory that this process can use, including what it uses already.
 
-    This is Linux's MemAvailable, or what the container's limit leaves if that is less. None on
-    other systems. `root` is the root of the file system.
+    This is Linux's MemAvailable, or what a container's limit (cgroup v2) leaves if that is less.
+    None on other systems. `root` is the root of the file system.
     """
     available = _number(root / "proc/meminfo", "MemAvailable:")
     used = _number(root / "proc/self/status", "VmRSS:")
