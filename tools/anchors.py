@@ -37,6 +37,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    Config(seed=args.seed)  # refuses one that NumPy does not take
+    if args.plot and args.plot.suffix.lower() != ".png":
+        raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
     from yolov3.data.anchors import anchor_fit, kmeans_anchors, letterboxed_sizes
     from yolov3.data.statistics import read_sized_annotations
 
@@ -46,13 +49,15 @@ def main(argv: list[str] | None = None) -> int:
     boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
     print(f"best anchors at input size {args.input_size}    boxes with IoU > 0.5    mean IoU")
-    panels = []
+    panels, chosen = [], "YOLOv3-tiny" if args.tiny else "YOLOv3"
     for network, usual in NETWORKS.items():
         usual_wh = [anchor for scale in usual for anchor in scale]
         try:
             new_wh = kmeans_anchors(boxes_wh, len(usual_wh), args.seed).tolist()
-        except ValueError as error:
-            raise ValueError(f"{args.file}: {error}") from None
+        except ValueError as error:  # too few sizes
+            if network == chosen:
+                raise ValueError(f"{args.file}: {error}") from None
+            continue
         for label, sizes in (("current", usual_wh), ("new", new_wh)):
             fit = anchor_fit(boxes_wh, sizes)
             print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
@@ -61,8 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     for network, _, new_wh in panels:
         print(f"{network}: " + "  ".join(f"{width}x{height}" for width, height in new_wh))
     if args.output:
-        write_anchors(args.output, panels[args.tiny][2])
-        print(f"saved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors FILE")
+        [chosen_wh] = [new_wh for network, _, new_wh in panels if network == chosen]
+        write_anchors(args.output, chosen_wh)
+        print(
+            f"saved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors {args.output}"
+        )
     if args.plot:
         from yolov3.data.data_plots import anchor_figure
         from yolov3.plots import save_figure

@@ -31,6 +31,15 @@ def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
     assert Image.open(folder / "new" / "plot.png").size == (1800, 900)
 
 
+def test_only_the_chosen_network_needs_boxes_of_enough_sizes(folder, capsys):
+    words = [f"0,0,{width},{width},0" for width in (10, 20, 30, 40, 50, 60)]
+    (folder / "a.txt").write_text("wide.png " + " ".join(words))
+    output = str(folder / "anchors.json")
+    assert tool.main([str(folder / "a.txt"), "--tiny", "--output", output]) == 0
+    assert np.shape(read_anchors(output)) == (2, 3, 2)
+    assert capsys.readouterr().out.endswith(f"use it: train.py --tiny --anchors {output}\n")
+
+
 @pytest.mark.parametrize(
     ("line", "arguments", "message"),
     [
@@ -42,6 +51,8 @@ def test_the_tool_writes_what_training_reads_and_draws(folder, capsys):
             ["--plot=wide.png"],
             "wide.png: refusing to overwrite an input",
         ),
+        ("gone.png", ["--plot=a.pdf"], "--plot: expected a name that ends in .png; received a.pdf"),
+        ("gone.png", ["--seed=-1"], "seed: expected 0 to 4294967295; received -1"),
     ],
 )
 def test_the_tool_answers_bad_input_with_one_line(folder, line, arguments, message):
