@@ -119,6 +119,10 @@ def test_nothing_complete_is_an_error(tmp_path, monkeypatch):
     for name, hint in {"nowhere": "", "a.weights": "make weights", "b.conv.74": "weights"}.items():
         with pytest.raises(ValueError, match=f"{name}: no such checkpoint or folder.*{hint}"):
             find_checkpoint(tmp_path / name)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file: this is a file, not a checkpoint or a folder of"):
+        find_checkpoint(tmp_path / "file")
+    (tmp_path / "file").unlink()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"^checkpoints: .*\(train first\)"):
         find_checkpoint("checkpoints")

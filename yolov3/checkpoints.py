@@ -132,6 +132,8 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such checkpoint or folder of checkpoints{_hint(path)}")
+    if path.is_file():
+        raise ValueError(f"{path}: this is a file, not a checkpoint or a folder of them")
     if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
         return open_checkpoint(path)
     runs = [run for run in (path, *path.glob("*/")) if checkpoint_folders(run)]

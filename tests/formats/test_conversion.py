@@ -68,6 +68,8 @@ def test_existing_files_and_inputs_are_not_replaced(folder):
         again = job._replace(target=folder / name, target_format="coco", overwrite=True)
         with pytest.raises(ValueError, match="refusing to overwrite an input file"):
             convert(again)
+    with pytest.raises(ValueError, match=r"out\.txt: expected a folder; received a file"):
+        convert(job._replace(target=folder / "out.txt", target_format="voc"))
     with pytest.raises(ValueError, match="expected a file to write; received a folder"):
         convert(job._replace(target=folder, overwrite=True))
     assert (folder / "in.json").read_bytes() == before

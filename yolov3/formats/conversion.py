@@ -76,6 +76,8 @@ def _read(job: ConversionJob, log: ConversionLog) -> DataSet:
 def _format(job: ConversionJob, data: DataSet) -> tuple[Path, dict[str, str]]:
     """Return the folder of the output and its texts by file name."""
     target = job.target
+    if job.target_format in ("voc", "yolo") and target.is_file():
+        raise ValueError(f"{target}: expected a folder; received a file")
     if job.target_format == "voc":
         return target, format_voc(data, job.corners or Corners.PIXELS)
     if job.target_format == "yolo":
