@@ -7,6 +7,7 @@ from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
 import evaluate_mAP
+from yolov3.annotations import read_annotations
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
 from yolov3.yolov3 import build_yolov3
@@ -56,11 +57,13 @@ def test_weights_that_name_no_images_need_annotations(trained, tmp_path, capfd):
         assert line.endswith("these weights name no images to evaluate on; give --annotations FILE")
 
 
-def test_evaluate_refuses_bad_input(trained, tmp_path, capfd):
+def test_evaluate_refuses_bad_input(trained, digit_scenes, tmp_path, capfd):
     weights = ["--weights", trained.folder / "checkpoints"]
     bad = write(tmp_path / "bad.txt", "gone.png 1,2,3,4,5")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", bad])
     assert "bad.txt:1: expected an image" in line
-    good = write(tmp_path / "good.txt", "")
-    line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", good, "--json", good])
-    assert "good.txt: refusing to overwrite an input file" in line
+    image = read_annotations(digit_scenes)[0].image_path
+    for path in (str(digit_scenes), image):
+        flags = ["--annotations", str(digit_scenes), "--json", path]
+        line = refusal(capfd, evaluate_mAP.main, [*weights, *flags])
+        assert f"{path}: refusing to overwrite an input file" in line
