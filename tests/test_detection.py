@@ -136,6 +136,41 @@ def test_a_class_is_found_by_name_before_number():
         class_indices(["0", "3"], ["1", "0", "b"])
 
 
+def test_one_class_may_be_given_as_a_string():
+    assert class_indices("10", [str(index) for index in range(11)]) == [10]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"input_size": 100},
+        {"input_size": 64.0},
+        {"input_size": (64, 8192)},
+        {"input_size": (64,)},
+        {"score_threshold": 25},
+        {"iou_threshold": float("nan")},
+        {"precision": "double"},
+    ],
+)
+def test_a_setting_out_of_range_is_an_error_in_one_line(model, setting):
+    [name] = setting
+    with pytest.raises(ValueError, match=rf"^{name}: expected .*; received .*\Z"):
+        Detector(model, **setting)
+
+
+def test_numbers_of_numpy_are_settings(model):
+    settings = {"score_threshold": np.float32(0.25), "precision": "float32"}
+    assert Detector(model, input_size=np.int64(64), **settings).input_hw == (64, 64)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((0, 8, 3), np.uint8), "a"]
+)
+def test_only_images_of_uint8_rgb_are_taken(detector, image):
+    with pytest.raises(ValueError, match=r"expected images of uint8 \(H, W, 3\); received "):
+        detector(image)
+
+
 def test_settings_cannot_be_changed(detector):
     for name in ("score_threshold", "classes", "config", "anchors", "network"):
         with pytest.raises(AttributeError):

@@ -1,5 +1,6 @@
 """Find objects in images with a trained network."""
 
+from numbers import Integral, Real
 from pathlib import Path
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, find_checkpoint
-from yolov3.configs import Config
+from yolov3.configs import INPUT_SIZES, PRECISIONS, Config
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
@@ -35,7 +36,7 @@ class Detector:
     `cli.run.import_tensorflow(frozen_weights=True)` first.
 
     Its settings are attributes that cannot be changed. Raises ValueError where the path holds none
-    of these, and for names, classes or anchors that do not fit.
+    of these, for names, classes or anchors that do not fit, and for a setting out of range.
     """
 
     def __init__(
@@ -52,17 +53,23 @@ class Detector:
         anchors=None,
         max_detections: int = MAX_DETECTIONS,
     ):
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision: expected one of {', '.join(PRECISIONS)}; received {precision!r}"
+            )
         grow_gpu_memory()  # the network is the first to use it
         model, self.config, self.class_names, trained_size, self.weights = _open(
             source, names, anchors
         )
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
-        input_size = input_size or trained_size
-        is_square = isinstance(input_size, int)
-        self.input_hw = (input_size,) * 2 if is_square else tuple(input_size)
+        self.input_hw = _input_hw(trained_size if input_size is None else input_size)
         self.classes = None if classes is None else class_indices(classes, self.class_names)
-        self.score_threshold = _given(score_threshold, self.config.test_score_threshold)
-        self.iou_threshold = _given(iou_threshold, self.config.test_iou_threshold)
+        self.score_threshold = _fraction(
+            "score_threshold", score_threshold, self.config.test_score_threshold
+        )
+        self.iou_threshold = _fraction(
+            "iou_threshold", iou_threshold, self.config.test_iou_threshold
+        )
         self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
         self.precision = choose_precision(precision)
         self.network = fold(model, self.precision)
@@ -87,7 +94,14 @@ class Detector:
         return self.detect_batch([image_rgb], score_threshold=score_threshold)[0]
 
     def detect_batch(self, images_rgb, *, score_threshold: float | None = None) -> list[tuple]:
-        """Detect in several images of any sizes at once; return for each what `__call__` does."""
+        """Detect in several images of any sizes at once; return for each what `__call__` does.
+
+        Raises ValueError for an image that is not uint8 (H, W, 3).
+        """
+        for image in images_rgb:
+            kind, shape = getattr(image, "dtype", type(image).__name__), np.shape(image)
+            if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+                raise ValueError(f"expected images of uint8 (H, W, 3); received {kind} {shape}")
         images = np.stack([letterbox(image, self.input_hw) for image in images_rgb])
         sizes_hw = [image.shape[:2] for image in images_rgb]
         return self.detect_letterboxed(images, sizes_hw, score_threshold=score_threshold)
@@ -99,7 +113,7 @@ class Detector:
 
         `image_sizes_hw` are their own sizes. Returns for each what `__call__` does.
         """
-        threshold = _given(score_threshold, self.score_threshold)
+        threshold = _fraction("score_threshold", score_threshold, self.score_threshold)
         padded = self._run(images, threshold, self.iou_threshold)
         return unletterbox(*padded, image_sizes_hw, self.input_hw)
 
@@ -131,10 +145,11 @@ class Detector:
 
 
 def class_indices(words, class_names) -> list[int]:
-    """Return the indices of classes given by name or, where that is no name, by index.
+    """Return the indices of one class or several, given by name or else by index.
 
     Raises ValueError that lists the names for one that is neither.
     """
+    words = [words] if isinstance(words, str) else words
     indices = {name: index for index, name in reversed(list(enumerate(class_names)))}
     indices = {str(index): index for index in range(len(class_names))} | indices
     for word in words:
@@ -199,5 +214,18 @@ def _class_names(names, own_names, weights) -> list[str]:
     return given
 
 
-def _given(value, default):
-    return default if value is None else value
+def _input_hw(size) -> tuple[int, int]:
+    sides = tuple(size) if isinstance(size, list | tuple) else (size, size)
+    if len(sides) != 2 or not all(isinstance(x, Integral) and x in INPUT_SIZES for x in sides):
+        raise ValueError(
+            f"input_size: expected one number or (height, width), multiples of {INPUT_SIZES[0]} "
+            f"up to {INPUT_SIZES[-1]}; received {size!r}"
+        )
+    return tuple(map(int, sides))
+
+
+def _fraction(name: str, value, default) -> float:
+    value = default if value is None else value
+    if not (isinstance(value, Real) and 0 <= value <= 1):
+        raise ValueError(f"{name}: expected 0 to 1; received {value!r}")
+    return value
