@@ -98,6 +98,12 @@ def test_a_crop_has_a_pixel_at_least(box):
     assert crop(dark_image(40, 20), np.float32(box)).shape[:2] == (1, 1)
 
 
+def test_an_image_that_jpeg_cannot_hold_becomes_png(tmp_path):
+    write_image(tmp_path / "a.png", dark_image(66_000, 2))
+    [source] = find_sources([str((tmp_path / "a.png").rename(tmp_path / "a.jpg"))])
+    assert write_all(tmp_path / "out", [source], OutputOptions(save=True)) == ["a.png"]
+
+
 def test_labels_are_read_back_by_the_converter(images, tmp_path):
     write_all(tmp_path / "out", find_sources([str(images / "a.png")]), OutputOptions(txt=True))
     labels = tmp_path / "out" / "labels"

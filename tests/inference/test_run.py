@@ -81,6 +81,12 @@ def test_nothing_that_can_be_read_is_a_failure_without_a_folder(here, capsys):
     assert not (here / "out").exists()
 
 
+def test_an_empty_folder_of_the_user_stays(here):
+    (here / "a.png").write_text("no image")
+    (here / "out").mkdir()
+    assert run("a.png") == 1 and (here / "out").is_dir()
+
+
 def test_without_files_there_is_no_folder(here, capsys):
     write_image(here / "a.png", dark_image(64, 48))
     assert run("a.png", options=OutputOptions(), output=None) == 0

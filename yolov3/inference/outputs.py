@@ -18,7 +18,7 @@ from yolov3.inference.video import VideoFile
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
-JPEG_SUFFIXES = {".jpg", ".jpeg"}
+JPEG_SUFFIXES, JPEG_MAX = {".jpg", ".jpeg"}, 65_500  # pixels of a side
 UNSAFE = re.compile(r"[^\w .-]+")  # in the name of a folder
 
 
@@ -98,7 +98,7 @@ class Outputs:
         )
         is_image = frame.source.kind is Kind.IMAGE
         if options.save and is_image:
-            write_image(self.folder / f"{frame.source.name}{_suffix(frame.source)}", drawn)
+            write_image(self.folder / f"{frame.source.name}{_suffix(frame.source, drawn)}", drawn)
         return None if is_image and not options.show else drawn
 
     def write(self, found: Detections, drawn: np.ndarray | None) -> None:
@@ -131,8 +131,9 @@ class Outputs:
         objects = zip(found.boxes_xyxy, found.classes, strict=True)
         for number, (box_xyxy, label) in enumerate(objects, start=1):
             folder = UNSAFE.sub("_", self.class_names[label]).strip(" .") or f"class {label}"
-            name = f"{_frame_name(found.frame)}-{number}{_suffix(found.frame.source)}"
-            write_image(self._crops / folder / name, crop(found.frame.image_rgb, box_xyxy))
+            cropped = crop(found.frame.image_rgb, box_xyxy)
+            name = f"{_frame_name(found.frame)}-{number}{_suffix(found.frame.source, cropped)}"
+            write_image(self._crops / folder / name, cropped)
 
     def _close_video(self):
         video, self._video, self._video_source = self._video, None, None
@@ -195,10 +196,11 @@ def _frame_name(frame) -> Path:
     return frame.source.name if is_image else frame.source.name / f"{frame.index:06d}"
 
 
-def _suffix(source: Source) -> str:
-    """JPEG stays JPEG, which would be large as PNG; all else becomes PNG."""
+def _suffix(source: Source, image_rgb) -> str:
+    """JPEG stays JPEG, which would be large as PNG, if it holds the size; all else becomes PNG."""
     suffix = Path(source.address).suffix
-    return suffix if suffix.lower() in JPEG_SUFFIXES else ".png"
+    is_jpeg = suffix.lower() in JPEG_SUFFIXES and max(image_rgb.shape) <= JPEG_MAX
+    return suffix if is_jpeg else ".png"
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -43,6 +43,7 @@ def run_detection(
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
+    is_new = options.files and not (output and Path(output).exists())
     folder = _make_folder(output) if options.files else None
     report = Report(detector.class_names, count_frames(sources))
     stop = threading.Event()
@@ -56,6 +57,8 @@ def run_detection(
                 _follow(drawn, outputs, report)
     finally:
         report.summarize(folder)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
     if report.frames and not report.objects and (examples := _examples(sources)):
         print(nothing_found(detector, examples))
     return 0 if report.frames else 1
@@ -141,7 +144,7 @@ class Report:
             self.progress.message(f"{source.title}: {extent}{self._list(objects)}", sys.stdout)
 
     def summarize(self, folder: Path | None) -> None:
-        """Print what was read, found and saved; remove a folder that stayed empty."""
+        """Print what was read, found and saved."""
         parts = [f"{counted(self.frames, 'frame')} read"]
         if self.lost:
             parts.append(f"{self.lost:,} could not be read")
@@ -151,8 +154,6 @@ class Report:
         print("; ".join(parts))
         if folder and any(folder.iterdir()):
             print(f"saved in {folder}")
-        elif folder:
-            folder.rmdir()
 
     def _frames_per_second(self) -> float:
         return (self.frames + self.lost) / max(self._clock() - self._started, 1e-9)
