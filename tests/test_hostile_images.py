@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.torture.mutants import mutate
+from yolov3.configs import REPO
 from yolov3.images import (
     FORMATS,
     MISSING,
@@ -143,6 +146,14 @@ def test_a_header_of_too_many_pixels_is_refused(tmp_path, width, height):
             ImageFileError, match=rf"bomb.png: .*\({width * height} pixels\) exceed"
         ):
             read(tmp_path / "bomb.png")
+
+
+def test_a_large_image_is_read_without_a_warning(tmp_path):
+    (tmp_path / "large.png").write_bytes(png_bomb(10_000, 10_000))
+    code = "import sys; from yolov3.images import read_image_size as f; print(f(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path / "large.png")]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(10000, 10000)\n", "")
 
 
 def test_a_file_of_terabytes_is_not_read(tmp_path):

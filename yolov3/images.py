@@ -7,6 +7,7 @@ PNG. Of an animation or a file of several pages, the first image counts.
 """
 
 import os
+import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,6 +32,8 @@ TAIL_BYTES = 64  # where the mark is looked for first; some programs append data
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on rows and columns are swapped first
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
+# From half of the pixels that Pillow takes on it would print a warning; such images are read.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class ImageFileError(ValueError):
