@@ -190,13 +190,10 @@ def format_line(image_path: str | Path, boxes_xyxy: np.ndarray, classes: np.ndar
     for box, label in zip(np.asarray(boxes_xyxy, np.float32), classes, strict=True):
         words.append(f"{box_text(box)},{label}")
     line = " ".join(words)
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a file name of other bytes
-        raise LineError(ENCODING, "a path in UTF-8", words[0]) from None
-    # A leading U+FEFF would be taken for the byte-order mark of the file.
-    if parse_line(line)[0] != words[0] or line.startswith("\ufeff"):
-        raise LineError(SYNTAX, "a path that can be read back from its line", words[0])
+    # A file name of other bytes has no UTF-8; a leading U+FEFF is taken for a byte-order mark.
+    read_back = line.encode(errors="ignore").decode("utf-8-sig")
+    if parse_line(read_back)[0] != words[0]:
+        raise LineError(SYNTAX, "a path in UTF-8 that can be read back from its line", words[0])
     return line
 
 

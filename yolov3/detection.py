@@ -1,6 +1,5 @@
 """Find objects in images with a trained network."""
 
-from numbers import Integral, Real
 from pathlib import Path
 
 import keras
@@ -9,7 +8,7 @@ import tensorflow as tf
 
 from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, find_checkpoint
-from yolov3.configs import INPUT_SIZES, PRECISIONS, Config
+from yolov3.configs import FRACTION, INPUT_SIZE, Config
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
@@ -53,10 +52,7 @@ class Detector:
         anchors=None,
         max_detections: int = MAX_DETECTIONS,
     ):
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision: expected one of {', '.join(PRECISIONS)}; received {precision!r}"
-            )
+        Config(precision=precision)  # refuses an unknown one
         grow_gpu_memory()  # the network is the first to use it
         model, self.config, self.class_names, trained_size, self.weights = _open(
             source, names, anchors
@@ -64,12 +60,8 @@ class Detector:
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
         self.input_hw = _input_hw(trained_size if input_size is None else input_size)
         self.classes = None if classes is None else class_indices(classes, self.class_names)
-        self.score_threshold = _fraction(
-            "score_threshold", score_threshold, self.config.test_score_threshold
-        )
-        self.iou_threshold = _fraction(
-            "iou_threshold", iou_threshold, self.config.test_iou_threshold
-        )
+        self.score_threshold = _threshold(score_threshold, self.config.test_score_threshold)
+        self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
         self.precision = choose_precision(precision)
         self.network = fold(model, self.precision)
@@ -113,7 +105,7 @@ class Detector:
 
         `image_sizes_hw` are their own sizes. Returns for each what `__call__` does.
         """
-        threshold = _fraction("score_threshold", score_threshold, self.score_threshold)
+        threshold = _threshold(score_threshold, self.score_threshold)
         padded = self._run(images, threshold, self.iou_threshold)
         return unletterbox(*padded, image_sizes_hw, self.input_hw)
 
@@ -215,17 +207,15 @@ def _class_names(names, own_names, weights) -> list[str]:
 
 
 def _input_hw(size) -> tuple[int, int]:
-    sides = tuple(size) if isinstance(size, list | tuple) else (size, size)
-    if len(sides) != 2 or not all(isinstance(x, Integral) and x in INPUT_SIZES for x in sides):
-        raise ValueError(
-            f"input_size: expected one number or (height, width), multiples of {INPUT_SIZES[0]} "
-            f"up to {INPUT_SIZES[-1]}; received {size!r}"
-        )
-    return tuple(map(int, sides))
+    height, width = size if isinstance(size, list | tuple) else (size, size)
+    return tuple(int(_checked("input_size", side, INPUT_SIZE)) for side in (height, width))
 
 
-def _fraction(name: str, value, default) -> float:
-    value = default if value is None else value
-    if not (isinstance(value, Real) and 0 <= value <= 1):
-        raise ValueError(f"{name}: expected 0 to 1; received {value!r}")
+def _threshold(value, default) -> float:
+    return _checked("threshold", default if value is None else value, FRACTION)
+
+
+def _checked(name: str, value, rule):
+    if not rule.holds(value):
+        raise ValueError(f"{name}: expected {rule.expected}; received {value!r}")
     return value

@@ -120,16 +120,16 @@ input_size = _parser_of(
 )
 
 
-def input_hw(text: str) -> tuple[int, int]:
-    """Parse an input size as (height, width) from HEIGHTxWIDTH or from one number, for argparse."""
+def _height_and_width(text: str) -> tuple[int, int]:
     height, x, width = text.lower().partition("x")
-    try:
-        return input_size(height), input_size(width if x else height)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"expected one number or HEIGHTxWIDTH, multiples of {SIZE_MULTIPLE} up to "
-            f"{INPUT_SIZES[-1]}; received {text}"
-        ) from None
+    return int(height), int(width if x else height)
+
+
+input_hw = _parser_of(
+    _height_and_width,
+    f"one number or HEIGHTxWIDTH, multiples of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}",
+    lambda sides: all(side in INPUT_SIZES for side in sides),
+)
 
 
 def names_list(text: str) -> list[str]:
