@@ -31,48 +31,33 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
     parser.usage = "%(prog)s --from FORMAT INPUT --to FORMAT OUTPUT [options]"
-    for flag, what in (("--from", "INPUT"), ("--to", "OUTPUT")):
-        parser.add_argument(
-            flag,
-            nargs=2,
-            required=True,
-            metavar=("FORMAT", what),
-            dest="source" if what == "INPUT" else "target",
-            help=f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder",
-        )
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help="folder of the images that INPUT names (default: the folder of INPUT)",
-    )
-    parser.add_argument(
-        "--names",
-        type=Path,
-        metavar="FILE",
-        help="class names, one per line. From annotations and yolo: the names of the labels. "
+
+    def add(flag, text, **kind):
+        parser.add_argument(flag, help=text, **kind)
+
+    what = f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder"
+    images = "folder of the images that INPUT names (default: the folder of INPUT)"
+    names = (
+        "class names, one per line. From annotations and yolo: the names of the labels. "
         "From voc and coco: the classes to keep, in this order; without it all are kept and, with "
-        "--to annotations, their names are written next to OUTPUT, with the extension .names",
+        "--to annotations, their names are written next to OUTPUT, with the extension .names"
     )
-    parser.add_argument(
-        "--voc-corners",
-        choices=("auto", "pixels", "edges"),
-        default="auto",
-        help="what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
+    corners = (
+        "what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
         "in VOC itself (xmin and ymin are one more than in the other formats); edges: the same as "
         "in the other formats, as some tools write them; auto: edges in files that LabelImg wrote, "
-        "pixels in all others (default: auto)",
+        "pixels in all others (default: auto)"
     )
-    parser.add_argument(
-        "--trust-sizes",
-        action="store_true",
-        help="take the images' sizes from VOC or COCO and do not open the images",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace files of the same name; others in a folder stay",
-    )
+    sizes = "take the images' sizes from VOC or COCO and do not open the images"
+    overwrite = "replace files of the same name; others in a folder stay"
+    pair = {"nargs": 2, "required": True}
+    add("--from", what, **pair, metavar=("FORMAT", "INPUT"), dest="source")
+    add("--to", what, **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
+    add("--images", images, metavar="DIR", type=Path)
+    add("--names", names, metavar="FILE", type=Path)
+    add("--voc-corners", corners, choices=("auto", "pixels", "edges"), default="auto")
+    add("--trust-sizes", sizes, action="store_true")
+    add("--overwrite", overwrite, action="store_true")
     args = parser.parse_args(argv)
     for flag, (name, _) in (("--from", args.source), ("--to", args.target)):
         if name not in FORMATS:
