@@ -1,0 +1,77 @@
+"""Search a folder for files by their endings: at any depth, through links, in any case."""
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FoundFiles(NamedTuple):
+    """The files that were found, sorted, and notes on what was left out."""
+
+    files: list[Path]
+    left_out: list[str]
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
+    """Return the files below a folder that end in one of `suffixes`, given in lower case: ".png".
+
+    Links are followed, each folder is searched once. Left out are hidden files and folders (their
+    names begin with a dot), links that lead nowhere, and folders that may not be read; a note names
+    or counts them. Raises ValueError where `folder` is no folder or may not be read itself.
+    """
+    if not folder.is_dir():
+        kind = "a file" if folder.exists() else "none"
+        raise ValueError(f"{folder}: expected a folder; received {kind}")
+    files: list[Path] = []
+    notes: list[str] = []
+    hidden: Counter[str] = Counter()
+    searched = {_identity(folder)}
+
+    def refuse(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise ValueError(f"{folder}: {error.strerror}")
+        notes.append(f"folder {error.filename}: {error.strerror}")
+
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        hidden["folder"] += sum(map(_is_hidden, folders))
+        # Sorted, so that of two links to one folder always the same is followed.
+        visible = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = [name for name in visible if _is_new(Path(parent, name), searched, notes)]
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() not in suffixes:
+                continue
+            if _is_hidden(name):
+                hidden["file"] += 1
+            elif path.is_file():
+                files.append(path)
+            else:
+                notes.append(f"{path}: a link that leads nowhere, or no regular file")
+    for kind, count in hidden.items():
+        notes += [f"{count:,} hidden {kind}{'s' * (count > 1)}"] * (count > 0)
+    return FoundFiles(sorted(files), notes)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _is_new(folder: Path, searched: set, notes: list[str]) -> bool:
+    """Tell whether a folder was not searched yet; a link to one that was gets a note."""
+    try:
+        identity = _identity(folder)
+    except OSError as error:
+        notes.append(f"folder {folder}: {error.strerror}")
+        return False
+    if identity in searched:
+        notes.append(f"folder {folder}: a link to a folder that is searched already")
+        return False
+    searched.add(identity)
+    return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
