@@ -43,7 +43,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; `run_script` turns what it raises into one line and an exit code."""
     args = parse_args(argv)
-    from yolov3.annotations import read_annotations, read_class_names
+    from yolov3.annotations import read_annotations
+    from yolov3.class_names import read_class_names
     from yolov3.cli.progress import counted
     from yolov3.draw import draw_boxes
     from yolov3.files import check_outputs

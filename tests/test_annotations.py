@@ -1,4 +1,4 @@
-"""Annotation lines and files, and class names: what is read, and errors that name the line."""
+"""Annotation lines and files: what is read, and errors that name the line."""
 
 import os
 import subprocess
@@ -14,7 +14,6 @@ from yolov3.annotations import (
     format_line,
     parse_line,
     read_annotations,
-    read_class_names,
 )
 from yolov3.configs import REPO
 
@@ -222,30 +221,6 @@ def test_what_format_line_writes_is_read_back(tmp_path):
             np.testing.assert_array_equal(record.classes, table[:, 4])
 
     check()
-
-
-def test_class_names_are_stripped(tmp_path):
-    path = write(tmp_path, "\ufeffzero\r\n\r\ntraffic light \nzwölf\n")
-    assert read_class_names(path) == ["zero", "traffic light", "zwölf"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b" \n", "names.*received no name"),
-        (b"a\nb\na\n", "names:3: expected a new class name; received 'a' of line 1"),
-        (b"a\n\xff\n", "names:2: expected UTF-8"),
-        (b"\x1b[2J", r"names:1: expected a class name; received '\\x1b\[2J'"),
-        (b"a" * 2**20 + b"\n", "names: expected a text file; received 1048577 bytes, more than"),
-        (None, "names: expected .*No such file"),
-    ],
-)
-def test_bad_class_names_are_errors(tmp_path, content, message):
-    path = tmp_path / "names"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        read_class_names(path)
 
 
 def test_tensorflow_is_not_imported():

@@ -38,7 +38,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    from yolov3.annotations import read_class_names
+    from yolov3.class_names import read_class_names
     from yolov3.data.annotation_check import check_annotations
 
     config = config_from_flags(args)

@@ -63,8 +63,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     config = config_from_flags(args)
-    from yolov3.annotations import read_class_names
     from yolov3.augment import Augmentation
+    from yolov3.class_names import read_class_names
     from yolov3.cli.progress import counted
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of

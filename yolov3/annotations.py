@@ -1,4 +1,4 @@
-"""Annotation files and class name files: the grammar of a line, and how a file is read.
+"""Annotation files: the grammar of a line, and how a file is read.
 
 An annotation file is UTF-8 text with a line for each image:
 
@@ -48,7 +48,6 @@ OTHER_FORMATS = {
     ("XML", "voc"): re.compile(rb"\s*<(?:\?xml|annotation)\b"),
 }
 MAX_BYTES = 2**30  # more than any public data set has; a bound of the memory that a file takes
-MAX_NAMES_BYTES = 2**20  # the 80 names of COCO have 625
 MAX_EXACT = 2**24  # float32 holds every whole number up to here: larger ones are no pixels
 SHOWN_CHARACTERS = 80  # of a bad word, in a message
 
@@ -112,9 +111,9 @@ def scan(
             raise ValueError(f"{path}: this is {kind}, no annotation file; {hint}")
     folder = os.path.dirname(os.path.abspath(path))
     records, problems = [], []
-    for line, raw in _numbered_lines(content):
+    for line, raw in numbered_lines(content):
         try:
-            text = _decode(raw)
+            text = decode_line(raw)
             if text:
                 image_path, boxes_xyxy, classes = parse_line(text, num_classes)
                 image_path = os.path.join(folder, image_path)  # leaves an absolute path alone
@@ -139,29 +138,18 @@ def read_bytes(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     return content
 
 
-def read_class_names(path: str | Path) -> list[str]:
-    """Read class names, one per line; blank lines, byte-order mark and line ends do not matter.
+def numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return the lines of a text file, numbered from 1."""
+    # bytes.splitlines knows \n, \r\n and \r only; that of str also splits at characters of paths.
+    return enumerate(content.removeprefix(UTF8_BOM).splitlines(), start=1)
 
-    Raises ValueError for a file that is missing, empty, too large or not UTF-8, and for a name that
-    is given twice or cannot be printed.
-    """
-    lines: dict[str, int] = {}
-    for line, raw in _numbered_lines(read_bytes(path, MAX_NAMES_BYTES)):
-        try:
-            name = _decode(raw)
-        except LineError as error:
-            raise ValueError(f"{path}:{line}: {error}") from None
-        if not name.isprintable():
-            raise ValueError(f"{path}:{line}: expected a class name; received {name!r:.80}")
-        if name in lines:
-            raise ValueError(
-                f"{path}:{line}: expected a new class name; received {name!r} of line {lines[name]}"
-            )
-        if name:
-            lines[name] = line
-    if not lines:
-        raise ValueError(f"{path}: expected one class name per line; received no name")
-    return list(lines)
+
+def decode_line(raw: bytes) -> str:
+    """Return a line as stripped text. Raises LineError if it is not UTF-8."""
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError as error:
+        raise LineError(ENCODING, "UTF-8 text", raw[error.start : error.start + 8]) from None
 
 
 def parse_line(text: str, num_classes: int | None = None) -> tuple[str, np.ndarray, np.ndarray]:
@@ -263,15 +251,3 @@ def _explain(word: str) -> LineError:
     if all(re.fullmatch(_NUMBER, field) for field in fields):
         return LineError(BAD_CLASS, f"a whole number as the label of {BOX_SHAPE}", word)
     return LineError(NOT_A_NUMBER, f"{BOX_SHAPE} as numbers", word)
-
-
-def _numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    # bytes.splitlines knows \n, \r\n and \r only; that of str also splits at characters of paths.
-    return enumerate(content.removeprefix(UTF8_BOM).splitlines(), start=1)
-
-
-def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode().strip()
-    except UnicodeDecodeError as error:
-        raise LineError(ENCODING, "UTF-8 text", raw[error.start : error.start + 8]) from None

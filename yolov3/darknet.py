@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from yolov3.annotations import read_class_names
+from yolov3.class_names import read_class_names
 from yolov3.configs import ANCHORS_PER_SCALE, Config
 from yolov3.files import atomic_write, regular_size
 from yolov3.weights import assign_by_name, class_count, conv_layers, is_tiny, network_name, norm_of

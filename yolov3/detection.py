@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.annotations import read_class_names
 from yolov3.checkpoints import Checkpoint, find_checkpoint
+from yolov3.class_names import read_class_names
 from yolov3.configs import FRACTION, INPUT_SIZE, Config
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import read_class_names
+from yolov3.class_names import read_class_names
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write

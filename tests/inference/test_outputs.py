@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from white_square_detector import NAMES, dark_image, read_video
 
-from yolov3.annotations import read_annotations, read_class_names
+from yolov3.annotations import read_annotations
+from yolov3.class_names import read_class_names
 from yolov3.formats.conversion import ConversionJob, convert
 from yolov3.formats.voc import Corners
 from yolov3.images import read_image, write_image

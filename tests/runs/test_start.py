@@ -10,8 +10,8 @@ from small_training import after_each, thin_network
 
 import train
 from yolov3 import yolov3 as networks
-from yolov3.annotations import read_class_names
 from yolov3.checkpoints import find_checkpoint, save_checkpoint
+from yolov3.class_names import read_class_names
 from yolov3.cli.run import run_script
 from yolov3.configs import REPO, Config
 from yolov3.runs import checkpoint_manager, start

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import format_line, number_text, read_annotations, read_class_names
+from yolov3.annotations import format_line, number_text, read_annotations
+from yolov3.class_names import read_class_names
 from yolov3.cli.progress import counted
 from yolov3.files import check_outputs, write_files
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean

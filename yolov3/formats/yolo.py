@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import read_class_names
+from yolov3.class_names import read_class_names
 from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text, require
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.images import IMAGE_SUFFIXES

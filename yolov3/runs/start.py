@@ -10,9 +10,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from yolov3.annotations import Record, read_class_names
+from yolov3.annotations import Record
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import FOLDER_NAME, RESUME, Checkpoint, checkpoint_folders, find_checkpoint
+from yolov3.class_names import read_class_names
 from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest

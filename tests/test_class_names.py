@@ -1,0 +1,89 @@
+"""Class names: the files that they are read from, and how two lists of them differ."""
+
+import pytest
+
+from yolov3.class_names import case_twins, read_class_names, read_yaml
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("\ufeffzero\r\n\r\ntraffic light \nzwölf\n", ["zero", "traffic light", "zwölf"]),
+        ("# the classes\n#\n#1\n#hashtag\ncat # a\n", ["#1", "#hashtag", "cat # a"]),
+        ("train: ../images\nnc: 2\nnames: ['cat', dog]\n", ["cat", "dog"]),
+        ("# of Roboflow\nnames:\n- cat\n- dog # tame\nnc: 2\n", ["cat", "dog"]),
+        ("path: x\nnames:\n  1: dog\n  0: cat\n", ["cat", "dog"]),
+        ("0: cat\n1: 'dog: tame'\n", ["cat", "dog: tame"]),
+        ('{"nc": 1,\n "names": ["cat"]}', ["cat"]),
+        ("names: [no, 010, 1.50]\n", ["no", "010", "1.50"]),
+    ],
+)
+@pytest.mark.parametrize("file", ["x.names", "x.txt", "data.yaml"])
+def test_what_a_file_holds_decides_how_it_is_read(tmp_path, content, names, file):
+    is_text = content[0] in "#\ufeff" and "names:" not in content
+    if not (is_text and file == "data.yaml"):
+        assert read_class_names(write(tmp_path, file, content)) == names
+
+
+@pytest.mark.parametrize("file", ["obj.data", "obj.txt"])
+@pytest.mark.parametrize("names_at", ["obj.names", "cfg/sub/obj.names", "../obj.names"])
+def test_darknet_data_names_a_file(tmp_path, file, names_at):
+    folder = tmp_path / "a" / "cfg"
+    (tmp_path / "a" / "cfg" / "sub").mkdir(parents=True)
+    write(tmp_path / "a" if "/" in names_at else folder, names_at, "cat\ndog\n")
+    path = write(folder, file, f"classes= 2\ntrain  = train.txt\nnames = {names_at}\nbackup=b/\n")
+    assert read_class_names(path) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b" \n", "names.*received no name"),
+        (b"# only\n", "names.*received no name"),
+        (b"a\nb\na\n", "names:3: expected a new class name; received 'a' of line 1"),
+        (b"a\n\xff\n", "names:2: expected UTF-8"),
+        (b"\x1b[2J", r"names:1: expected a class name; received '\\x1b\[2J'"),
+        (b"a" * 2**20 + b"\n", "names: expected a text file; received 1048577 bytes, more than"),
+        (None, "names: expected .*No such file"),
+        (b"train: ../images\nval: ../images\n", "names: expected names, as 'names:"),
+        (b"nc: 2\nnames: [cat]\n", "names: nc is 2, but names has 1"),
+        (b"names: [cat, cat]\n", "names:1: expected a new class name; received 'cat'"),
+        (b"names: [[cat], dog]\n", "names: expected names, as 'names:"),
+        (b"names:\n  1: cat\n  2: dog\n", "numbered from 0"),
+        (b"names: [cat\n", "names:2: broken YAML: "),
+        (b'[\n"cat"]', "names: expected settings as 'names: .*; received a list"),
+        (b'{"images": [], "categories": []}', "names: expected names, as 'names:"),
+        (b"names = gone.names\n", "names: expected class names in gone.names; there is no such"),
+        (b"classes = 2\n", "names: expected a line 'names = FILE'"),
+        (b"- cat\n- dog\n", "names:1: expected a class name; received '- cat'"),
+        (b'<?xml version="1.0"?>\n', "names:1: expected a class name"),
+        (b"item {\n  id: 1\n  name: 'cat'\n}\n", "names:1: expected a class name"),
+        (b"# label:color_rgb:parts:actions\ncat:0,128,0::\n", "names:2: expected a class name"),
+        (b"a.png 1,2,3,4,0\n", "names:1: expected a class name"),
+        (b"0 0.5 0.5 0.25 0.25\n", "names:1: expected a class name"),
+    ],
+)
+def test_bad_class_names_are_errors(tmp_path, content, message):
+    path = tmp_path / "names"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        read_class_names(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"a: b: c", b"\x00: a", b"a: " + b"[" * 5000, b"a", b""])
+def test_broken_yaml_is_one_line(tmp_path, content):
+    with pytest.raises(ValueError, match="data.yaml:") as error:
+        read_yaml(write(tmp_path, "data.yaml", content))
+    assert "\n" not in str(error.value)
+
+
+def test_classes_that_differ_only_in_case_are_found():
+    assert case_twins(["Bolt", "nut", "bolt", "NUT", "gear"]) == [["Bolt", "bolt"], ["nut", "NUT"]]

@@ -1,0 +1,131 @@
+"""Class names: a text file, a `data.yaml` or a Darknet `.data` file, and how two lists differ.
+
+In a text file each line is a name. Lines that are blank, "#" alone or begin with "# " are skipped;
+"#1" is a name. What a file holds decides how it is read, whatever its ending: a line such as
+`nc: 2` or `names = obj.names` is no class.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from yolov3.annotations import LineError, decode_line, numbered_lines, read_bytes
+
+MAX_BYTES = 2**20  # the 80 names of COCO have 625
+COMMENT = re.compile(r"#(\s|$)")
+# A setting of data.yaml, or a numbered name as YAML lists them, or of a .data file.
+SETTING = re.compile(
+    r"[{\[]|(?:\d+|names|nc|path|train|val|valid|test)\s*:|(names|classes|train|valid|test)\s*="
+)
+# A line of another kind of file: XML, a TensorFlow label map, a list in YAML, a colour map, boxes.
+NO_NAME = re.compile(
+    r"<[?!]|<annotation|item\s*\{|-\s|.*:\d+,\d+,\d+:|.*\s(?:[\d.]+,){4}\d+(?:\s|$)|\d+(?:\s+[\d.]+){4}$"
+)
+
+
+def read_class_names(path: str | Path) -> list[str]:
+    """Read class names in their order: one per line, or those that `data.yaml` or `.data` name.
+
+    Raises ValueError for a file that is missing, empty, too large, not UTF-8 or of another kind,
+    and for a name that is given twice or cannot be printed.
+    """
+    path = Path(path)
+    lines = _read_lines(path)
+    setting = next(filter(None, (SETTING.match(text) for _, text in lines)), None)
+    if path.suffix.lower() == ".data" or (setting and setting[1]):
+        path = _named_file(path, lines)
+        lines = _read_lines(path)
+    elif setting or path.suffix.lower() in (".yaml", ".yml"):
+        return names_in_yaml(read_yaml(path), path)
+    for line, text in lines:
+        if SETTING.match(text) or NO_NAME.match(text):
+            raise ValueError(f"{path}:{line}: expected a class name; received {text!r:.80}")
+    return _checked(lines, path)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read settings such as `data.yaml`; every value stays the text that it is, or a list or dict.
+
+    So a class may be called `no` or 010. Raises ValueError, in one line, for anything else.
+    """
+    try:
+        content = yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"{path}:{line}: broken YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: broken YAML: {reason}") from None
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ValueError(
+            f"{path}: expected settings such as 'names: [cat, dog]'; received a {kind}"
+        )
+    return content
+
+
+def names_in_yaml(content: dict, path: str | Path) -> list[str]:
+    """Return the class names of a `data.yaml`: a list, or a dict by index.
+
+    Raises ValueError, naming `path`, if there are none, or fewer or more than `nc`.
+    """
+    names = content.get("names", content)  # or no more than names by index
+    if isinstance(names, dict):
+        numbered = {str(index): name for index, name in names.items()}
+        names = [numbered.get(str(index)) for index in range(len(numbered))]
+    if not names or not isinstance(names, list) or not all(isinstance(x, str) for x in names):
+        raise ValueError(f"{path}: expected names, as 'names: [cat, dog]' or numbered from 0")
+    if str(content.get("nc", len(names))) != str(len(names)):
+        raise ValueError(f"{path}: nc is {content['nc']}, but names has {len(names)}")
+    return _checked(enumerate(names), path)
+
+
+def case_twins(names: list[str]) -> list[list[str]]:
+    """Return the groups of class names that differ only in case, as Bolt and bolt."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.casefold(), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines that are no comments and not blank, with their numbers from 1."""
+    lines = []
+    for line, raw in numbered_lines(read_bytes(path, MAX_BYTES)):
+        try:
+            text = decode_line(raw)
+        except LineError as error:
+            raise ValueError(f"{path}:{line}: {error}") from None
+        if text and not COMMENT.match(text):
+            lines.append((line, text))
+    return lines
+
+
+def _named_file(path: Path, lines: list[tuple[int, str]]) -> Path:
+    """Return the file that `names =` of a .data file names, from its folder or one above."""
+    settings = dict(re.split(r"\s*=\s*", text, maxsplit=1) for _, text in lines if "=" in text)
+    if not settings.get("names"):
+        raise ValueError(f"{path}: expected a line 'names = FILE'; there is none")
+    for folder in path.absolute().parents:
+        if (folder / settings["names"]).is_file():
+            return folder / settings["names"]
+    raise ValueError(f"{path}: expected class names in {settings['names']}; there is no such file")
+
+
+def _checked(lines: Iterable[tuple[int, str]], path: Path | str) -> list[str]:
+    """Return names. Raises ValueError naming the line for one that is no name, or a second."""
+    first: dict[str, int] = {}
+    for line, name in lines:
+        name = name.strip()
+        if not name or not name.isprintable():
+            raise ValueError(f"{path}:{line}: expected a class name; received {name!r:.80}")
+        if name in first:
+            raise ValueError(
+                f"{path}:{line}: expected a new class name; received {name!r} of line {first[name]}"
+            )
+        first[name] = line
+    if not first:
+        raise ValueError(f"{path}: expected one class name per line; received no name")
+    return list(first)
