@@ -60,9 +60,7 @@ def read_yaml(path: str | Path) -> dict:
         raise ValueError(f"{path}: broken YAML: {reason}") from None
     if not isinstance(content, dict):
         kind = type(content).__name__
-        raise ValueError(
-            f"{path}: expected settings such as 'names: [cat, dog]'; received a {kind}"
-        )
+        raise ValueError(f"{path}: expected settings as 'names: [cat, dog]'; received a {kind}")
     return content
 
 
