@@ -18,13 +18,12 @@ def test_voc_corners_are_the_first_and_last_pixel_counted_from_one(folder):
     assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
     assert lines(folder, "out.names") == ["cat", "dog"]
     # As plain edges, the second box has no width.
-    summary = convert(job._replace(corners=Corners.EDGES, overwrite=True))
-    assert lines(folder) == ["a.png 1,1,60,40,1"]
-    assert "dropped 1 box, empty or inverted: " in summary and "a.png' 11,21.5,11,30" in summary
+    with pytest.raises(ValueError, match=r"a.png', with a box that is empty .*\(11,21.5,11,30\)"):
+        convert(job._replace(corners=Corners.EDGES, overwrite=True))
 
 
 def test_voc_corners_of_zero_are_pointed_out(folder):
-    job = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<"))
+    job = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<").replace("<xmax>11", "<xmax>12"))
     summary = convert(job)
     assert "found 1 file, with a corner of 0 where VOC counts from 1" in summary
     assert lines(folder)[0].startswith("a.png 0,0,60,40,1")  # -1 is clipped

@@ -17,10 +17,11 @@ EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding
 
 
 def clean(data: DataSet, log: ConversionLog, trust_sizes: bool = False) -> DataSet:
-    """Drop images that cannot be used and boxes that show nothing; clip boxes to their images.
+    """Drop images that cannot be used or have a box that shows nothing; clip the other boxes.
 
-    Sizes come from the headers of the images, or with `trust_sizes` from the annotations. The boxes
-    returned are in pixels, in steps of a millionth. Raises ValueError if no image is left.
+    Without its broken box an image would be trained on with an object that has no label. Sizes come
+    from the headers of the images, or with `trust_sizes` from the annotations. The boxes returned
+    are in pixels, in steps of a millionth. Raises ValueError if no image is left.
     """
     if not data.images:
         raise ValueError(f"{data.sources[0]}: expected images; received none")
@@ -28,21 +29,27 @@ def clean(data: DataSet, log: ConversionLog, trust_sizes: bool = False) -> DataS
         sizes = [image.size_wh for image in data.images]
     else:
         sizes = read_sizes([image.path for image in data.images], "reading image sizes")
-    faults = [_fault(image, size) for image, size in zip(data.images, sizes, strict=True)]
-    if all(faults):
-        _refuse(data, *faults[0])
-    kept = []
-    for image, size, fault in zip(data.images, sizes, faults, strict=True):
+    faults, kept = [], []
+    for image, size in zip(data.images, sizes, strict=True):
+        fault = _fault_of_image(image, size)
+        if not fault:
+            image = _in_pixels(image, size, data.relative)
+            fault = _fault_of_boxes(image.boxes_xyxy, size)
         if fault:
             reason, detail = fault
             log.add("dropped", "image", reason, [f"{image.path!r} ({detail})"])
-            log.add("dropped", "box", "as their images were dropped", [], len(image.classes))
+            faults.append(fault)
         else:
-            kept.append(_clean_boxes(image, size, data.relative, log))
-    return replace(data, images=kept, relative=False)
+            kept.append(_clip(image, log))
+    if not kept:
+        _refuse(data, *faults[0])
+    cleaned = replace(data, images=kept, relative=False)
+    lost = data.num_boxes - cleaned.num_boxes
+    log.add("dropped", "box", "as their images were dropped", [], lost)
+    return cleaned
 
 
-def _fault(image: AnnotatedImage, size) -> tuple[str, str] | None:
+def _fault_of_image(image: AnnotatedImage, size) -> tuple[str, str] | None:
     """Say why an image whose size was read cannot be used, as a reason and its details."""
     if isinstance(size, ImageFileError):
         return NOT_READ, size.reason
@@ -54,6 +61,18 @@ def _fault(image: AnnotatedImage, size) -> tuple[str, str] | None:
     return None
 
 
+def _fault_of_boxes(boxes_xyxy: np.ndarray, size_wh) -> tuple[str, str] | None:
+    """Say which box, in pixels, shows nothing of its image, as a reason and the box."""
+    clipped = np.clip(boxes_xyxy, 0, np.tile(size_wh, 2))
+    for reason, broken in (
+        ("with a box that is empty or inverted", _is_empty(boxes_xyxy)),
+        ("with a box outside of it", _is_empty(clipped)),
+    ):
+        if broken.any():
+            return reason, box_text(boxes_xyxy[broken.argmax()])
+    return None
+
+
 def _refuse(data: DataSet, reason: str, detail: str) -> None:
     hint = " (--images says where those of voc, coco and yolo are)" if reason == NOT_READ else ""
     raise ValueError(
@@ -62,23 +81,18 @@ def _refuse(data: DataSet, reason: str, detail: str) -> None:
     )
 
 
-def _clean_boxes(image: AnnotatedImage, size_wh, relative: bool, log) -> AnnotatedImage:
-    """Return an image with its size and the boxes that show part of it, in pixels."""
-    edges = np.tile(size_wh, 2)  # (4,), of the right and the bottom
-    boxes_xyxy = (image.boxes_xyxy * (edges if relative else 1)).round(PIXEL_DECIMALS)
-    clipped = np.clip(boxes_xyxy, 0, edges)
-    empty = _is_empty(boxes_xyxy)
-    outside = _is_empty(clipped) & ~empty
-    keep = ~(empty | outside)
-    cut = keep & (np.abs(clipped - boxes_xyxy) > EDGE_TOLERANCE).any(axis=1)
-    for action, affected, reason in (
-        ("dropped", empty, "empty or inverted"),
-        ("dropped", outside, "outside their image"),
-        ("cut", cut, "at the edge of their image"),
-    ):
-        examples = [f"{image.path!r} {box_text(box)}" for box in boxes_xyxy[affected]]
-        log.add(action, "box", reason, examples)
-    return AnnotatedImage(image.path, tuple(size_wh), clipped[keep], image.classes[keep])
+def _in_pixels(image: AnnotatedImage, size_wh, relative: bool) -> AnnotatedImage:
+    boxes_xyxy = image.boxes_xyxy * (np.tile(size_wh, 2) if relative else 1)
+    return image._replace(size_wh=tuple(size_wh), boxes_xyxy=boxes_xyxy.round(PIXEL_DECIMALS))
+
+
+def _clip(image: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:
+    """Cut off what boxes have outside of their image; log it where that is more than rounding."""
+    clipped = np.clip(image.boxes_xyxy, 0, np.tile(image.size_wh, 2))
+    cut = (np.abs(clipped - image.boxes_xyxy) > EDGE_TOLERANCE).any(axis=1)
+    examples = [f"{image.path!r} {box_text(box)}" for box in image.boxes_xyxy[cut]]
+    log.add("cut", "box", "at the edge of their image", examples)
+    return image._replace(boxes_xyxy=clipped)
 
 
 def _is_empty(boxes_xyxy: np.ndarray) -> np.ndarray:
