@@ -8,6 +8,7 @@ A file that is there already is only verified. Exit codes: 0, 1 (a download fail
 """
 
 import argparse
+import contextlib
 import hashlib
 import socket
 import sys
@@ -62,7 +63,8 @@ def download(url: str, path: Path) -> None:
     with atomic_write(path) as partial:
         folder = str(partial.parent.resolve())  # not Keras's own cache
         try:
-            keras.utils.get_file(partial.name, url, cache_subdir=folder, force_download=True)
+            with contextlib.redirect_stdout(getattr(sys.stdout, "unfiltered", sys.stdout)):
+                keras.utils.get_file(partial.name, url, cache_subdir=folder, force_download=True)
             check(partial, path.name)  # get_file itself knows no SHA-512
         except Exception as error:  # a plain Exception where the server cannot be reached
             raise OSError(f"{url}: {error}") from None

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from yolov3.cli.progress import Progress, counted, format_seconds, track
+from yolov3.text import PrintableStream
 
 ERASE_LINE = "\x1b[2K"
 
@@ -65,6 +66,22 @@ def test_a_message_for_a_file_does_not_go_to_the_terminal(clock, capsys):
     with Progress(None, stream, clock) as progress:
         progress.message("found", file)
     assert file.getvalue() == "found\n" and "found" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_names_do_not_command_the_terminal(clock, stream):
+    with Progress(2, stream, clock) as progress:
+        progress.message("\x1b]0;title\x07[red]a\rb\nc\u202e\udcff.png: cat")
+        progress.advance(1, "\x1b[2J", now=True)
+    assert "\\x1b]0;title\\x07[red]a\\rb\\nc\\u202e\\udcff.png: cat\n" in stream.getvalue()
+    assert "\\x1b[2J" in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
+
+
+def test_a_progress_line_passes_the_filter_of_a_script(clock):
+    stream = Terminal()
+    with Progress(2, PrintableStream(stream), clock) as progress:
+        progress.advance(1, "1 of 2", now=True)
+    assert ERASE_LINE in stream.getvalue() and "\\x1b" not in stream.getvalue()
 
 
 def test_the_time_left_follows_the_recent_speed(clock):

@@ -66,6 +66,17 @@ def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
     assert (done.returncode, done.stdout, done.stderr) == (0, *["a\\udcff.png\n"] * 2)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_nothing_that_a_terminal_obeys_reaches_it(encoding):
+    body = r"""name = '\x1b[31m\r\x9b2K\u202egnp.\u4eba [red]\ttab'; print(name)
+    raise ValueError(name + ': no image\n  line 2')"""
+    done = run_body(body, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    letter = "\u4eba" if encoding == "utf-8" else r"\u4eba"
+    name = rf"\x1b[31m\r\x9b2K\u202egnp.{letter} [red]" + "\ttab"
+    assert (done.returncode, done.stdout) == (2, f"{name}\n")
+    assert done.stderr == f"error: {name}: no image\n  line 2\n"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")
 def test_output_to_a_full_disk_is_one_line_and_a_code():
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}

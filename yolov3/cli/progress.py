@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
+from yolov3.text import printable
+
 SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
 SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
 RECENT_SECONDS = 120.0  # of which the speed is taken: it recovers soon after a pause
@@ -29,7 +31,10 @@ class Progress:
         self._stream, self._clock = stream or sys.stderr, clock
         self.is_terminal = self._stream.isatty()
         console = Console(
-            file=self._stream, highlight=False, emoji=False, force_terminal=self.is_terminal
+            file=getattr(self._stream, "unfiltered", self._stream),
+            highlight=False,
+            emoji=False,
+            force_terminal=self.is_terminal,
         )
         self._rich = RichProgress(
             BarColumn(BAR_WIDTH),
@@ -83,7 +88,7 @@ class Progress:
         if not now and self._clock() - self._shown < pause:
             return
         self._shown = self._clock()
-        line = "  ".join(filter(None, [text, self.time_left]))
+        line = printable("  ".join(filter(None, [text, self.time_left])))
         if self.is_terminal:
             self._rich.update(self._task, description=line, refresh=True)
         else:
@@ -91,7 +96,7 @@ class Progress:
 
     def message(self, text: str, stream=None) -> None:
         """Print a line of its own, on this progress's stream unless told."""
-        stream = stream or self._stream
+        stream, text = stream or self._stream, printable(text)
         if self.is_terminal and stream.isatty():
             self._rich.console.print(text, markup=False, soft_wrap=True)
         else:

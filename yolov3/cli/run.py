@@ -6,6 +6,8 @@ import signal
 import sys
 import tempfile
 
+from yolov3.text import PrintableStream
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 
@@ -16,10 +18,12 @@ def run_script(main) -> None:
     A ValueError is bad input. An OSError, such as a full disk, and too little memory (also of a
     GPU) are failures: 1 and one line.
     If nobody reads the output any more, as after `| head`, it is 1 without a message. Characters
-    that the output's encoding lacks, as in a file name that is not UTF-8, are printed as escapes.
+    that the output's encoding lacks or a terminal obeys, as in some file names, are printed as
+    escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
     try:
         try:
             sys.exit(_exit_code(main))

@@ -151,15 +151,16 @@ class RunLogger:
     def log_divergence(self, step: int, metrics: dict, indices) -> None:
         """Say why the run ends."""
         losses = ", ".join(f"{name} {metrics[name]:.4g}" for name in LOSSES[1:])
-        self.progress.message(
+        for line in (
             f"training has diverged: the loss or gradient of the last {MAX_SKIPPED_IN_A_ROW} "
-            f"steps was not finite. Step {step}:\n"
-            f"  loss           {metrics['total']:.4g} ({losses})\n"
-            f"  gradient norm  {metrics['gradient_norm']:.4g}\n"
-            f"  learning rate  {metrics['lr']:.3g}\n"
-            f"  images         {self._names(indices)}\n"
-            "Try a lower --train-lr-init, or look at these images in TensorBoard, under Images."
-        )
+            f"steps was not finite. Step {step}:",
+            f"  loss           {metrics['total']:.4g} ({losses})",
+            f"  gradient norm  {metrics['gradient_norm']:.4g}",
+            f"  learning rate  {metrics['lr']:.3g}",
+            f"  images         {self._names(indices)}",
+            "Try a lower --train-lr-init, or look at these images in TensorBoard, under Images.",
+        ):
+            self.progress.message(line)
 
     def log_validation(self, step, metrics: dict, is_best: bool, seconds: float, validate) -> None:
         """Log losses and mAP of an epoch, and the example detections of its `Validator`."""
