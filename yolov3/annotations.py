@@ -125,15 +125,15 @@ def scan(
     return records, problems
 
 
-def read_bytes(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a text file, or raise ValueError naming it and the reason."""
+def read_bytes(path: str | Path, max_bytes: int = MAX_BYTES, utf16: bool = False) -> bytes:
+    """Read a text file, or raise ValueError naming it and the reason, as UTF-16 unless `utf16`."""
     try:
         content = read_bounded(path, max_bytes)
     except IsADirectoryError:
         raise ValueError(f"{path}: this is a folder, not a file") from None
     except OSError as error:
         raise ValueError(f"{path}: expected a text file; received {error.strerror}") from None
-    if content.startswith(UTF16_BOMS):
+    if content.startswith(UTF16_BOMS) and not utf16:
         raise ValueError(f"{path}: expected UTF-8 text; received UTF-16 (save it as UTF-8)")
     return content
 

@@ -15,11 +15,12 @@ from yolov3.formats.common import ConversionLog, check_class_name, is_coordinate
 from yolov3.formats.data_set import DataSet, annotated_image
 
 
-def read_coco(path: Path, image_folder: Path, log: ConversionLog) -> DataSet:
+def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     """Read a COCO file whose file names are relative to the folder `image_folder`.
 
     Raises ValueError naming file, element and value for what cannot be read.
     """
+    image_folder = images or path.parent
     content = _load(path)
     images, categories, annotations = (
         _elements(content, key, path) for key in ("images", "categories", "annotations")

@@ -1,23 +1,34 @@
 """Common to all formats: text files, numbers, class names, and the log of a conversion."""
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import MAX_EXACT, UTF8_BOM, read_bytes
+from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
 from yolov3.cli.progress import counted
+from yolov3.folder_search import find_files
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 
 EXAMPLES = 3  # shown of each reason
+DECLARATION = re.compile(
+    rb"""(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""", re.ASCII
+)
 
 
 class ConversionLog:
-    """Drops and changes of a conversion, counted by reason, with the first examples of each."""
+    """Drops and changes of a conversion, counted by reason, with the first examples of each.
+
+    `faults` are the files, or elements of a file, that could not be read, a sentence each.
+    """
 
     def __init__(self):
+        self.faults: list[str] = []
+        self._left_out: dict[str, None] = {}  # each note once, in the order of appearance
         self._counts: Counter[tuple[str, str, str]] = Counter()  # in the order of appearance
         self._examples: dict[tuple[str, str, str], list[str]] = {}
 
@@ -32,15 +43,31 @@ class ConversionLog:
             self._counts[key] += count
             self._examples.setdefault(key, []).extend(examples)
 
+    def bad(self, fault: object) -> None:
+        """Log a file or element that cannot be read; `fault` names it and says why."""
+        self.faults.append(str(fault))
+
+    def search(self, folder: Path, suffixes: Collection[str]) -> list[Path]:
+        """Return the files below a folder as `find_files`, and log what was left out."""
+        found = find_files(folder, suffixes)
+        for note in found.left_out:
+            self._left_out[f"{note} in {folder}" if note[0].isdigit() else note] = None
+        return found.files
+
     def __str__(self) -> str:
-        return "\n".join(self._line(key) for key in self._counts)
+        lines = [self._line(key) for key in self._counts]
+        if self._left_out:
+            lines.insert(0, f"skipped in the search: {_examples(list(self._left_out))}")
+        return "\n".join(lines)
 
     def _line(self, key: tuple[str, str, str]) -> str:
         (action, thing, reason), examples = key, self._examples[key]
         line = f"{action} {counted(self._counts[key], thing)}, {reason}"
-        if examples:
-            line += ": " + "; ".join(examples[:EXAMPLES]) + " ..." * (len(examples) > EXAMPLES)
-        return line
+        return f"{line}: {_examples(examples)}" if examples else line
+
+
+def _examples(texts: list[str]) -> str:
+    return "; ".join(texts[:EXAMPLES]) + " ..." * (len(texts) > EXAMPLES)
 
 
 def require(is_right: bool, where: object, expected: str, value: object) -> None:
@@ -50,12 +77,49 @@ def require(is_right: bool, where: object, expected: str, value: object) -> None
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file with or without a byte-order mark, or raise ValueError naming it."""
+    """Read a text file as UTF-8, UTF-16 with a byte-order mark, or as its XML declaration says.
+
+    Raises ValueError naming the file.
+    """
+    content = read_bytes(path, utf16=True)
+    declared = DECLARATION.match(content)
+    encoding = declared[1].decode() if declared else "UTF-8"
+    if content.startswith(UTF16_BOMS):
+        encoding = "UTF-16"
+    elif encoding.upper().startswith("UTF"):
+        encoding = "UTF-8"  # the declaration could be read, so it is not UTF-16
+    elif encoding.upper().startswith("GB"):
+        encoding = "GB18030"  # holds the older ones
     try:
-        return read_bytes(path).removeprefix(UTF8_BOM).decode()
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start : error.start + 8]
-        raise ValueError(f"{path}: expected UTF-8 text; received {bad!r}") from None
+        return content.decode(encoding).removeprefix("\ufeff")
+    except (LookupError, UnicodeError) as error:
+        start = getattr(error, "start", 0)
+        bad = content[start : start + 8]
+        raise ValueError(f"{path}: expected {encoding} text; received {bad!r}") from None
+
+
+def single_annotations(images: list[AnnotatedImage], sources: list[str], log: ConversionLog):
+    """Return the images that one source annotates, or several alike; the others are faults."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        groups[image.path].append(index)
+    kept = []
+    for path, indices in groups.items():
+        contents = {_content(images[index]): index for index in reversed(indices)}
+        contents.pop((), None)  # without boxes
+        if len(contents) > 1:
+            one, other, *_ = (sources[index] for index in sorted(contents.values()))
+            log.bad(f"{other}: the image is {path!r}, which {one} annotates otherwise")
+        else:
+            kept.append(images[next(iter(contents.values()), indices[0])])
+            reason = "of an image that another one annotates alike"
+            log.add("skipped", "annotation", reason, [sources[index] for index in indices[1:]])
+    return kept
+
+
+def _content(image: AnnotatedImage) -> tuple:
+    boxes = zip(image.boxes_xyxy.tolist(), image.classes.tolist(), strict=True)
+    return tuple(sorted((*box, label) for box, label in boxes))
 
 
 def image_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:

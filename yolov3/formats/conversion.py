@@ -41,6 +41,8 @@ def convert(job: ConversionJob) -> str:
     """
     log = ConversionLog()
     data = _read(job, log)
+    if log.faults:
+        raise ValueError("\n".join(log.faults))
     read = f"read {_size(data)} from {job.source}"
     if not data.class_names:
         raise ValueError(f"{job.source}: expected boxes with class names; received none")
@@ -60,17 +62,16 @@ def convert(job: ConversionJob) -> str:
 def _read(job: ConversionJob, log: ConversionLog) -> DataSet:
     names = read_class_names(job.names) if job.names else None
     source = job.source
-    images = job.images or (source if source.is_dir() else source.parent)
     if job.source_format == "annotations":
         if names is None:
             raise ValueError(f"{source}: expected class names for its labels; give --names FILE")
         return read_lines(source, names)
     if job.source_format == "yolo":
-        return read_yolo(source, images, names, log)
+        return read_yolo(source, job.images, names, log)
     if job.source_format == "voc":
-        data = read_voc(source, images, job.corners, log)
+        data = read_voc(source, job.images, job.corners, log)
     else:
-        data = read_coco(source, images, log)
+        data = read_coco(source, job.images, log)
     return data if names is None else select_classes(data, names, log)
 
 

@@ -6,9 +6,10 @@ edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. Labe
 edges into the same tags, cut to whole pixels, and 1 in place of 0; so do some other tools.
 """
 
+import os
 import xml.etree.ElementTree as ElementTree
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from yolov3.formats.common import (
     image_stems,
     parse_number,
     read_text,
+    single_annotations,
 )
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
+from yolov3.formats.image_lookup import ImageLookup, place_of, stem_of
 
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -33,27 +36,39 @@ class Corners(Enum):
 
 
 def read_voc(
-    path: Path, image_folder: Path, corners: Corners | None, log: ConversionLog
+    path: Path, images: Path | None, corners: Corners | None, log: ConversionLog
 ) -> DataSet:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    Without `corners` they are edges in files of LabelImg and pixels in all others. Images are in
-    `image_folder`, for XML files in a subfolder of `path` in a subfolder of the same name. Raises
-    ValueError naming file, element and value.
+    Without `corners` they are edges in files of LabelImg and pixels in all others. Images are
+    looked for below `images`, or near the XML files; files that cannot be read are faults in the
+    log. Raises ValueError where there is no VOC file at all.
     """
-    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
+    top, files = (path, log.search(path, {".xml"})) if path.is_dir() else (path.parent, [path])
     if not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
-    top = path if path.is_dir() else path.parent
-    rows = []
+    lookup = ImageLookup(top, images, log)
+    rows, sources, others = [], [], []
     for file in files:
-        name, *rest = _read_image(file, corners, log)
-        image_path = (image_folder / file.parent.relative_to(top) / name).absolute()
-        rows.append((image_path, *rest))
+        try:
+            root = _parse(file)
+            if root.tag != "annotation":
+                others.append(f"{file}: expected <annotation>; received <{root.tag[:80]}>")
+                continue
+            image_path = _find_image(root, file, top, lookup)
+            rows.append((image_path, *_read_image(root, file, corners, log)))
+            sources.append(str(file))
+        except ValueError as error:
+            log.bad(error if str(file) in str(error) else f"{file}: {error}")
+    if len(others) == len(files):
+        raise ValueError(others[0])
+    log.add("skipped", "file", "which is no VOC annotation", others)
+    if path.is_dir():
+        lookup.note_unused()
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}
-    images = [annotated_image(*row, [place[name] for name in names]) for *row, names in rows]
-    return DataSet(images, class_names, [str(file) for file in files])
+    read = [annotated_image(*row, [place[name] for name in names]) for *row, names in rows]
+    return DataSet(single_annotations(read, sources, log), class_names, [str(f) for f in files])
 
 
 def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
@@ -65,28 +80,46 @@ def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
     }
 
 
+def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageLookup) -> str:
+    """Return the path of the image that an XML file describes.
+
+    An image beside it with its own name is taken before another that <filename> gives: names in
+    files are left behind when image and file are renamed together.
+    """
+    given = next(filter(None, (_text(root, tag) for tag in ("filename", "path"))), file.stem)
+    place = place_of(file, top)
+    exact = os.path.join(lookup.base, file.parent.relative_to(top), given)
+    is_own = stem_of(PureWindowsPath(given).name) == file.stem.lower()
+    own = None if is_own else lookup.find(file.stem, place, there=True)
+    found = own or lookup.use(exact) or lookup.find(given, place) or lookup.find(file.stem, place)
+    if not found:
+        return os.path.normpath(exact)
+    lookup.note_other_name(given, found.path, file)
+    return found.path
+
+
 def _read_image(
-    path: Path, corners: Corners | None, log: ConversionLog
-) -> tuple[str, tuple[int, int], list, list[str]]:
-    """Return file name, size (0, 0 if unknown), boxes_xyxy, and class names of an image."""
-    root = _parse(path)
+    root: ElementTree.Element, path: Path, corners: Corners | None, log: ConversionLog
+) -> tuple[tuple[int, int], list, list[str]]:
+    """Return size (0, 0 if unknown), boxes_xyxy, and class names of an image."""
     size, size_wh = root.find("size"), (0, 0)
     if size is not None:
         size_wh = tuple(int(_number(size, tag, f"{path}: size")) for tag in ("width", "height"))
     boxes, names = [], []
     for number, element in enumerate(root.iterfind("object"), start=1):
         where = f"{path}: object {number}"
-        names.append(check_class_name(_text(element, "name", where), f"{where} <name>"))
+        names.append(check_class_name(_required(element, "name", where), f"{where} <name>"))
         box = element.find("bndbox")
         if box is None:
-            raise ValueError(f"{where}: expected <bndbox>; received none")
+            others = " ".join(f"<{child.tag}>" for child in element) or "none"
+            raise ValueError(f"{where}: expected <bndbox>; received {others:.80}")
         boxes.append([_number(box, tag, where) for tag in TAGS])
     offset = (corners or _corners_of(root, path, log)).value
     if offset[0] and any(min(box[:2]) < 1 for box in boxes):
         reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
         log.add("found", "file", reason, [repr(str(path))])
     boxes_xyxy = [[v - o for v, o in zip(box, offset, strict=True)] for box in boxes]
-    return _text(root, "filename", path), size_wh, boxes_xyxy, names
+    return size_wh, boxes_xyxy, names
 
 
 def _corners_of(root: ElementTree.Element, path: Path, log: ConversionLog) -> Corners:
@@ -105,20 +138,24 @@ def _parse(path: Path) -> ElementTree.Element:
         root = ElementTree.fromstring(read_text(path))
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: expected VOC XML; received {error}") from None
-    if root.tag != "annotation":
-        raise ValueError(f"{path}: expected <annotation>; received <{root.tag[:80]}>")
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # without its namespace
     return root
 
 
-def _text(parent: ElementTree.Element, tag: str, where: object) -> str:
-    text = (parent.findtext(tag) or "").strip()
+def _text(parent: ElementTree.Element, tag: str) -> str:
+    return (parent.findtext(tag) or "").strip()
+
+
+def _required(parent: ElementTree.Element, tag: str, where: object) -> str:
+    text = _text(parent, tag)
     if not text:
         raise ValueError(f"{where}: expected <{tag}>; received none")
     return text
 
 
 def _number(parent: ElementTree.Element, tag: str, where: str) -> float:
-    return parse_number(_text(parent, tag, where), f"{where} <{tag}>")
+    return parse_number(_required(parent, tag, where), f"{where} <{tag}>")
 
 
 def _format_image(image: AnnotatedImage, class_names: list[str], corners: Corners) -> str:

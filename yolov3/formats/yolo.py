@@ -23,12 +23,15 @@ TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or so
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 
 
-def read_yolo(folder: Path, image_folder: Path, class_names: list[str] | None, log: ConversionLog):
+def read_yolo(
+    folder: Path, images: Path | None, class_names: list[str] | None, log: ConversionLog
+) -> DataSet:
     """Read the label files below a folder as a `DataSet` of relative boxes.
 
     Raises ValueError naming file, line and value for what cannot be read, and where label files are
     named like images, but all in other folders.
     """
+    image_folder = images or folder
     labels = _find_files(folder, {LABEL_SUFFIX}, "label file", "image")
     if class_names is None:
         if not (folder / CLASS_FILE).is_file():
