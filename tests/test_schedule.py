@@ -54,10 +54,13 @@ def test_a_warm_up_as_long_as_the_run_or_longer_only_rises(total_steps):
         (5, (0.54, 0.77, 1.0), [224, 320, 320, 416, 416]),
         (10, (0.54, 0.77, 1.0), [224] * 3 + [320] * 3 + [416] * 4),
         (10, (0.54, 1.0), [224] * 5 + [416] * 5),
+        (4.5, (0.54, 0.77, 1.0), [224, 320, 320, 416, 416]),
+        (0.3, (0.54, 1.0), [416]),
     ],
 )
 def test_input_sizes_of_a_run(epochs, scales, sizes):
-    assert [input_size_of(epoch, epochs, 416, scales) for epoch in range(epochs)] == sizes
+    count = math.ceil(epochs)
+    assert [input_size_of(epoch, epochs, 416, scales) for epoch in range(count)] == sizes
 
 
 def test_steps_sizes_and_pixels_by_hand():
@@ -71,3 +74,15 @@ def test_steps_sizes_and_pixels_by_hand():
     assert [schedule.pixels_before(step) for step in (0, 1, 3)] == [0, 4 * 32**2, 12 * 32**2]
     assert schedule.pixels_before(4) == 4 * (3 * 32**2 + 64**2)
     assert schedule.pixels_before(9) == 4 * (3 * 32**2 + 6 * 64**2)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "last_steps"),
+    [(2.5, [10, 20, 25]), (2.04, [10, 20]), (0.3, [3]), (0.01, [1])],
+)
+def test_the_last_epoch_may_be_a_part_of_one(epochs, last_steps):
+    schedule = TrainingSchedule(Config(train_epochs=epochs, train_batch_size=1), num_images=10)
+    assert (schedule.epochs, schedule.total_steps) == (len(last_steps), last_steps[-1])
+    assert [schedule.last_step(epoch) for epoch in range(schedule.epochs)] == last_steps
+    ended = [schedule.epochs_after(step) for step in range(schedule.total_steps + 1)]
+    assert ended == [sum(step >= last for last in last_steps) for step in range(len(ended))]

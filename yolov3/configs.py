@@ -125,10 +125,10 @@ class Config:
     )
 
     # training
-    train_epochs: int = setting(
+    train_epochs: float = setting(
         None,
-        f"passes over the training images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
-        AT_LEAST_1,
+        f"passes over the images, or a part of one (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
+        ABOVE_0,
     )
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(

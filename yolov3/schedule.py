@@ -8,23 +8,31 @@ from yolov3.configs import SIZE_MULTIPLE, Config
 
 
 class TrainingSchedule:
-    """The epochs of a run, counted from 0, their steps and their input sizes."""
+    """The epochs of a run, counted from 0, their steps and their input sizes.
+
+    Of a fraction of an epoch, which comes last, the steps are those of the whole one's beginning.
+    """
 
     def __init__(self, config: Config, num_images: int):
         self._config = config
         self.batch_size = config.train_batch_size
-        self.epochs = config.train_epochs
         self.steps_per_epoch = math.ceil(num_images / config.train_batch_size)
-        self.total_steps = self.steps_per_epoch * self.epochs
+        self.total_steps = steps_of(config.train_epochs, self.steps_per_epoch)
+        self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def input_size(self, epoch: int) -> int:
         """Return the input size of an epoch in pixels."""
         config = self._config
-        return input_size_of(epoch, self.epochs, config.train_input_size, config.train_input_scales)
+        scales = config.train_input_scales
+        return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
 
     def last_step(self, epoch: int) -> int:
         """Return how many steps of the run are done when an epoch is."""
-        return (epoch + 1) * self.steps_per_epoch
+        return min((epoch + 1) * self.steps_per_epoch, self.total_steps)
+
+    def epochs_after(self, step: int) -> int:
+        """Return how many epochs have all their steps among the first `step` ones."""
+        return self.epochs if step >= self.total_steps else step // self.steps_per_epoch
 
     def pixels_before(self, step: int) -> int:
         """Return the pixels of all images in the first `step` steps, which their time follows."""
@@ -33,6 +41,11 @@ class TrainingSchedule:
             steps = min(max(step - epoch * per_epoch, 0), per_epoch)
             pixels += steps * self.batch_size * self.input_size(epoch) ** 2
         return pixels
+
+
+def steps_of(epochs: float, steps_per_epoch: int) -> int:
+    """Return the steps of so many epochs, at least 1."""
+    return max(1, round(epochs * steps_per_epoch))
 
 
 def learning_rate_schedule(
@@ -52,12 +65,12 @@ def learning_rate_schedule(
     )
 
 
-def input_size_of(epoch: int, epochs: int, input_size: int, scales) -> int:
+def input_size_of(epoch: int, epochs: float, input_size: int, scales) -> int:
     """Return the input size in pixels of an epoch (from 0).
 
     The run is cut into len(scales) equal parts. Each part trains at its fraction of `input_size`,
     rounded to a multiple of 32; the last epoch always has the last scale.
     """
-    part = math.ceil((epoch + 1) / epochs * len(scales)) - 1
+    part = min(math.ceil((epoch + 1) / epochs * len(scales)), len(scales)) - 1
     size = round(input_size * scales[part] / SIZE_MULTIPLE) * SIZE_MULTIPLE
     return max(SIZE_MULTIPLE, size)

@@ -8,7 +8,7 @@ from yolov3.kernels.adamw import FusedAdamW
 from yolov3.kernels.hardware import POLICIES, without_grappler
 from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
-from yolov3.schedule import learning_rate_schedule
+from yolov3.schedule import learning_rate_schedule, steps_of
 from yolov3.weights import backbone_layers, freeze_backbone, unfreeze
 from yolov3.yolov3 import build_yolov3, to_float
 
@@ -45,7 +45,7 @@ class TrainStep:
             peak=config.train_lr_init,
             end=config.train_lr_end,
             warmup_steps=round(config.train_warmup_epochs * steps_per_epoch),
-            total_steps=config.train_epochs * steps_per_epoch,
+            total_steps=steps_of(config.train_epochs, steps_per_epoch),
         )
         self.optimizer = self._build_optimizer(precision)
         backbone = [weight for layer in backbone_layers(self.model) for weight in layer.weights]

@@ -100,7 +100,7 @@ MISTAKES = {
     "train.py --device 0": DEVICE,
     "train.py --tinny": "did you mean --tiny?",
     "train.py --mosaic": "there is no such flag; --help lists them",
-    "train.py --train-epochs 5.5": "expected a whole number; received 5.5",
+    "train.py --train-batch-size 5.5": "expected a whole number; received 5.5",
     "train.py --precision double": "invalid choice: 'double' ",
     "detect.py --source=a.png": "give SOURCE without a flag",
     "detect.py --data my.yaml": "a data.yaml or COCO file is converted by tools/convert.py",

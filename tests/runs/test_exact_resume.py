@@ -29,12 +29,17 @@ from yolov3.weights import assign_by_name, state_dict
 SAVED, DIED = 4, 5  # steps: what was logged in between is to be logged again
 
 
-PER_EPOCH, TOTAL = 3, 9  # steps
-CHANGES = {"train_epochs": 3, "augment_flip": 0.5, "augment_color": 0.3, "augment_translate": 0.2}
+PER_EPOCH, TOTAL = 3, 8  # steps: the last epoch is two thirds of one
+CHANGES = {
+    "train_epochs": 8 / 3,
+    "augment_flip": 0.5,
+    "augment_color": 0.3,
+    "augment_translate": 0.2,
+}
 
 
 def prepare(records, folder, **changes):
-    """Build a training of three epochs of three steps, the last of which crosses two passes."""
+    """Build a training of eight steps, three to an epoch, the last of which crosses two passes."""
     return training_of(config_in(folder, **CHANGES | changes), records + records[:3], records)
 
 

@@ -112,7 +112,7 @@ def _parser_of(kind, expected: str, holds=lambda value: True):
 
 
 integer = _parser_of(int, "a whole number")
-number = _parser_of(float, "a number")
+number = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 input_size = _parser_of(

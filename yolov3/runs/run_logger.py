@@ -201,7 +201,7 @@ class RunLogger:
             schedule.batch_size * size**2,
             f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
             f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}{speed}",
-            now=done == schedule.steps_per_epoch,
+            now=step == schedule.last_step(epoch),
         )
 
     def _log_skipped(self, step, metrics, batch, indices):

@@ -188,8 +188,9 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
         manager.resume(checkpoint)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path}: {error}") from None
-    epochs, steps_more = divmod(training.step, training.schedule.steps_per_epoch)
-    training.is_validated = steps_more > 0 or checkpoint.epoch != epochs - 1
+    epochs = training.schedule.epochs_after(training.step)
+    ends_epoch = epochs and training.step == training.schedule.last_step(epochs - 1)
+    training.is_validated = not (ends_epoch and checkpoint.epoch == epochs - 1)
     manager.epochs_done = epochs - (not training.is_validated)
     training.is_logged = training.config == checkpoint.config
     print(f"resuming {checkpoint.path} at step {training.step} of {training.schedule.total_steps}")
