@@ -70,8 +70,12 @@ class ImageLookup:
         """Log that the image at `path` is not called, or not where, the annotation says."""
         parts = tuple(_parts(name))
         if PurePath(path).parts[-len(parts) :] != parts:
-            reason = "by another name or in another folder than annotated"
-            self._log.add("found", "image", reason, [f"{where} {name!r} is {path!r}"])
+            self.note_elsewhere(f"{where} {name!r}", path)
+
+    def note_elsewhere(self, annotation: str, path: str) -> None:
+        """Log where the image of an annotation was found."""
+        reason = "by another name or in another folder than annotated"
+        self._log.add("found", "image", reason, [f"{annotation} is {path!r}"])
 
     def note_unused(self) -> None:
         """Log the images that no annotation names."""

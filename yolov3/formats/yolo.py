@@ -3,21 +3,32 @@
 The four numbers are fractions of the image's width and height, so the images are needed. An image
 and its label file have the same name but for the extension, in one folder or at the same place in
 two. An image without a label file is background. `classes.txt` has the class names.
+
+Lines of other models are read, too: detections with a confidence at the end, and the outlines of
+segmentation, `class x y x y x y ...`, whose box is as large as they are.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from yolov3.class_names import read_class_names
-from yolov3.formats.common import ConversionLog, image_stems, parse_number, read_text, require
+from yolov3.formats.common import (
+    ConversionLog,
+    image_stems,
+    parse_number,
+    read_text,
+    require,
+    single_annotations,
+)
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
-from yolov3.images import IMAGE_SUFFIXES
+from yolov3.formats.image_lookup import ImageLookup, place_of
 
 CLASS_STEM = "classes"  # names no label file
 LABEL_SUFFIX = ".txt"
 CLASS_FILE = CLASS_STEM + LABEL_SUFFIX
+CLASS_FILES = (CLASS_FILE, "obj.names", "_darknet.labels", "data.yaml")
 LINE = "class x_centre y_centre width height"
 TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or something else
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
@@ -28,32 +39,119 @@ def read_yolo(
 ) -> DataSet:
     """Read the label files below a folder as a `DataSet` of relative boxes.
 
-    Raises ValueError naming file, line and value for what cannot be read, and where label files are
-    named like images, but all in other folders.
+    Images are looked for below `images`, or near the label files. Label files that cannot be read
+    are faults in the log. Raises ValueError where there are no class names, and where label files
+    belong to no image, all of them.
     """
-    image_folder = images or folder
-    labels = _find_files(folder, {LABEL_SUFFIX}, "label file", "image")
+    files = log.search(folder, {LABEL_SUFFIX})
+    labels = [path for path in files if path.name.lower() != CLASS_FILE]
     if class_names is None:
-        if not (folder / CLASS_FILE).is_file():
-            raise ValueError(f"{folder}: expected class names in {CLASS_FILE}, or --names FILE")
-        class_names = read_class_names(folder / CLASS_FILE)
-    images = _find_files(image_folder, IMAGE_SUFFIXES, "image", "label file")
-    labels.pop(Path(CLASS_STEM), None)
-    without = [repr(str(path)) for stem, path in labels.items() if stem not in images]
-    is_elsewhere = {stem.name for stem in labels} & {stem.name for stem in images}
-    if is_elsewhere and len(without) == len(labels):
+        class_names = _class_names(folder, sorted(set(files) - set(labels)))
+    lookup = ImageLookup(folder, images, log)
+    read, sources, places, strays = [], [], set(), []
+    for path in labels:
+        place = place_of(path, folder)
+        try:
+            found = lookup.find(path.stem, place)
+            if not found:
+                strays.append(path)
+                continue
+            places.add(found.place)
+            boxes_and_classes = _read_labels(path, len(class_names), log)
+        except ValueError as error:
+            log.bad(error if str(path) in str(error) else f"{path}: {error}")
+            continue
+        read.append(annotated_image(found.path, (0, 0), *boxes_and_classes))
+        sources.append(str(path))
+        if found.place != place or Path(found.path).stem != path.stem:
+            lookup.note_elsewhere(str(path), found.path)
+    _note_strays(strays, log, bool(places or log.faults), f"{folder}: {images or 'near it'}")
+    read = single_annotations(read, sources, log) + _background(lookup, places, log)
+    read.sort(key=lambda image: image.path)
+    return DataSet(read, class_names, list(map(str, labels)) or [str(folder)], relative=True)
+
+
+def _class_names(folder: Path, files: Iterable[Path]) -> list[str]:
+    """Read the class files of a data set, which must agree."""
+    above = folder.absolute().parents[:2]
+    candidates = [parent / name for parent in (folder, *above) for name in CLASS_FILES]
+    files = [*files] or [path for path in candidates if path.is_file()]
+    if not files:
+        raise ValueError(f"{folder}: expected class names in {CLASS_FILE}, or --names FILE")
+    first, *others = ((path, read_class_names(path)) for path in files)
+    for path, names in others:
+        if names != first[1]:
+            raise ValueError(f"{path}: other class names than in {first[0]}; give --names FILE")
+    return first[1]
+
+
+def _note_strays(strays: list[Path], log: ConversionLog, has_others: bool, where: str) -> None:
+    """Log label files without an image, and text files that are something else."""
+    without = [str(path) for path in strays if _has_labels(path)]
+    if without and not has_others:
         raise ValueError(
-            f"{folder}: expected label files named like the images in {image_folder}; received "
-            f"none, but {without[0]}; give --images DIR, as images/train for labels/train"
+            f"{where}: expected images named like the label files; there is none, "
+            f"not for {without[0]!r} either; --images DIR says where they are"
         )
-    log.add("dropped", "label file", "without an image", without)
-    annotated = []
-    for stem, path in images.items():
-        known = stem in labels
-        boxes, classes = _read_labels(labels[stem], len(class_names)) if known else ([], [])
-        annotated.append(annotated_image(path.absolute(), (0, 0), boxes, classes))
-    sources = [str(path) for path in labels.values()] or [str(folder)]
-    return DataSet(annotated, class_names, sources, relative=True)
+    others = [repr(str(path)) for path in strays if str(path) not in without]
+    log.add("dropped", "label file", "without an image", list(map(repr, without)))
+    log.add("skipped", "text file", "which is no label file", others)
+
+
+def _has_labels(path: Path) -> bool:
+    """Tell whether a text file has no lines, or begins with a class and four numbers or more."""
+    try:
+        lines = read_text(path).split("\n")
+        fields = next((_fields(line) for line in lines if line.strip()), ["0"] * len(LINE.split()))
+        return len([parse_number(field, "") for field in fields]) >= len(LINE.split())
+    except ValueError:
+        return False
+
+
+def _background(lookup: ImageLookup, places: set, log: ConversionLog) -> list[AnnotatedImage]:
+    """Return the images without a label file, in folders where others have one."""
+    is_labelled = {path: not places or one.place in places for path, one in lookup.unused.items()}
+    others = [repr(path) for path, is_one in is_labelled.items() if not is_one]
+    log.add("skipped", "image", "in a folder without any label file", others)
+    return [annotated_image(path, (0, 0), [], []) for path, is_one in is_labelled.items() if is_one]
+
+
+def _read_labels(path: Path, num_classes: int, log: ConversionLog) -> tuple[list, list]:
+    """Return the boxes_xyxy of a label file, as fractions, and their classes."""
+    boxes_xyxy, classes = [], []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            box, label = _read_label(line, num_classes, f"{path}:{number}", log)
+            boxes_xyxy.append(box)
+            classes.append(label)
+    return boxes_xyxy, classes
+
+
+def _fields(line: str) -> list[str]:
+    """Split a line at white space, or at commas that are no decimal ones."""
+    fields = [field.strip() for field in line.split(",")]
+    is_list = len(fields) >= len(LINE.split()) and all(len(field.split()) == 1 for field in fields)
+    return fields if is_list else line.split()
+
+
+def _read_label(
+    line: str, num_classes: int, where: str, log: ConversionLog
+) -> tuple[list[float], int]:
+    fields = _fields(line)
+    require(len(fields) in (5, 6) or len(fields) >= 7 and len(fields) % 2, where, f"'{LINE}'", line)
+    label, *values = (parse_number(field, where) for field in fields)
+    is_class = label.is_integer() and 0 <= label < num_classes
+    require(is_class, where, f"a class in [0, {num_classes - 1}]", fields[0])
+    are_fractions = all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values)
+    require(are_fractions, where, "fractions of the image from 0 to 1", line)
+    if len(values) > 5:
+        log.add("read", "box", "as large as its outline", [where])
+        xs, ys = values[::2], values[1::2]
+        return [min(xs), min(ys), max(xs), max(ys)], int(label)
+    if len(values) == 5:
+        log.add("read", "box", "without the confidence in its line", [where])
+    x, y, width, height = values[:4]
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
 def format_yolo(data: DataSet) -> dict[str, str]:
@@ -64,48 +162,6 @@ def format_yolo(data: DataSet) -> dict[str, str]:
         for stem, image in zip(stems, data.images, strict=True)
     }
     return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}
-
-
-def _find_files(folder: Path, suffixes: Collection[str], kind: str, other: str) -> dict[Path, Path]:
-    """Return the files below a folder by their relative path without extension, in any case.
-
-    Hidden ones are left out, as `detect.py` does, which may have written the labels.
-    Raises ValueError for no folder, and where two of a `kind` would belong to one of the `other`.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: expected a folder of {kind}s")
-    found: dict[Path, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
-        is_hidden = any(part.startswith(".") for part in below.parts)
-        if path.suffix.lower() in suffixes and not is_hidden:
-            stem = below.with_suffix("")
-            if stem in found:
-                raise ValueError(f"{path}: a second {kind} for one {other}, after {found[stem]}")
-            found[stem] = path
-    return found
-
-
-def _read_labels(path: Path, num_classes: int) -> tuple[list, list]:
-    """Return the boxes_xyxy of a label file, as fractions, and their classes."""
-    boxes_xyxy, classes = [], []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
-            box, label = _read_label(line, num_classes, f"{path}:{number}")
-            boxes_xyxy.append(box)
-            classes.append(label)
-    return boxes_xyxy, classes
-
-
-def _read_label(line: str, num_classes: int, where: str) -> tuple[list[float], int]:
-    fields = line.split()
-    require(len(fields) == 5, where, f"'{LINE}'", line)
-    label, x, y, width, height = (parse_number(field, where) for field in fields)
-    is_class = label.is_integer() and 0 <= label < num_classes
-    require(is_class, where, f"a class in [0, {num_classes - 1}]", fields[0])
-    are_fractions = all(-TOLERANCE <= v <= 1 + TOLERANCE for v in (x, y, width, height))
-    require(are_fractions, where, "fractions of the image from 0 to 1", line)
-    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
 def format_labels(image: AnnotatedImage) -> list[str]:
