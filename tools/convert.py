@@ -1,27 +1,31 @@
 """Convert annotations from one format to another, and drop what cannot be trained on.
 
-    python tools/convert.py --from voc VOC2007/Annotations --images VOC2007/JPEGImages \\
-        --to annotations voc_train.txt
+    python tools/convert.py --from voc VOC2007/Annotations --to annotations voc.txt --split 0.2
     python tools/convert.py --from coco instances_val2017.json --images val2017 \\
         --to annotations coco_val.txt
-    python tools/convert.py --from annotations train.txt --names train.names --to yolo labels
+    python tools/convert.py --from yolo roboflow/data.yaml --to annotations screws.txt
+    python tools/convert.py --from annotations train.txt --from voc more --rename Bolt=bolt \\
+        --to yolo labels
 
 format       what --from reads and --to writes
-annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads
+annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads;
+             FILE.names beside FILE.txt has the class names
 voc          a folder of Pascal VOC .xml files, one per image (--from also takes one file)
 coco         a .json file with images, annotations and categories
 yolo         a folder of .txt files, one per image, 'class x_centre y_centre width height'
-             as fractions of the image; classes.txt in it has the class names
+             as fractions of the image; classes.txt in it has the class names. --from also takes
+             a data.yaml: train, val and test of it are written apart
 
-The summary says what was dropped and why: images that are missing, unreadable or of another size
-than annotated, boxes that are empty or outside, crowds of COCO. Exits with 2 for what cannot be
-read, and nothing is written then. The inputs are never changed.
+Several inputs become one data set: classes of one name are one class, and an image that is in two
+of them is written once. The summary says what was dropped and why: images that are missing,
+unreadable, of another size than annotated or with a broken box, and crowds of COCO. Exits with 2
+for what cannot be read, and nothing is written then. The inputs are never changed.
 """
 
 import argparse
 from pathlib import Path
 
-from yolov3.cli.flags import Parser
+from yolov3.cli.flags import Parser, fraction, integer
 from yolov3.cli.run import run_script
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
@@ -30,17 +34,23 @@ FORMATS = ("annotations", "voc", "coco", "yolo")
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    parser.usage = "%(prog)s --from FORMAT INPUT --to FORMAT OUTPUT [options]"
+    parser.usage = "%(prog)s --from FORMAT INPUT [--from ...] --to FORMAT OUTPUT [options]"
 
     def add(flag, text, **kind):
         parser.add_argument(flag, help=text, **kind)
 
     what = f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder"
-    images = "folder of the images that INPUT names (default: the folder of INPUT)"
+    once = "once, or once for each --from in order"
+    images = f"folder of the images of voc, coco or yolo (default: near INPUT); {once}"
     names = (
-        "class names, one per line. From annotations and yolo: the names of the labels. "
-        "From voc and coco: the classes to keep, in this order; without it all are kept and, with "
-        "--to annotations, their names are written next to OUTPUT, with the extension .names"
+        "file of the classes to keep, in this order; labels without names of their own are named "
+        f"by it. Without it all classes are kept and, with --to annotations, their names are "
+        f"written next to OUTPUT, with the extension .names; {once}"
+    )
+    rename = "another name for a class, or that of a class which it joins; may be repeated"
+    split = (
+        "write two data sets, OUTPUT_train and OUTPUT_test (for voc and yolo OUTPUT/train and "
+        "OUTPUT/test), with this fraction of the boxes of each class to test on, as 0.2"
     )
     corners = (
         "what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
@@ -48,40 +58,80 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "in the other formats, as some tools write them; auto: edges in files that LabelImg wrote, "
         "pixels in all others (default: auto)"
     )
+    bad = "skip leaves out annotations that cannot be read, with their images (default: error)"
     sizes = "take the images' sizes from VOC or COCO and do not open the images"
     overwrite = "replace files of the same name; others in a folder stay"
     pair = {"nargs": 2, "required": True}
-    add("--from", what, **pair, metavar=("FORMAT", "INPUT"), dest="source")
+    add("--from", what, **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
     add("--to", what, **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
-    add("--images", images, metavar="DIR", type=Path)
-    add("--names", names, metavar="FILE", type=Path)
+    add("--images", images, metavar="DIR", type=Path, action="append", default=[])
+    add("--names", names, metavar="FILE", type=Path, action="append", default=[])
+    add("--rename", rename, metavar="OLD=NEW", type=_renaming, action="append", default=[])
+    add("--split", split, metavar="X", type=fraction)
+    add("--seed", "seed of the split (default: 0)", metavar="K", type=integer, default=0)
     add("--voc-corners", corners, choices=("auto", "pixels", "edges"), default="auto")
+    add("--bad-files", bad, choices=("error", "skip"), default="error")
     add("--trust-sizes", sizes, action="store_true")
     add("--overwrite", overwrite, action="store_true")
     args = parser.parse_args(argv)
-    for flag, (name, _) in (("--from", args.source), ("--to", args.target)):
+    _check(args, parser)
+    return args
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip() for part in text.partition("="))
+    if not old or not new.isprintable() or not new:
+        raise argparse.ArgumentTypeError(f"expected OLD=NEW, names of classes; received {text}")
+    return old, new
+
+
+def _check(args: argparse.Namespace, parser: Parser) -> None:
+    """End with an error for flags that do not fit each other; give each source its own."""
+    for flag, name in [*(("--from", name) for name, _ in args.sources), ("--to", args.target[0])]:
         if name not in FORMATS:
             parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
-    if args.trust_sizes and args.source[0] not in ("voc", "coco"):
-        parser.error(f"--trust-sizes: expected --from voc or coco; received {args.source[0]!r}")
-    if args.images and args.source[0] == "annotations":
+    formats = [name for name, _ in args.sources]
+    for name in formats:
+        if args.trust_sizes and name not in ("voc", "coco"):
+            parser.error(f"--trust-sizes: expected --from voc or coco; received {name!r}")
+    without_images = formats.count("annotations")
+    if args.images and without_images == len(formats):
         parser.error("--images: expected --from voc, coco or yolo; received 'annotations'")
-    return args
+    for flag, files, count in (
+        ("--images", args.images, len(formats) - without_images),
+        ("--names", args.names, len(formats)),
+    ):
+        if len(files) not in (0, 1, count):
+            parser.error(f"{flag}: expected it once or {count} times; received {len(files)}")
+        files[:] = files * count if len(files) == 1 else files or [None] * count
+    for index, name in enumerate(formats):
+        if name == "annotations":
+            args.images.insert(index, None)
+    if args.split in (0, 1):
+        parser.error(f"--split: expected a fraction between 0 and 1; received {args.split:g}")
+    if len(dict(args.rename)) < len(set(args.rename)):
+        parser.error("--rename: expected one new name for each class; received two")
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from yolov3.formats.conversion import ConversionJob, convert
+    from yolov3.formats.conversion import ConversionJob, Source, convert
     from yolov3.formats.voc import Corners
 
     job = ConversionJob(
-        source=Path(args.source[1]),
-        source_format=args.source[0],
+        sources=[
+            Source(name, Path(path), images, names)
+            for (name, path), images, names in zip(
+                args.sources, args.images, args.names, strict=True
+            )
+        ],
         target=Path(args.target[1]),
         target_format=args.target[0],
-        images=args.images,
-        names=args.names,
+        renames=dict(args.rename),
+        split=args.split,
+        seed=args.seed,
         corners=None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()],
+        bad_files=args.bad_files,
         trust_sizes=args.trust_sizes,
         overwrite=args.overwrite,
     )

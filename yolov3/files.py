@@ -127,19 +127,23 @@ def atomic_write(path) -> Iterator[Path]:
         raise
 
 
-def write_files(folder: Path, texts: dict[str, str]) -> None:
-    """Write UTF-8 files by name to a folder, which is made: all are written before one appears.
+def write_files(texts: dict[Path, str]) -> None:
+    """Write UTF-8 files, by path; their folders are made. All are written before one appears.
 
     Raises OSError if that fails, and ValueError for text with the name of an image that is not
     UTF-8; files of the same names are then as they were.
     """
-    contents = {name: _encode(text, folder / name) for name, text in texts.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as hidden:
-        for name, content in contents.items():
-            Path(hidden, name).write_bytes(content)
-        for name in contents:
-            os.replace(Path(hidden, name), folder / name)
+    contents = {path: _encode(text, path) for path, text in texts.items()}
+    with contextlib.ExitStack() as stack:
+        hidden = {}  # folders, one in each where files go
+        for folder in dict.fromkeys(path.parent for path in contents):
+            folder.mkdir(parents=True, exist_ok=True)
+            new = tempfile.TemporaryDirectory(dir=folder, prefix=".new-")
+            hidden[folder] = Path(stack.enter_context(new))
+        for path, content in contents.items():
+            (hidden[path.parent] / path.name).write_bytes(content)
+        for path in contents:
+            os.replace(hidden[path.parent] / path.name, path)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from yolov3.formats.conversion import ConversionJob, convert
+from yolov3.formats.conversion import ConversionJob, Source, convert
 
 NAMES = ["cat", "dog & <co>", "möwe"]
 WIDTH, HEIGHT = 60, 40  # pixels
@@ -38,21 +38,25 @@ def coco_content(**changes):
 
 def write_coco(folder, **changes):
     (folder / "in.json").write_text(json.dumps(coco_content(**changes)), encoding="utf-8")
-    return ConversionJob(folder / "in.json", "coco", folder / "out.txt", "annotations")
+    return ConversionJob([Source("coco", folder / "in.json")], folder / "out.txt", "annotations")
 
 
 def write_voc(folder, text=VOC, name="a.xml"):
     (folder / name).write_text(text, encoding="utf-8")
-    return ConversionJob(folder, "voc", folder / "out.txt", "annotations")
+    return ConversionJob([Source("voc", folder)], folder / "out.txt", "annotations")
 
 
 def write_yolo(folder, text, name="a.txt"):
     (folder / "labels" / name).parent.mkdir(parents=True)
     (folder / "labels" / "classes.txt").write_text("cat\ndog\n")
     (folder / "labels" / name).write_text(text)
-    return ConversionJob(
-        folder / "labels", "yolo", folder / "out.txt", "annotations", folder, overwrite=True
-    )
+    source = Source("yolo", folder / "labels", folder)
+    return ConversionJob([source], folder / "out.txt", "annotations", overwrite=True)
+
+
+def with_source(job: ConversionJob, **changes) -> ConversionJob:
+    """Return a job whose source differs in this."""
+    return job._replace(sources=[job.sources[0]._replace(**changes)])
 
 
 def lines(folder, name="out.txt"):

@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 
 from yolov3.formats.coco import read_coco
 from yolov3.formats.common import ConversionLog
-from yolov3.formats.conversion import ConversionJob, convert
+from yolov3.formats.conversion import ConversionJob, Source, convert
 
 BOX = {"image_id": 3, "category_id": 2, "bbox": [1, 2, 3, 4]}
 
@@ -23,8 +23,8 @@ def test_coco_ids_may_have_gaps_and_crowds_are_dropped(folder):
 
 def test_pycocotools_reads_what_is_written(folder, capsys):
     (folder / "in.txt").write_text("b 1,2.jpg\na.png 1,2,4.5,6,2 0.1,0.2,0.3,0.4,0")
-    source = folder / "in.txt", "annotations"
-    convert(ConversionJob(*source, folder / "out.json", "coco", names=folder / "names"))
+    source = Source("annotations", folder / "in.txt", names=folder / "names")
+    convert(ConversionJob([source], folder / "out.json", "coco"))
     coco = COCO(folder / "out.json")
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == NAMES
     image = coco.loadImgs(coco.getImgIds())[1]
@@ -37,7 +37,7 @@ def test_pycocotools_reads_what_is_written(folder, capsys):
 
 def read(folder, **changes):
     log = ConversionLog()
-    return read_coco(write_coco(folder, **changes).source, None, log), log
+    return read_coco(write_coco(folder, **changes).sources[0].path, None, log), log
 
 
 def boxes(data):
@@ -164,8 +164,9 @@ def test_bad_coco_is_refused(folder, changes, message):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_encodings_with_a_byte_order_mark_are_read(folder, encoding):
     job = write_coco(folder)
-    job.source.write_text(job.source.read_text(), encoding=encoding)
-    assert read_coco(job.source, None, ConversionLog()).num_boxes == 3
+    path = job.sources[0].path
+    path.write_text(path.read_text(), encoding=encoding)
+    assert read_coco(path, None, ConversionLog()).num_boxes == 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from yolov3 import files
 from yolov3.annotations import read_annotations
-from yolov3.formats.conversion import ConversionJob, convert
+from yolov3.formats.conversion import ConversionJob, Source, convert
 from yolov3.formats.voc import Corners
 
 
@@ -29,8 +29,10 @@ def test_a_round_trip_gives_the_same_lines(folder, target_format):
     name, _, edges = target_format.partition(" ")
     corners = Corners.EDGES if edges else Corners.PIXELS
     there = {"voc": folder / "xml", "yolo": folder / "labels"}.get(name, folder / "there.json")
-    to = ConversionJob(folder / "in.txt", "annotations", there, name, names=folder / "names")
-    back = ConversionJob(there, name, folder / "out.txt", "annotations", folder, folder / "names")
+    source = Source("annotations", folder / "in.txt", names=folder / "names")
+    to = ConversionJob([source], there, name)
+    source = Source(name, there, folder, folder / "names")
+    back = ConversionJob([source], folder / "out.txt", "annotations")
 
     @settings(max_examples=40, deadline=None)
     @given(boxes(decimals=0) | boxes(decimals=4), boxes(decimals=2))

@@ -3,10 +3,10 @@
 import sys
 
 import pytest
-from format_samples import HEIGHT, WIDTH, assert_refused, lines, write_yolo
+from format_samples import HEIGHT, WIDTH, assert_refused, lines, with_source, write_yolo
 from PIL import Image
 
-from yolov3.formats.conversion import ConversionJob, convert
+from yolov3.formats.conversion import ConversionJob, Source, convert
 
 
 def test_boxes_are_fractions_of_the_image_upright(folder):
@@ -39,13 +39,12 @@ def test_folders_of_images_and_labels_side_by_side(folder):
             (folder / "ds" / name / split).mkdir(parents=True)
         Image.new("RGB", (10, 10)).save(folder / "ds" / "images" / split / "1.png")
         (folder / "ds" / "labels" / split / "1.txt").write_text(f"{len(split) - 3} .5 .5 1 1")
-    job = ConversionJob(
-        folder / "ds", "yolo", folder / "out.txt", "annotations", names=folder / "names"
-    )
+    source = Source("yolo", folder / "ds", names=folder / "names")
+    job = ConversionJob([source], folder / "out.txt", "annotations")
     expected = ["ds/images/train/1.png 0,0,10,10,2", "ds/images/val/1.png 0,0,10,10,0"]
     for source in ("ds", "ds/labels", "ds/labels/train"):
         for images in (None, folder / "ds" / "images" / source[10:]):
-            convert(job._replace(source=folder / source, images=images, overwrite=True))
+            convert(with_source(job._replace(overwrite=True), path=folder / source, images=images))
             assert lines(folder) == expected[: 1 if source.endswith("train") else 2]
 
 
@@ -93,6 +92,6 @@ def test_yolo_needs_class_names_and_one_image_per_label_file(folder):
 def test_yolo_cannot_label_an_image_called_like_the_class_file(folder):
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "classes.png")
     (folder / "in.txt").write_text("classes.png 1,2,3,4,0")
-    source = folder / "in.txt", "annotations"
+    source = Source("annotations", folder / "in.txt", names=folder / "names")
     with pytest.raises(ValueError, match="classes.png: expected a name of its own"):
-        convert(ConversionJob(*source, folder / "labels", "yolo", names=folder / "names"))
+        convert(ConversionJob([source], folder / "labels", "yolo"))

@@ -8,8 +8,7 @@ from white_square_detector import NAMES, dark_image, read_video
 
 from yolov3.annotations import read_annotations
 from yolov3.class_names import read_class_names
-from yolov3.formats.conversion import ConversionJob, convert
-from yolov3.formats.voc import Corners
+from yolov3.formats.conversion import ConversionJob, Source, convert
 from yolov3.images import read_image, write_image
 from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions, Outputs, crop
@@ -114,11 +113,7 @@ def test_labels_are_read_back_by_the_converter(images, tmp_path):
     assert np.allclose([float(x) for x in second.split()], [0, 0.045, 0.0775, 0.07, 0.095])
     target = tmp_path / "again.txt"
     (images / "a.jpg").unlink()  # of the same name: the converter wants one of each
-    convert(
-        ConversionJob(
-            labels, "yolo", target, "annotations", images, None, Corners.PIXELS, False, False
-        )
-    )
+    convert(ConversionJob([Source("yolo", labels, images)], target, "annotations"))
     record = next(r for r in read_annotations(target) if r.image_path.endswith("a.png"))
     np.testing.assert_allclose(record.boxes_xyxy, BOXES, atol=1e-3)
     assert record.classes.tolist() == [1, 0]

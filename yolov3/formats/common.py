@@ -4,15 +4,12 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
 from yolov3.cli.progress import counted
 from yolov3.folder_search import find_files
-from yolov3.formats.data_set import AnnotatedImage, DataSet
+from yolov3.formats.data_set import AnnotatedImage
 
 EXAMPLES = 3  # shown of each reason
 DECLARATION = re.compile(
@@ -164,24 +161,3 @@ def check_class_name(name: str, where: str) -> str:
     is_name = stripped != "" and stripped.isprintable()
     require(is_name, where, "a class name on one line", name)
     return stripped
-
-
-def select_classes(data: DataSet, names: list[str], log: ConversionLog) -> DataSet:
-    """Number the classes as in `names` and drop the boxes of all others.
-
-    Raises ValueError if none of them is in the data set.
-    """
-    has_some = not set(names).isdisjoint(data.class_names)
-    expected = f"at least one of the classes {names[:5]}"
-    require(has_some, data.sources[0], expected, data.class_names[:5])
-    place = {name: index for index, name in enumerate(names)}
-    new_index = np.array([place.get(name, -1) for name in data.class_names], int)
-    images, others = [], Counter()
-    for image in data.images:
-        classes = new_index[image.classes]  # (N,), -1 for a class that is left out
-        keep = classes >= 0
-        others.update(data.class_names[index] for index in image.classes[~keep])
-        images.append(image._replace(boxes_xyxy=image.boxes_xyxy[keep], classes=classes[keep]))
-    shown = [f"{name!r} {count:,}" for name, count in others.most_common()]
-    log.add("dropped", "box", "of a class that --names leaves out", shown, others.total())
-    return replace(data, images=images, class_names=names)

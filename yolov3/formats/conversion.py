@@ -1,104 +1,207 @@
-"""Convert a data set from one annotation format to another."""
+"""Convert data sets from one annotation format to another: several into one, one into parts."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import format_line, number_text, read_annotations
-from yolov3.class_names import read_class_names
+from yolov3.annotations import format_line, number_text, read_bytes, scan
+from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted
 from yolov3.files import check_outputs, write_files
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
-from yolov3.formats.common import ConversionLog, select_classes
+from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import DataSet, annotated_image
+from yolov3.formats.merging import merge, rename_classes, select_classes, split, unite
 from yolov3.formats.voc import Corners, format_voc, read_voc
 from yolov3.formats.yolo import format_yolo, read_yolo
 
+FOLDER_FORMATS = ("voc", "yolo")
 CLASSES_SHOWN = 20  # in the summary
+FAULTS_SHOWN = 100
+SKIP_HINT = "--bad-files skip leaves out what is bad, with the images"
+
+
+class Source(NamedTuple):
+    """Annotations to read."""
+
+    format: str  # annotations, voc, coco or yolo
+    path: Path
+    images: Path | None = None  # folder to look for images in; None for the usual ones
+    names: Path | None = None  # names of the classes to keep, or of labels without names
 
 
 class ConversionJob(NamedTuple):
     """What to convert, and how."""
 
-    source: Path
-    source_format: str  # annotations, voc, coco or yolo
+    sources: list[Source]
     target: Path
     target_format: str
-    images: Path | None = None  # folder that image names start at, None for a fitting one
-    names: Path | None = None  # class names file
+    renames: Mapping[str, str] = {}  # new names of classes by the old ones
+    split: float | None = None  # the share of the boxes of each class to test on
+    seed: int = 0  # of the split
     corners: Corners | None = None  # what those of VOC mean; None goes by the file
+    bad_files: str = "error"  # or "skip"
     trust_sizes: bool = False  # take the images' sizes from the annotations
     overwrite: bool = False
 
 
+class Loaded(NamedTuple):
+    """A data set that was read, with the names of the classes to keep."""
+
+    data: DataSet
+    name: str  # where it is from
+    part: str  # train, val or test of a data.yaml, else ""
+    names: list[str] | None
+
+
 def convert(job: ConversionJob) -> str:
-    """Convert a data set and return a summary in words.
+    """Convert data sets and return a summary in words.
 
     Raises ValueError naming file, element and value for bad input, OSError for files that cannot
     be written. Nothing is written in either case.
     """
     log = ConversionLog()
-    data = _read(job, log)
-    if log.faults:
-        raise ValueError("\n".join(log.faults))
-    read = f"read {_size(data)} from {job.source}"
-    if not data.class_names:
-        raise ValueError(f"{job.source}: expected boxes with class names; received none")
-    data = clean(data, log, job.trust_sizes)
-    background = sum(not len(image.classes) for image in data.images)
-    log.add("kept", "image", "as background: they have no box", [], background)
-    folder, texts = _format(job, data)
-    inputs = [*data.sources, *(image.path for image in data.images), *filter(None, [job.names])]
-    check_outputs([folder / name for name in texts], inputs, job.overwrite)
-    write_files(folder, texts)
-    lines = [read, *str(log).splitlines(), _class_line(data), f"wrote {job.target}: {_size(data)}"]
-    if job.target_format == "annotations" and len(texts) > 1:
-        lines += [f"wrote {_names_path(job)}: {counted(len(data.class_names), 'class')}"]
-    return "\n".join(lines)
+    loaded = [_read(source, job.corners, log) for source in job.sources]
+    _check_faults(log, loaded, job.bad_files)
+    lines = [f"read {_size(one.data)} from {one.name}" for one in loaded]
+    parts = _divide(_prepare(loaded, job, log), job, log)
+    class_names = next(iter(parts.values())).class_names
+    has_names_file = any(one.names == class_names for one in loaded)
+    texts: dict[Path, str] = {}
+    written = []
+    for part, data in parts.items():
+        path = _part_path(job, part)
+        written.append(f"wrote {path}: {_size(data)}")
+        texts |= _format(job, path, data)
+        if job.target_format == "annotations" and not has_names_file:
+            names_path = _names_path(path)
+            if names_path in texts:
+                raise ValueError(f"{path}: expected another extension; class names get this one")
+            texts[names_path] = "\n".join(class_names) + "\n"
+            written.append(f"wrote {names_path}: {counted(len(class_names), 'class')}")
+    inputs = [path for source in job.sources for path in source[1:] if path]
+    images = [image.path for data in parts.values() for image in data.images]
+    inputs += [*images, *(path for one in loaded for path in one.data.sources)]
+    check_outputs(texts, inputs, job.overwrite)
+    write_files(texts)
+    return "\n".join([*lines, *str(log).splitlines(), *_class_lines(parts), *written])
 
 
-def _read(job: ConversionJob, log: ConversionLog) -> DataSet:
-    names = read_class_names(job.names) if job.names else None
-    source = job.source
-    if job.source_format == "annotations":
-        if names is None:
-            raise ValueError(f"{source}: expected class names for its labels; give --names FILE")
-        return read_lines(source, names)
-    if job.source_format == "yolo":
-        return read_yolo(source, job.images, names, log)
-    if job.source_format == "voc":
-        data = read_voc(source, job.images, job.corners, log)
+def _read(source: Source, corners: Corners | None, log: ConversionLog) -> Loaded:
+    """Read annotations. The names of the source are those of labels that have none of their own."""
+    path, names = source.path, read_class_names(source.names) if source.names else None
+    if source.format == "annotations":
+        own = _names_path(path)
+        has_own = own.is_file()
+        data = read_lines(path, read_class_names(own) if has_own else names, log)
+        data.sources.extend([str(own)] * has_own)
+    elif source.format == "yolo":
+        data = read_yolo(path, source.images, names, log)
+    elif source.format == "voc":
+        data = read_voc(path, source.images, corners, log)
     else:
-        data = read_coco(source, job.images, log)
-    return data if names is None else select_classes(data, names, log)
+        data = read_coco(path, source.images, log)
+    return Loaded(data, str(path), "", names)
 
 
-def _format(job: ConversionJob, data: DataSet) -> tuple[Path, dict[str, str]]:
-    """Return the folder of the output and its texts by file name."""
-    target = job.target
-    if job.target_format in ("voc", "yolo") and target.is_file():
-        raise ValueError(f"{target}: expected a folder; received a file")
-    if job.target_format == "voc":
-        return target, format_voc(data, job.corners or Corners.PIXELS)
-    if job.target_format == "yolo":
-        return target, format_yolo(data)
+def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:
+    """Raise ValueError with all faults of all files, or log them if they are to be skipped."""
+    faults = log.faults
+    are_all_bad = not all(one.data.images for one in loaded)
+    if faults and (bad_files == "error" or are_all_bad):
+        hint = "" if are_all_bad else f" ({SKIP_HINT})"
+        if len(faults) == 1:
+            raise ValueError(f"{faults[0]}{hint}")
+        more = [f"and {len(faults) - FAULTS_SHOWN:,} more"] * (len(faults) > FAULTS_SHOWN)
+        title = f"{counted(len(faults), 'bad annotation')}{hint}:"
+        raise ValueError("\n  ".join([title, *faults[:FAULTS_SHOWN], *more]))
+    log.add("skipped", "bad annotation", "with its image", faults)
+
+
+def _prepare(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> list[Loaded]:
+    """Return the data sets with the classes to keep, under their new names, fit to train on."""
+    known = unite(one.data.class_names for one in loaded)
+    unknown = [name for name in job.renames if name not in known]
+    if unknown:
+        raise ValueError(f"--rename: there is no class {unknown[0]!r}, but {', '.join(known)}")
+    prepared = []
+    for one in loaded:
+        data = rename_classes(one.data, job.renames)
+        labelled = {image.path for image in data.images if len(image.classes)}
+        if one.names:
+            names = unite([[job.renames.get(name, name) for name in one.names]])
+            data = select_classes(data, names, log)
+        data = clean(data, log, job.trust_sizes)
+        background = [image.path for image in data.images if not len(image.classes)]
+        emptied = sum(path in labelled for path in background)
+        reason = "as background: --names leaves out all their classes"
+        log.add("kept", "image", reason, [], emptied)
+        reason = "as background: they have no box"
+        log.add("kept", "image", reason, [], len(background) - emptied)
+        prepared.append(one._replace(data=data))
+    return prepared
+
+
+def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dict[str, DataSet]:
+    """Return the data sets to write by the names of their parts, numbered alike."""
+    sets = [one.data for one in loaded]
+    names = unite(data.class_names for data in sets)
+    if not names:
+        raise ValueError(f"{loaded[0].name}: expected boxes with class names; received none")
+    if all(source.format == "voc" and not source.names for source in job.sources):
+        names.sort()
+    if job.split is not None:
+        train, test = split(merge(sets, names, log), job.split, job.seed)
+        return {"train": train, "test": test}
+    parts: dict[str, list[DataSet]] = {}
+    for one in loaded:
+        parts.setdefault(one.part, []).append(one.data)
+    if "" in parts and len(parts) > 1:
+        raise ValueError(
+            "some inputs are divided into train and test and some are not; "
+            "--split 0.2 divides all of them anew"
+        )
+    return {part: merge(sets, names, log) for part, sets in parts.items()}
+
+
+def _part_path(job: ConversionJob, part: str) -> Path:
+    """Return where a part of the output goes: out_train.txt for out.txt, out/train for out."""
+    if not part:
+        return job.target
+    if job.target_format in FOLDER_FORMATS:
+        return job.target / part
+    return job.target.with_name(f"{job.target.stem}_{part}{job.target.suffix}")
+
+
+def _format(job: ConversionJob, path: Path, data: DataSet) -> dict[Path, str]:
+    """Return the texts of one output by their paths."""
+    if job.target_format in FOLDER_FORMATS:
+        if path.is_file():
+            raise ValueError(f"{path}: expected a folder; received a file")
+        is_yolo = job.target_format == "yolo"
+        texts = format_yolo(data) if is_yolo else format_voc(data, job.corners or Corners.PIXELS)
+        return {path / name: text for name, text in texts.items()}
     if job.target_format == "coco":
-        folder = target.absolute().parent
-        return target.parent, {target.name: format_coco(data, folder, PIXEL_DECIMALS)}
-    texts = {target.name: format_lines(data)}
-    if job.names is None:
-        if target == _names_path(job):
-            raise ValueError(f"{target}: expected another extension; the class names get this one")
-        texts[_names_path(job).name] = "\n".join(data.class_names) + "\n"
-    return target.parent, texts
+        return {path: format_coco(data, path.absolute().parent, PIXEL_DECIMALS)}
+    return {path: format_lines(data)}
 
 
-def read_lines(path: Path, class_names: list[str]) -> DataSet:
-    """Read an annotation file. Raises ValueError naming file, line and value for a bad one."""
+def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) -> DataSet:
+    """Read an annotation file; its bad lines are faults in the log.
+
+    Raises ValueError for a file without a line, and without class names.
+    """
+    if class_names is None:
+        raise ValueError(f"{path}: expected class names for its labels; give --names FILE")
+    records, problems = scan(read_bytes(path), path, len(class_names))
+    for problem in problems:
+        log.bad(f"{path}:{problem.line}: {problem.message}")
     images = []
-    for record in read_annotations(path, len(class_names)):
+    for record in records:
         # The file's own decimals: as float64 the float32 nearest to 12.3 is 12.300000190734863.
         boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
         images.append(annotated_image(record.image_path, (0, 0), boxes, record.classes))
@@ -114,21 +217,27 @@ def format_lines(data: DataSet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _names_path(job: ConversionJob) -> Path:
-    return job.target.with_suffix(".names")
+def _names_path(path: Path) -> Path:
+    return path.with_suffix(".names")
 
 
 def _size(data: DataSet) -> str:
     return f"{counted(len(data.images), 'image')} and {counted(data.num_boxes, 'box')}"
 
 
-def _class_line(data: DataSet) -> str:
-    """Say how many boxes the classes have, the most frequent first."""
-    counts = np.zeros(len(data.class_names), int)
-    for image in data.images:
-        np.add.at(counts, image.classes, 1)
-    order = np.argsort(-counts, kind="stable")
-    named = [f"{data.class_names[index]} {counts[index]:,}" for index in order[:CLASSES_SHOWN]]
-    left = len(order) - len(named)
-    more = f" and {left:,} more" if left else ""
-    return f"{counted(len(order), 'class')}: {', '.join(named)}{more}"
+def _class_lines(parts: dict[str, DataSet]) -> list[str]:
+    """Say how many boxes of each class the parts have, the most frequent first."""
+    names = next(iter(parts.values())).class_names
+    counts = np.array([data.boxes_per_class for data in parts.values()])  # (parts, C)
+    order = np.argsort(-counts.sum(axis=0), kind="stable")
+    where = f", boxes in {' + '.join(parts)}" if len(parts) > 1 else ""
+    shown = [
+        f"{names[index]} {' + '.join(f'{count:,}' for count in counts[:, index])}"
+        for index in order[:CLASSES_SHOWN]
+    ]
+    more = f" and {len(order) - CLASSES_SHOWN:,} more" if len(order) > CLASSES_SHOWN else ""
+    lines = [f"{counted(len(order), 'class')}{where}: {', '.join(shown)}{more}"]
+    for twins in case_twins([names[index] for index in order]):
+        flags = " ".join(f"--rename {shlex.quote(f'{name}={twins[0]}')}" for name in twins[1:])
+        lines.append(f"{', '.join(twins)} differ only in case; {flags} makes them one class")
+    return lines

@@ -29,6 +29,12 @@ class DataSet:
         """The number of boxes of all images."""
         return sum(len(image.classes) for image in self.images)
 
+    @property
+    def boxes_per_class(self) -> np.ndarray:
+        """The number of boxes of each class (C,)."""
+        classes = np.concatenate([np.zeros(0, int), *(image.classes for image in self.images)])
+        return np.bincount(classes, minlength=len(self.class_names))
+
 
 def annotated_image(path, size_wh, boxes_xyxy: list, classes: list[int]) -> AnnotatedImage:
     """Return an image with boxes, [xmin, ymin, xmax, ymax] each, and classes given as lists."""

@@ -41,12 +41,11 @@ def read_yolo(
 
     Images are looked for below `images`, or near the label files. Label files that cannot be read
     are faults in the log. Raises ValueError where there are no class names, and where label files
-    belong to no image, all of them.
+    belong to no image, all of them. `class_names` are those of labels without names of their own.
     """
     files = log.search(folder, {LABEL_SUFFIX})
     labels = [path for path in files if path.name.lower() != CLASS_FILE]
-    if class_names is None:
-        class_names = _class_names(folder, sorted(set(files) - set(labels)))
+    class_names = _class_names(folder, sorted(set(files) - set(labels)), class_names)
     lookup = ImageLookup(folder, images, log)
     read, sources, places, strays = [], [], set(), []
     for path in labels:
@@ -71,18 +70,24 @@ def read_yolo(
     return DataSet(read, class_names, list(map(str, labels)) or [str(folder)], relative=True)
 
 
-def _class_names(folder: Path, files: Iterable[Path]) -> list[str]:
-    """Read the class files of a data set, which must agree."""
+def _class_names(folder: Path, files: Iterable[Path], given: list[str] | None) -> list[str]:
+    """Return the names in the class files of a data set.
+
+    Those given are returned instead if there is no such file, or several that disagree, or if they
+    have no name in common: then they are other words for the classes.
+    """
     above = folder.absolute().parents[:2]
     candidates = [parent / name for parent in (folder, *above) for name in CLASS_FILES]
     files = [*files] or [path for path in candidates if path.is_file()]
-    if not files:
+    lists = [read_class_names(path) for path in files]
+    others = [path for path, names in zip(files, lists, strict=True) if names != lists[0]]
+    if given and (not lists or others or set(given).isdisjoint(lists[0])):
+        return given
+    if not lists:
         raise ValueError(f"{folder}: expected class names in {CLASS_FILE}, or --names FILE")
-    first, *others = ((path, read_class_names(path)) for path in files)
-    for path, names in others:
-        if names != first[1]:
-            raise ValueError(f"{path}: other class names than in {first[0]}; give --names FILE")
-    return first[1]
+    if others:
+        raise ValueError(f"{others[0]}: other class names than in {files[0]}; give --names FILE")
+    return lists[0]
 
 
 def _note_strays(strays: list[Path], log: ConversionLog, has_others: bool, where: str) -> None:

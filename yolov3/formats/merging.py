@@ -1,0 +1,159 @@
+"""Rename the classes of data sets, make one set of several, and split one to train and to test on.
+
+Images are the same if their files have the same content, whatever their names.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from yolov3.data.same_images import content_keys
+from yolov3.formats.common import ConversionLog, require
+from yolov3.formats.data_set import AnnotatedImage, DataSet
+
+SAME_OBJECT = 0.5  # IoU of two boxes of one class, from which they are taken for one object
+ROUNDING = 1.0  # pixels by which formats may differ in one box
+
+
+def unite(lists: Iterable[list[str]]) -> list[str]:
+    """Return the names of several lists, each once, in the order of their first appearance."""
+    return list(dict.fromkeys(name for names in lists for name in names))
+
+
+def rename_classes(data: DataSet, renames: Mapping[str, str]) -> DataSet:
+    """Give classes new names, all at once, so that two may swap; classes of one name become one."""
+    names = [renames.get(name, name) for name in data.class_names]
+    return _renumber(replace(data, class_names=names), unite([names]))
+
+
+def select_classes(data: DataSet, names: list[str], log: ConversionLog) -> DataSet:
+    """Number the classes as in `names` and drop the boxes of all others.
+
+    Raises ValueError if the data set has classes, but none of these.
+    """
+    has_some = not data.class_names or not set(names).isdisjoint(data.class_names)
+    expected = f"at least one of the classes {names[:5]}"
+    require(has_some, data.sources[0], expected, data.class_names[:5])
+    counts = zip(data.class_names, data.boxes_per_class.tolist(), strict=True)
+    others = Counter({name: count for name, count in counts if count and name not in names})
+    shown = [f"{name!r} {count:,}" for name, count in others.most_common()]
+    log.add("dropped", "box", "of a class that --names leaves out", shown, others.total())
+    return _renumber(data, names)
+
+
+def merge(sets: list[DataSet], class_names: list[str], log: ConversionLog) -> DataSet:
+    """Make one data set of several whose boxes are in pixels, with these classes.
+
+    Of an image that is in it more than once, one stays with the objects of all; the log says so.
+    """
+    sets = [_renumber(data, class_names) for data in sets]
+    if len(sets) == 1:
+        return sets[0]
+    images = [image for data in sets for image in data.images]
+    kept: dict[Hashable, AnnotatedImage] = {}
+    for key, image in zip(content_keys([image.path for image in images]), images, strict=True):
+        kept[key] = _join(kept[key], image, log) if key in kept else image
+    sources = [source for data in sets for source in data.sources]
+    return DataSet(list(kept.values()), class_names, sources)
+
+
+def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
+    """Split a data set into one to train and one to test on, which gets `fraction` of each class.
+
+    Images of the same content stay together. The order of the images and the folders that they are
+    in do not matter. Raises ValueError unless there are two different images.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(content_keys([image.path for image in data.images])):
+        groups.setdefault(key, []).append(index)
+    if len(groups) < 2:
+        raise ValueError("--split: expected at least 2 different images; received 1")
+    lots = [_lot(image, data.class_names, seed) for image in data.images]
+    drawn = sorted(groups.values(), key=lambda group: min(lots[index] for index in group))
+    by_name = np.argsort(data.class_names)
+    rows = [np.bincount(image.classes, minlength=len(by_name))[by_name] for image in data.images]
+    boxes = np.array([sum(rows[index] for index in group) for group in drawn])  # (G, C)
+    for_test = {
+        index
+        for group, is_test in zip(drawn, _stratify(boxes, fraction), strict=True)
+        for index in group
+        if is_test
+    }
+    train, test = [], []
+    for index, image in enumerate(data.images):
+        (test if index in for_test else train).append(image)
+    return replace(data, images=train), replace(data, images=test)
+
+
+def _stratify(boxes: np.ndarray, fraction: float) -> np.ndarray:
+    """Choose of G images with boxes (G, C) per class those to test on, as a mask (G,).
+
+    Each image goes to the part that needs its classes more, those of the rarest class first: the
+    iterative stratification of Sechidis et al., 2011. Of a class in two images each part has one.
+    """
+    background = boxes.sum(axis=1) == 0
+    table = np.column_stack([boxes, background, np.ones(len(boxes))])  # (G, C + 2): and any image
+    table = table[:, table.any(axis=0)] / table.sum(axis=0)[table.any(axis=0)]
+    need = np.ones((2, table.shape[1]))  # of train and test: 1 has nothing, 0 has its share
+    part = np.full(len(table), -1)
+    for column in np.argsort((table > 0).sum(axis=0), kind="stable"):
+        rows = np.flatnonzero((table[:, column] > 0) & (part < 0))
+        rows = rows[np.argsort(-table[rows, column], kind="stable")]  # small ones level out
+        for row in rows:
+            part[row] = table[row] @ (need[1] - need[0]) > 0
+            without = np.flatnonzero(need[:, column] == 1)
+            if row == rows[-1] and len(without) == 1:
+                part[row] = without[0]
+            need[part[row]] -= table[row] / (1 - fraction, fraction)[part[row]]
+    return part == 1
+
+
+def _lot(image: AnnotatedImage, class_names: list[str], seed: int) -> bytes:
+    """Return a random number for an image that depends on nothing but its name and its boxes."""
+    names = [class_names[index] for index in image.classes]
+    content = repr((seed, Path(image.path).name, image.size_wh, image.boxes_xyxy.tolist(), names))
+    return hashlib.sha256(content.encode(errors="surrogateescape")).digest()
+
+
+def _join(image: AnnotatedImage, other: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:
+    """Return an image with the objects of another annotation of it as well."""
+    same_class = image.classes[:, None] == other.classes  # (N, M)
+    apart = np.abs(image.boxes_xyxy[:, None] - other.boxes_xyxy).max(axis=2, initial=0)
+    same = same_class & (apart <= ROUNDING)
+    if same.any(axis=0).all() and same.any(axis=1).all():
+        example = f"{other.path!r} is {image.path!r}"
+        log.add("dropped", "image", "which came before with the same boxes", [example])
+        return image
+    new = ~(same_class & (_ious(image.boxes_xyxy, other.boxes_xyxy) > SAME_OBJECT)).any(axis=0)
+    counts = len(image.classes), len(other.classes), len(image.classes) + new.sum()
+    example = f"{image.path!r} and {other.path!r} ({{}} and {{}} boxes, together {{}})"
+    reason = "annotated differently twice, with all objects of both"
+    log.add("joined", "image", reason, [example.format(*counts)])
+    boxes_xyxy = np.concatenate([image.boxes_xyxy, other.boxes_xyxy[new]])
+    classes = np.concatenate([image.classes, other.classes[new]])
+    return image._replace(boxes_xyxy=boxes_xyxy, classes=classes)
+
+
+def _ious(boxes_xyxy: np.ndarray, others_xyxy: np.ndarray) -> np.ndarray:
+    """Return the IoU (N, M) of each of N boxes with each of M."""
+    low = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[:, :2])
+    high = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[:, 2:])
+    overlap = (high - low).clip(0).prod(axis=2)
+    area, other_area = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes_xyxy, others_xyxy))
+    return overlap / (area[:, None] + other_area - overlap)
+
+
+def _renumber(data: DataSet, class_names: list[str]) -> DataSet:
+    """Number the classes as in `class_names`; the boxes of others are left out."""
+    place = {name: index for index, name in enumerate(class_names)}
+    new_index = np.array([place.get(name, -1) for name in data.class_names], int)
+    images = []
+    for image in data.images:
+        classes = new_index[image.classes]  # (N,), -1 for a class that is left out
+        keep = classes >= 0
+        images.append(image._replace(boxes_xyxy=image.boxes_xyxy[keep], classes=classes[keep]))
+    return replace(data, images=images, class_names=class_names)
