@@ -112,7 +112,8 @@ def _parser_of(kind, expected: str, holds=lambda value: True):
 
 
 integer = _parser_of(int, "a whole number")
-number = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), "a number")
+number = _parser_of(float, "a number")
+count = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 input_size = _parser_of(
@@ -180,6 +181,8 @@ def _kind(field) -> dict:
         return {"choices": choices}
     if field.name == "train_input_scales":
         return {"type": number, "nargs": "+", "metavar": "X"}
+    if field.name == "train_epochs":  # 6 shall not be shown as 6.0
+        return {"type": count, "metavar": "X"}
     numbers = {int: (integer, "N"), float: (number, "X")}
     parse, metavar = numbers.get(field.type, (str, "PATH"))
     return {"type": parse, "metavar": metavar}
