@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from made_fonts import make_font
 
 from yolov3.draw import class_colour, draw_boxes
 
@@ -112,6 +113,59 @@ def test_letters_beyond_english_are_not_all_the_same_empty_box():
     box = np.array([[50, 50, 100, 100]])
     drawn = [draw_boxes(grey(200, 200), box, [0], [name]) for name in ("ö", "ß", "Ж", "λ")]
     assert all((one != other).any() for i, one in enumerate(drawn) for other in drawn[:i])
+
+
+def test_a_name_without_a_font_is_drawn_as_its_number(installed_fonts, tmp_path):
+    def drawn(*names):
+        return draw_boxes(grey(200, 200), np.array([[50, 50, 100, 100]]), [1], ["", *names], [0.5])
+
+    number = drawn("class 1")
+    for name in ("猫", "りんご", "사과", "⚽", "", "หมา"):
+        assert (drawn(name) == number).all()
+    assert (drawn("a\x1b[31m\n") == drawn(r"a\x1b[31m\n")).all()
+    installed_fonts(make_font(tmp_path / "B.ttf", "人口"))
+    assert (drawn("人") != number).any() and (drawn("人") != drawn("口")).any()
+    assert (drawn("犬") == number).all()
+
+
+def test_right_to_left_names_are_numbers_where_they_would_be_drawn_backwards(
+    installed_fonts, monkeypatch
+):
+    box = np.array([[50, 50, 100, 100]])
+    monkeypatch.setattr("PIL.features.check", lambda feature: False)
+    drawn = [draw_boxes(grey(200, 200), box, [0], [name]) for name in ("חתול", "class 0")]
+    assert (drawn[0] == drawn[1]).all()
+
+
+@pytest.mark.parametrize(("count", "side"), [(150, 32), (400, 20)])
+def test_labels_of_many_objects_leave_the_objects_to_be_seen(count, side):
+    rng = np.random.default_rng(count)
+    boxes = np.round(rng.uniform((0, 0), (640 - side, 480 - side), (count, 2))).astype(int)
+    boxes = np.concatenate([boxes, boxes + side], axis=1)
+    classes, scores = rng.integers(0, 3, count), np.linspace(0.3, 0.9, count)
+    drawn = draw_boxes(grey(640, 480), boxes, classes, NAMES, scores)
+    outlines = grey(640, 480)
+    for (left, top, right, bottom), index in zip(boxes, classes, strict=True):
+        outlines[top:bottom, [left, right - 1]] = class_colour(index)
+        outlines[[top, bottom - 1], left:right] = class_colour(index)
+    labels = (drawn != outlines).any(axis=2)
+    assert max(labels[y:y_end, x:x_end].mean() for x, y, x_end, y_end in boxes) <= 0.2
+    assert labels.sum() > count / 2 * 24 * 11  # the size of the smallest label, "one"
+    assert (drawn == draw_boxes(grey(640, 480), boxes, classes, NAMES, scores)).all()
+
+
+def test_the_best_keep_their_labels_and_scores():
+    boxes = np.array([[100, 100, 120, 120]] * 200 + [[200, 200, 220, 220]])
+    scores = np.linspace(0.1, 0.9, 201)
+    alone = draw_boxes(grey(640, 480), boxes[:200], [0] * 200, NAMES, scores[:200])
+    drawn = draw_boxes(grey(640, 480), boxes, [0] * 201, NAMES, scores)
+    changed = (alone != drawn).any(axis=2)
+    assert changed[180:200, 200:260].any() and not changed[90:130, 90:160].any()
+
+
+def test_lines_of_a_small_object_do_not_hide_it():
+    drawn = draw_boxes(grey(2000, 2000), np.array([[500, 500, 518, 518]]), [0], NAMES)
+    assert (drawn[503:515, 503:515] == GREY).all()
 
 
 def test_colours_of_ten_classes_are_far_apart():

@@ -9,6 +9,7 @@ train.py, both also show what training would see. Sizes are in pixels of the net
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from yolov3.cli.flags import (
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
+    from yolov3.fonts import missing_letters
 
     class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
@@ -83,6 +85,8 @@ def main(argv: list[str] | None = None) -> int:
     check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
     boxes = sum(len(record.classes) for record in records)
     print(f"{args.file}: {counted(len(records), 'image')}, {counted(boxes, 'box')}")
+    if lack := missing_letters(class_names):
+        print(lack, file=sys.stderr)
     figures = [
         contact_sheet(choose_tiles(records, settings, args), class_names),
         statistics_figure(statistics, class_names),

@@ -1,24 +1,30 @@
 """Draw labelled boxes on an image."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import ceil
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from yolov3.fonts import Run, default_font, load_font, split_by_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
-TEXT_RANGE = (11, 64)  # pixels: below it is illegible, above it hides the image
+TEXT_RANGE = (11, 64)  # pixels: below it is hard to read, above it hides the image
+DENSE_TEXT_SHARE = 1 / 6  # of the side of the square that an object has to itself on average
+SMALLEST_TEXT = 9  # pixels, where objects are dense
+SMALLER_SHARE = 0.6  # of the text's height, where there is no room for it
+COVERED = 1 / 5  # of a box by labels, at most
 LINE_SHARE = 1 / 8  # of the text's height
+LINE_PER_SIDE = 1 / 6  # of a box's shorter side, at most
 PADDING_SHARE = 1 / 6  # of the text's height, around a label's text
 GOLDEN_RATIO = 0.618034  # steps of it round the colour circle keep apart for any number of classes
 TONES = ((0.9, 0.95), (1.0, 0.6), (0.6, 0.85))  # saturation and value, in turns
 BRIGHT = 100  # luma of 255 above which a colour gets black text instead of white
 
 Colour = tuple[int, int, int]
-Rectangle = tuple[int, int, int, int]  # first and last pixel: left, top, right, bottom
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; the last two just outside
 
 
 def draw_boxes(
@@ -31,28 +37,29 @@ def draw_boxes(
     """Return a copy of an image (H, W, 3) uint8 RGB with its boxes and their class names on it.
 
     Boxes (N, 4) are in pixels and may reach over the edge; `classes` (N,) index `names`; `scores`
-    (N,) are printed behind the names, and boxes of a high score cover those of a low one. Labels
-    stay inside the image and, where there is room, off one another.
+    (N,) are printed behind the names, and boxes of a high score cover those of a low one. A name
+    whose letters no font here has is drawn as its number: class 3.
+
+    Labels stay inside the image, off one another, and cover at most a fifth of any box. So where
+    objects are dense, letters get smaller, then scores are left out, then labels, those of low
+    scores first.
     """
     drawn = np.array(image_rgb, order="C")
     size_wh = drawn.shape[1::-1]
-    text_size = _text_size(*size_wh)
-    rectangles = [_rectangle(box, size_wh) for box in boxes_xyxy]
-    order = list(range(len(rectangles)) if scores is None else np.argsort(scores, kind="stable"))
+    boxes = _pixels(boxes_xyxy, size_wh)
+    text_size = _text_size(size_wh, len(boxes))
+    order = list(range(len(boxes)) if scores is None else np.argsort(scores, kind="stable"))
     for index in order:
-        line_width = max(1, round(text_size * LINE_SHARE))
-        _outline(drawn, rectangles[index], class_colour(int(classes[index])), line_width)
-    labels: list[tuple[Rectangle, np.ndarray]] = []
+        _outline(drawn, boxes[index], class_colour(int(classes[index])), text_size * LINE_SHARE)
+    layout = _Layout(boxes, size_wh)
     for index in reversed(order):  # the best one chooses its label's place first
-        text = names[int(classes[index])] + ("" if scores is None else f" {scores[index]:.2f}")
-        label = _label(text, text_size, class_colour(int(classes[index])), size_wh[0])
-        place = _place(
-            label.shape[1::-1], rectangles[index], size_wh, [taken for taken, _ in labels]
-        )
-        labels.append((place, label))
-    for (left, top, right, bottom), label in reversed(labels):  # and covers the others
-        patch = drawn[top : bottom + 1, left : right + 1]
-        patch[:] = label[: patch.shape[0], : patch.shape[1]]
+        number = int(classes[index])
+        score = "" if scores is None else f" {scores[index]:.2f}"
+        for runs, size in _forms(number, names[number], score, text_size, size_wh[0]):
+            if place := layout.find(_label_size(runs, size), boxes[index]):
+                left, top, right, bottom = place
+                drawn[top:bottom, left:right] = _label(runs, size, class_colour(number))
+                break
     return drawn
 
 
@@ -64,75 +71,123 @@ def class_colour(index: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _text_size(width: int, height: int) -> int:
-    low, high = TEXT_RANGE
-    return round(min(max((width * height) ** 0.5 * TEXT_SHARE, low), high))
+def _text_size(size_wh: tuple[int, int], objects: int) -> int:
+    side, (low, high) = (size_wh[0] * size_wh[1]) ** 0.5, TEXT_RANGE
+    dense = max(side / max(objects, 1) ** 0.5 * DENSE_TEXT_SHARE, SMALLEST_TEXT)
+    return round(min(max(side * TEXT_SHARE, low), high, dense))
 
 
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans, which comes with matplotlib: Pillow's own font has English letters only."""
-    from matplotlib import get_data_path
-
-    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
-
-
-def _rectangle(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Rectangle:
-    """Return the pixels of a box's edges, clipped to the image."""
-    last = np.array(size_wh) - 1
-    first_xy = np.clip(np.round(box_xyxy[:2]), 0, last)
-    last_xy = np.clip(np.round(box_xyxy[2:]) - 1, first_xy, last)
-    return tuple(np.concatenate([first_xy, last_xy]).astype(int).tolist())
+def _pixels(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return boxes (N, 4) in whole pixels, clipped to the image; none of them is empty."""
+    boxes_xyxy = np.round(np.reshape(boxes_xyxy, (-1, 4)))
+    first = np.clip(boxes_xyxy[:, :2], 0, np.array(size_wh) - 1)
+    last = np.clip(boxes_xyxy[:, 2:], first + 1, size_wh)
+    return np.concatenate([first, last], axis=1).astype(int)
 
 
-def _padding(font) -> int:
-    return max(1, round(font.size * PADDING_SHARE))
-
-
-def _label_size(text: str, font) -> tuple[int, int]:
-    """Return width and height in pixels of a label with its padding."""
-    return ceil(font.getlength(text)) + 2 * _padding(font), sum(font.getmetrics())
-
-
-def _shorten(text: str, font, width: int) -> str:
-    """Cut text whose label is wider than the image."""
-    shown = text
-    while shown and _label_size(shown, font)[0] > width:
-        text = text[:-1]
-        shown = text + "..." if text else ""
-    return shown
-
-
-def _place(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int], taken) -> Rectangle:
-    """Choose above, below, or inside the box's top or bottom edge, moved into the image."""
-    width, height = label_wh
-    left = max(0, min(box[0], size_wh[0] - width))
-    tops = (box[1] - height, box[3] + 1, box[1], box[3] + 1 - height)
-    inside = [top for top in tops if 0 <= top <= size_wh[1] - height] or [0]
-    places = [(left, top, left + width - 1, top + height - 1) for top in inside]
-    free = (place for place in places if not any(_overlap(place, other) for other in taken))
-    return next(free, places[0])
-
-
-def _outline(image: np.ndarray, box: Rectangle, colour: Colour, width: int) -> None:
-    """Paint the edges of a box, inside of it."""
+def _outline(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -> None:
+    """Paint the edges of a box, inside of it, in lines that leave a small object to be seen."""
     left, top, right, bottom = box
-    inside = image[top : bottom + 1, left : right + 1]
+    inside = image[top:bottom, left:right]
+    width = max(1, round(min(width, min(inside.shape[:2]) * LINE_PER_SIDE)))
     for edge in (inside[:width], inside[-width:], inside[:, :width], inside[:, -width:]):
         edge[:] = colour
 
 
+def _forms(
+    number: int, name: str, score: str, size: int, max_width: int
+) -> Iterable[tuple[tuple[Run, ...], int]]:
+    """Return the texts of a label with their sizes, the best first."""
+    runs = split_by_font(name) or ((f"class {number}", default_font()),)
+    smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
+    with_score = (*runs, (score, default_font())) if score else runs
+    forms = [(with_score, size), (with_score, smaller), (_cut(runs, smaller, max_width), smaller)]
+    return dict.fromkeys(forms)
+
+
+def _cut(runs: tuple[Run, ...], size: int, max_width: int) -> tuple[Run, ...]:
+    """Cut a text whose label is wider than the image."""
+    shown = runs
+    while runs and _label_size(shown, size)[0] > max_width:
+        *before, (text, file) = runs
+        runs = (*before, (text[:-1], file)) if len(text) > 1 else tuple(before)
+        shown = (*runs, ("...", default_font()))
+    return shown
+
+
+class _Layout:
+    """The places of labels on an image, which cover neither one another nor the objects."""
+
+    def __init__(self, boxes: np.ndarray, size_wh: tuple[int, int]):
+        self._size_wh, self._count = size_wh, len(boxes)
+        # Boxes, then room for as many labels: rectangles of which nothing may be covered.
+        self._edges = np.concatenate([boxes, np.zeros_like(boxes)]).T.astype(np.int32)  # (4, 2N)
+        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        self._free = np.concatenate([areas * COVERED, np.zeros(len(boxes))])  # pixels, (2N,)
+
+    def find(self, label_wh: tuple[int, int], box: np.ndarray) -> Rectangle | None:
+        """Take the first free place for the label of a box, None if there is none."""
+        places = _places(label_wh, box.tolist(), self._size_wh)
+        covered = _shared_pixels(places, self._edges[:, : self._count])
+        free = self._free[: self._count]
+        is_free = (covered <= free).all(axis=1)
+        if not is_free.any():
+            return None
+        first = is_free.argmax()
+        free -= covered[first]
+        self._edges[:, self._count] = places[first]
+        self._count += 1
+        return tuple(places[first].tolist())
+
+
+def _places(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return places (P, 4) for a label: above, below, inside the top and bottom edge of a box.
+
+    They begin with the box or else end with it, and are moved into the image.
+    """
+    (width, height), (left, top, right, bottom) = label_wh, box
+    lefts = [max(0, min(x, size_wh[0] - width)) for x in (left, right - width)]
+    tops = (top - height, bottom, top, bottom - height)
+    inside = [y for y in tops if 0 <= y <= size_wh[1] - height and width <= size_wh[0]]
+    places = [(x, y, x + width, y + height) for x in lefts for y in inside]
+    return np.array(places, np.int32).reshape(-1, 4)
+
+
+def _shared_pixels(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the area (P, N) that places (P, 4) share with rectangles of these edges (4, N)."""
+    left, top, right, bottom = places.T[..., np.newaxis]
+    width = np.minimum(right, edges[2]) - np.maximum(left, edges[0])
+    height = np.minimum(bottom, edges[3]) - np.maximum(top, edges[1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
+
+
+def _label_size(runs: tuple[Run, ...], size: int) -> tuple[int, int]:
+    """Return width and height in pixels of a label with its padding."""
+    widths, ascents, descents = zip(*(_extent(run, size) for run in runs), strict=True)
+    return ceil(sum(widths)) + 2 * _padding(size), max(ascents) + max(descents)
+
+
+@lru_cache(maxsize=4096)
+def _extent(run: Run, size: int) -> tuple[float, int, int]:
+    """Return the width of a text and the pixels that it needs above and below its base line."""
+    (text, file), line = run, load_font(default_font(), size).getmetrics()
+    _, top, _, bottom = load_font(file, size).getbbox(text, anchor="ls")
+    return load_font(file, size).getlength(text), max(line[0], -top), max(line[1], bottom)
+
+
+def _padding(size: int) -> int:
+    return max(1, round(size * PADDING_SHARE))
+
+
 @lru_cache(maxsize=512)  # the same ones come again in the next frames
-def _label(text: str, text_size: int, colour: Colour, max_width: int) -> np.ndarray:
-    """Return a label (h, w, 3) uint8, its text cut where it is wider than the image."""
-    font = _font(text_size)
-    text = _shorten(text, font, max_width)
-    image = Image.new("RGB", _label_size(text, font), colour)
+def _label(runs: tuple[Run, ...], size: int, colour: Colour) -> np.ndarray:
+    """Return a label (h, w, 3) uint8."""
+    image = Image.new("RGB", _label_size(runs, size), colour)
     red, green, blue = colour
     bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    ImageDraw.Draw(image).text((_padding(font), 0), text, "black" if bright else "white", font)
+    draw, x, y = ImageDraw.Draw(image), _padding(size), max(_extent(run, size)[1] for run in runs)
+    for text, file in runs:
+        font = load_font(file, size)
+        draw.text((x, y), text, "black" if bright else "white", font, anchor="ls")
+        x += font.getlength(text)
     return np.array(image)
-
-
-def _overlap(one: Rectangle, other: Rectangle) -> bool:
-    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

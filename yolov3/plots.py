@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from yolov3.fonts import split_by_font
+
 # Okabe and Ito's colours, which people with colour-blindness tell apart as well.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, GOLD = "#CC79A7", "#56B4E9", "#E69F00"
@@ -31,6 +33,23 @@ STYLE = {
     "lines.linewidth": 2,
     "legend.frameon": False,
 }
+
+
+def legible(text: str, otherwise: str) -> str:
+    """Return a text as figures can show it, or else `otherwise` where no font here has its letters.
+
+    Call it within `STYLE` and before the axes are made: it adds the fonts that the text needs.
+    """
+    from matplotlib import font_manager, ft2font, rcParams
+
+    shaped = hasattr(ft2font, "__libraqm_version__")  # matplotlib joins letters since 3.11
+    runs = split_by_font(text, shaped)
+    for _, file in runs:
+        family = font_manager.get_font(file).family_name
+        if family not in rcParams["font.family"]:
+            font_manager.fontManager.addfont(file)
+            rcParams["font.family"] = [*rcParams["font.family"], family]
+    return "".join(part for part, _ in runs) or otherwise
 
 
 def save_figure(figure, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_fonts import make_font
 from PIL import Image
 from script_runs import run
 
@@ -39,6 +40,17 @@ def test_the_tool_draws_both_images(folder, capsys):
     assert min(shares[0][0], *shares[1]) > 0.2
     assert Image.open(folder / "plain" / "statistics.png").size == (1350, 800)
     assert Image.open(folder / "both" / "statistics.png").size == (1800, 800)
+
+
+@pytest.mark.filterwarnings("error")  # such as of a missing glyph
+def test_letters_of_all_scripts_are_drawn_or_named(folder, installed_fonts, tmp_path, capsys):
+    installed_fonts(make_font(tmp_path / "made.ttf", "人"))
+    (folder / "names").write_text("人\n犬\n", encoding="utf-8")
+    (folder / "a.txt").write_text("人犬.png 10,5,20,25,1 0,0,30,30,0\n", encoding="utf-8")
+    Image.new("RGB", (60, 40)).save(folder / "人犬.png")
+    command = [folder / "a.txt", "--names", folder / "names", "--output", folder / "out"]
+    assert show_data.main(list(map(str, command))) == 0
+    assert "names: class 1 is 犬\n" in capsys.readouterr().err
 
 
 def test_an_augmented_tile_follows_each_image(folder):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from yolov3.data.statistics import Statistics
 from yolov3.draw import draw_boxes
 from yolov3.images import boxes_to_letterbox, letterbox, letterbox_params
-from yolov3.plots import BLUE, GREY, ORANGE, STYLE
+from yolov3.plots import BLUE, GREY, ORANGE, STYLE, legible
 
 TILE = 320  # pixels of an image on the sheet
 DPI = 100
@@ -27,18 +27,20 @@ NAME_LENGTH = 40  # characters of a file name that fit over its image
 @rc_context(STYLE)
 def contact_sheet(tiles: Sequence[tuple], class_names: Sequence[str]) -> Figure:
     """Draw tiles (title, image_rgb, boxes_xyxy, classes) in rows of four, all of one size."""
+    titles = [legible(title, ascii(title)[1:-1])[-NAME_LENGTH:] for title, *_ in tiles]
     rows = math.ceil(len(tiles) / SHEET_COLUMNS)
     size = (SHEET_COLUMNS * TILE / DPI, rows * (TILE + 24) / DPI)
     figure = Figure(figsize=size, dpi=DPI)
     all_axes = list(figure.subplots(rows, SHEET_COLUMNS, squeeze=False).flat)
     for axes in all_axes:
         axes.axis("off")
-    for axes, (title, image_rgb, boxes_xyxy, classes) in zip(all_axes, tiles, strict=False):
+    for axes, title, tile in zip(all_axes, titles, tiles, strict=False):
+        _, image_rgb, boxes_xyxy, classes = tile
         fit = letterbox_params(image_rgb.shape[:2], (TILE, TILE))
         boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
-        tile = draw_boxes(letterbox(image_rgb, (TILE, TILE)), boxes_xyxy, classes, class_names)
-        axes.imshow(tile)
-        axes.set_title(title[-NAME_LENGTH:], fontsize=8, parse_math=False)
+        image_rgb = letterbox(image_rgb, (TILE, TILE))
+        axes.imshow(draw_boxes(image_rgb, boxes_xyxy, classes, class_names))
+        axes.set_title(title, fontsize=8, parse_math=False)
     return figure
 
 
@@ -48,6 +50,7 @@ def statistics_figure(sets: dict[str, Statistics], class_names: Sequence[str]) -
 
     The second set, if any, is the first one augmented.
     """
+    class_names = [legible(name, f"class {index}") for index, name in enumerate(class_names)]
     figure = Figure(figsize=(4.5 * (2 + len(sets)), 8), dpi=DPI)
     axes = figure.subplots(2, 2 + len(sets))
     first = next(iter(sets.values()))

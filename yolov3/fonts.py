@@ -1,0 +1,106 @@
+"""Fonts of this machine that have the letters of a text."""
+
+import contextlib
+import re
+from functools import cache, lru_cache
+from itertools import groupby
+from pathlib import Path
+from unicodedata import bidirectional, category, normalize
+
+import numpy as np
+from PIL import ImageFont, features
+
+from yolov3.text import JOINERS, printable
+
+PLACEHOLDERS = re.compile("lastresort|blank|notdef", re.IGNORECASE)  # a sign for every letter
+STYLES = re.compile(
+    "bold|italic|oblique|light|thin|black|medium|serif|mono|condensed", re.IGNORECASE
+)
+VARIANTS = re.compile("[\ufe00-\ufe0f]")  # choose between forms of the letter before
+CHECKED_SIZE = 20  # pixels
+
+Run = tuple[str, str]  # a part of a text, and the file of its font
+
+
+@lru_cache
+def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load a font for letters of `size` pixels."""
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache
+def default_font() -> str:
+    """Return the file of DejaVu Sans, which comes with matplotlib: Pillow's has English only."""
+    from matplotlib import get_data_path
+
+    return str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+
+
+@lru_cache
+def font_files() -> list[str]:
+    """Return all fonts, DejaVu Sans first, then those of the system, plain ones before others."""
+    from matplotlib.font_manager import findSystemFonts
+
+    found = [file for file in findSystemFonts() if not PLACEHOLDERS.search(Path(file).stem)]
+    found.sort(key=lambda file: (bool(STYLES.search(Path(file).stem)), file))
+    return [default_font(), *found]
+
+
+@lru_cache(maxsize=4096)
+def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
+    """Return the parts of a text, each in the first font that has all letters of its words.
+
+    Empty where no font has them, and for a script whose letters join or run from right to left if
+    what draws them cannot do that: `shaped` tells, by default whether Pillow can. Characters that
+    cannot be seen are escapes in it.
+    """
+    text = VARIANTS.sub("", normalize("NFC", printable(text)))
+    if not (features.check("raqm") if shaped is None else shaped) and any(map(_is_shaped, text)):
+        return ()
+    words = re.findall(r"\s*\S+\s*", text)
+    files = list(map(_file_of, words))
+    if not all(files):
+        return ()
+    pairs = groupby(zip(files, words, strict=True), key=lambda pair: pair[0])
+    return tuple(("".join(word for _, word in pair), file) for file, pair in pairs)
+
+
+def missing_letters(names: list[str]) -> str:
+    """Say which classes are drawn as their numbers since no font has their letters, or ""."""
+    numbers = [
+        f"class {index} is {printable(name)}"
+        for index, name in enumerate(names)
+        if not split_by_font(name)
+    ]
+    lack = "images show numbers, as no font here has all letters of the names: "
+    return lack + ", ".join(numbers) if numbers else ""
+
+
+def _is_shaped(letter: str) -> bool:
+    is_mark = category(letter).startswith("M") or letter in JOINERS
+    return is_mark or bidirectional(letter) in ("R", "AL")
+
+
+@lru_cache(maxsize=4096)
+def _file_of(word: str) -> str | None:
+    """Return the first font that draws all letters of a word; those of colours leave no ink."""
+    letters = {letter for letter in word if not letter.isspace() and letter not in JOINERS}
+    codes = np.array([ord(letter) for letter in letters], np.uint32)
+    for file in font_files():
+        if np.isin(codes, _codes(file)).all():
+            with contextlib.suppress(OSError):  # a font of fixed sizes
+                font = load_font(file, CHECKED_SIZE)
+                if all(font.getmask(letter).getbbox() for letter in letters):
+                    return file
+    return None
+
+
+@cache
+def _codes(file: str) -> np.ndarray:
+    """Return the codes of all letters of a font, none if it cannot be read."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return np.fromiter(FT2Font(file).get_charmap(), np.uint32)
+    except (OSError, RuntimeError):
+        return np.empty(0, np.uint32)
