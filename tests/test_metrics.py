@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from yolov3.annotations import Record
-from yolov3.metrics import average_precision
+from yolov3.metrics import average_precision, detection_limit, limit_note
 
 NAMES = ["a", "b"]
 BOX = [10.0, 10.0, 30.0, 40.0]
@@ -75,7 +75,7 @@ def random_scenes(rng, images=12):
     return records, detections
 
 
-def to_json(records, detections, folder):
+def to_json(records, detections, folder, num_classes=3):
     """Write the files that pycocotools documents; ids start at 1."""
 
     def row(image, box, label):
@@ -95,7 +95,7 @@ def to_json(records, detections, folder):
     ]
     content = {
         "images": [{"id": i + 1} for i in range(len(records))],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate("abc")],
+        "categories": [{"id": i + 1, "name": str(i)} for i in range(num_classes)],
         "annotations": [{**a, "id": i} for i, a in enumerate(annotations, start=1)],
     }
     (folder / "truth.json").write_text(json.dumps(content))
@@ -103,16 +103,74 @@ def to_json(records, detections, folder):
     return str(folder / "truth.json"), str(folder / "results.json")
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_equal_to_pycocotools_on_files(tmp_path, seed):
-    records, detections = random_scenes(np.random.default_rng(seed))
-    truth_path, results_path = to_json(records, detections, tmp_path)
+def by_the_manual(records, detections, folder, num_classes=3, limit=100):
+    """Return mAP, mAP50 and mAP75 as pycocotools prints them."""
+    truth_path, results_path = to_json(records, detections, folder, num_classes)
     coco = COCO(truth_path)
     evaluation = COCOeval(coco, coco.loadRes(results_path), "bbox")
+    evaluation.params.maxDets = [1, 10, limit]
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    result = average_precision(records, detections, list("abc"))
-    ours = [result["mAP"], result["mAP50"], result["mAP75"]]
+    precision = evaluation.eval["precision"][..., 0, -1]  # summarize takes the mean AP at 100 only
+    return [precision[precision > -1].mean(), *evaluation.stats[1:3]]
+
+
+def means(result):
+    return [result[name] for name in ("mAP", "mAP50", "mAP75")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_pycocotools_on_files(tmp_path, seed):
+    records, detections = random_scenes(np.random.default_rng(seed))
+    ours = means(average_precision(records, detections, list("abc")))
     assert 0.05 < ours[0] < 0.95
-    np.testing.assert_allclose(ours, evaluation.stats[:3], atol=1e-9)
+    np.testing.assert_allclose(ours, by_the_manual(records, detections, tmp_path), atol=1e-9)
+
+
+def dense_scene(rng, counts, false_alarms):
+    """Return an image with many true boxes of each class on a grid, and what a detector finds."""
+    classes = np.repeat(np.arange(len(counts)), counts)
+    column, row = np.divmod(rng.permutation(len(classes)), int(np.ceil(len(classes) ** 0.5)))
+    boxes = np.column_stack([column, row, column + 1, row + 1]) * 20.0 + [0, 0, -6, -6]
+    chosen = np.concatenate([np.arange(len(boxes)), rng.integers(0, len(boxes), false_alarms)])
+    moved = boxes[chosen] + rng.integers(-2, 3, (len(chosen), 4))  # whole numbers: equal IoUs, too
+    scores = np.round(rng.random(len(chosen)), 3)  # some are equal
+    return (
+        truth(*zip(boxes, classes, strict=True)),
+        found(*zip(moved, scores, classes[chosen], strict=True)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit"),
+    [([80, 80], 100), ([150], 225), ([5] * 80, 100), ([130, 3, 0, 60], 195), ([101] * 3, 152)],
+)
+def test_equal_to_pycocotools_on_dense_images(tmp_path, counts, limit):
+    rng = np.random.default_rng(0)
+    scenes = [dense_scene(rng, counts, extra) for extra in (0, 40, 4 * sum(counts))]
+    records, detections = zip(*scenes, strict=True)
+    assert detection_limit(records) == limit
+    ours = means(average_precision(records, detections, [str(i) for i in range(len(counts))]))
+    assert 0.1 < ours[0] < 0.9
+    theirs = by_the_manual(records, detections, tmp_path, len(counts), limit)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("counts", [[100], [80, 80], [150], [101, 1], [20] * 80, [700]])
+def test_who_finds_everything_has_a_map_of_one(counts):
+    record, (_, scores, classes) = dense_scene(np.random.default_rng(0), counts, 0)
+    perfect = [(record.boxes_xyxy, scores, classes)]
+    assert means(average_precision([record], perfect, [str(i) for i in range(len(counts))])) == [1, 1, 1]
+    note = limit_note([record, truth()])
+    assert bool(note) == (max(counts) > 100)
+    if note:
+        assert f"COCO's 100: an image has {max(counts)} true boxes of one class" in note
+
+
+def test_a_limit_of_ones_own(tmp_path):
+    record, found_in_it = dense_scene(np.random.default_rng(0), [30, 30], 30)
+    ours = means(average_precision([record], [found_in_it], NAMES, limit=20))
+    theirs = by_the_manual([record], [found_in_it], tmp_path, 2, 20)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    assert ours[1] < 0.7
