@@ -23,7 +23,7 @@ from yolov3.cli.flags import (
 )
 from yolov3.cli.run import import_tensorflow, run_script
 
-MAX_DETECTIONS = 300  # of an image; the default of a `Detector`, 100, is that of the COCO metrics
+MAX_DETECTIONS = 300  # of an image
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -34,6 +34,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
     add_detector_flags(parser, size=input_hw)
     parser.add_argument("--classes", type=names_list, metavar="CLASS,...", help="find only these")
+    several = "each class of a prediction above the threshold, not only the best"
+    parser.add_argument("--multi-label", action="store_true", help=several)
     parser.add_argument(
         "--max-detections", type=positive_int, default=MAX_DETECTIONS, metavar="N", help=best
     )
@@ -71,6 +73,7 @@ def main(argv=None) -> int:
     detector = Detector(
         **detector_settings(args),
         classes=args.classes,
+        multi_label=args.multi_label,
         max_detections=args.max_detections,
     )
     print(detector.description, flush=True)

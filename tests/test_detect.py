@@ -69,7 +69,8 @@ def test_detect_takes_darknet_weights_class_names_a_choice_of_them_and_any_size(
 def test_detect_limits_what_is_found_and_names_no_label_file_like_the_class_file(trained, here):
     (here / "a.png").rename(here / "classes.png")
     flags = [f"--weights={trained.folder / 'checkpoints'}", "--score-threshold=0", "--no-save"]
-    for limit, count in ((["--max-detections=7"], 7), ([], 300)):
+    every = ["--multi-label", "--iou-threshold=1"]  # 60 predictions of 10 classes
+    for limit, count in ((["--max-detections=7"], 7), (every, 300), (every[1:], 60)):
         output = here / f"{count}"
         assert detect.main(["classes.png", *flags, *limit, "--txt", f"--output={output}"]) == 0
         assert len((output / "labels" / "classes-2.txt").read_text().splitlines()) == count

@@ -99,22 +99,24 @@ def test_image_sizes_and_batches_do_not_retrace(detector, images):
     assert detector._run.experimental_get_tracing_count() == 1
 
 
-def test_agnostic_nms_suppresses_other_classes_too(detector, model, images):
-    agnostic = Detector(
-        model, input_size=SIZE, score_threshold=0.001, precision="float32", agnostic_nms=True
-    )
+def test_agnostic_nms_suppresses_other_classes_too(model, images):
+    settings = {"input_size": SIZE, "score_threshold": 0.001, "precision": "float32"}
+    class_wise = Detector(model, multi_label=True, **settings)
+    agnostic = Detector(model, agnostic_nms=True, **settings)
     for image in images:
-        boxes, scores, _ = detector(image)
+        boxes, scores, _ = class_wise(image)
         own_boxes, own_scores, _ = agnostic(image)
         assert own_scores[0] == pytest.approx(scores[0], rel=ROUNDING)  # the best of all
         assert 0 < len(own_boxes) < len(boxes)
 
 
-def test_a_choice_of_classes_leaves_out_the_others_and_they_take_no_place(detector, model):
+def test_a_choice_of_classes_leaves_out_the_others_and_they_take_no_place(model):
     noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
-    _, scores, classes, _ = (x.numpy()[0] for x in detector._run(noise, 0.0, 1.0))
+    settings = {"precision": "float32", "multi_label": True}
+    everything = Detector(model, **settings)
+    _, scores, classes, _ = (x.numpy()[0] for x in everything._run(noise, 0.0, 1.0))
     rare = int(np.bincount(classes, minlength=CLASSES).argmin())
-    chosen = Detector(model, precision="float32", classes=[rare])
+    chosen = Detector(model, classes=[rare], **settings)
     _, own_scores, own_classes, _ = (x.numpy()[0] for x in chosen._run(noise, 0.0, 1.0))
     kept = scores[classes == rare]
     assert len(kept) < len(classes) == len(own_classes) == 100
@@ -125,9 +127,22 @@ def test_a_choice_of_classes_leaves_out_the_others_and_they_take_no_place(detect
 def test_more_or_fewer_detections_than_a_hundred(model):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     settings = {"input_size": SIZE, "score_threshold": 0.0, "iou_threshold": 1.0}
+    settings |= {"precision": "float32", "multi_label": True}
     for limit in (5, 110):
-        limited = Detector(model, precision="float32", max_detections=limit, **settings)
+        limited = Detector(model, max_detections=limit, **settings)
         assert len(limited(noise)[1]) == limit
+    for_metrics = Detector(model, **settings | {"multi_label": False}).for_metrics(50)
+    _, _, classes = for_metrics(noise)
+    assert np.bincount(classes).tolist() == [50] * CLASSES
+
+
+def test_a_prediction_has_one_label_unless_several_are_wanted(model, images):
+    settings = {"input_size": SIZE, "score_threshold": 0.0, "precision": "float32"}
+    settings |= {"iou_threshold": 1.0, "max_detections": 1000}
+    predictions = 3 * ((SIZE // 16) ** 2 + (SIZE // 32) ** 2)
+    for multi_label, labels in ((False, 1), (True, CLASSES)):
+        found = Detector(model, multi_label=multi_label, **settings)(images[2])
+        assert len(found[1]) == predictions * labels
 
 
 def test_a_class_is_found_by_name_before_number():

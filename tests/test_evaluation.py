@@ -3,7 +3,13 @@
 import json
 import math
 
-from yolov3.evaluation import class_difference, format_table, write_json
+import pytest
+from perfect_network import DENSE, SETTINGS, SIZE, dense_record, perfect_network
+
+from yolov3.configs import Config
+from yolov3.detection import Detector
+from yolov3.evaluation import class_difference, evaluate, format_table, write_json
+from yolov3.yolov3 import build_yolov3
 
 RESULT = {
     "mAP50": 0.5,
@@ -17,6 +23,18 @@ RESULT = {
     "unreadable": 0,
     "images_per_second": 12.34,
 }
+
+
+@pytest.mark.parametrize("counts", DENSE, ids=str)
+def test_who_finds_everything_has_a_map_of_one(counts, tmp_path):
+    record, anchors = dense_record(tmp_path, counts), Config(**SETTINGS).anchors
+    model = build_yolov3(len(counts), tiny=True, kernel_initializer="zeros")
+    detector = Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
+    vars(detector)["network"] = perfect_network(record, len(counts), anchors)
+    result = evaluate(detector, [record] * 3, batch_size=2)
+    assert [result[name] for name in ("mAP50", "mAP75", "mAP")] == pytest.approx([1, 1, 1])
+    most = max(counts)
+    assert result["max_detections_per_class"] == (1.5 * most if most > 100 else 100)
 
 
 def test_the_table_has_a_row_per_class_and_dashes_without_truth():

@@ -161,7 +161,8 @@ def test_equal_to_pycocotools_on_dense_images(tmp_path, counts, limit):
 def test_who_finds_everything_has_a_map_of_one(counts):
     record, (_, scores, classes) = dense_scene(np.random.default_rng(0), counts, 0)
     perfect = [(record.boxes_xyxy, scores, classes)]
-    assert means(average_precision([record], perfect, [str(i) for i in range(len(counts))])) == [1, 1, 1]
+    names = [str(label) for label in range(len(counts))]
+    assert means(average_precision([record], perfect, names)) == [1, 1, 1]
     note = limit_note([record, truth()])
     assert bool(note) == (max(counts) > 100)
     if note:

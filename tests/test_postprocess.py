@@ -49,9 +49,23 @@ def test_box_score_and_class():
 def test_score_is_confidence_times_class_probability():
     raw = raw_map([(2, 3, 0, 0, 0.8)])
     raw[0, 2, 3, 0, 5:] = logit(0.5), logit(0.25)
-    boxes, scores, classes = detect(raw)[0]
+    boxes, scores, classes = detect(raw, multi_label=True)[0]
     np.testing.assert_allclose(scores, [0.4, 0.2], atol=1e-5)
     assert classes.tolist() == [0, 1]
+    [(_, scores, classes)] = detect(raw)  # one object, one label
+    np.testing.assert_allclose(scores, [0.4], atol=1e-5)
+    assert classes.tolist() == [0]
+
+
+def test_an_object_of_another_class_is_not_found_as_the_chosen_one():
+    raw = raw_map([(2, 3, 0, 0, 0.9), (6, 6, 0, 1, 0.8)])
+    raw[0, 2, 3, 0, 6] = logit(0.6)
+    for agnostic in (False, True):
+        [(_, scores, classes)] = detect(raw, agnostic=agnostic, classes=[1])
+        np.testing.assert_allclose(scores, [0.8], atol=1e-5)
+        assert classes.tolist() == [1]
+    [(_, scores, _)] = detect(raw, multi_label=True, classes=[1])
+    np.testing.assert_allclose(scores, [0.8, 0.54], atol=1e-5)
 
 
 def test_same_class_is_suppressed_and_another_is_not():
@@ -112,21 +126,65 @@ def test_across_classes_an_object_gets_one_box_and_its_best_class():
     assert classes.tolist() == [1, 1] and classes.dtype == np.int32
 
 
-def test_across_classes_it_is_greedy_suppression_of_each_boxs_best_class():
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        {"multi_label": True},
+        {"agnostic": True},
+        {"agnostic": True, "multi_label": True},
+        {"classes": [1]},
+        {"classes": [0, 1], "multi_label": True},
+        {"agnostic": True, "classes": [0]},
+        {"multi_label": True, "max_per_class": 7},
+        {"multi_label": True, "max_per_class": 2000},
+        {"agnostic": True, "max_per_class": 2000},
+        {"max_detections": 30},
+    ],
+    ids=str,
+)
+def test_equal_to_loops_over_predictions(rule):
     # More candidates than the 512 that TensorFlow looks at together.
-    raw = np.random.default_rng(0).normal(size=(2, 20, 20, 3, 5 + CLASSES)).astype(np.float32)
+    raw = np.random.default_rng(0).normal(size=(2, 14, 14, 3, 5 + CLASSES)).astype(np.float32)
     raw[..., 2:4] *= 0.5
-    everything = detect(raw, 0.05, 1.0, agnostic=True)  # nothing overlaps by more than 1
-    assert all(len(scores) == MAX_DETECTIONS for _, scores, _ in everything)
-    found = detect(raw, 0.05, agnostic=True)
-    for (boxes, scores, classes), (kept_boxes, kept_scores, kept_classes) in zip(
-        everything, found, strict=True
-    ):
-        kept = greedy_suppression(boxes, 0.45)
-        assert 10 < len(kept) < len(boxes)
-        np.testing.assert_allclose(kept_boxes[: len(kept)], boxes[kept])
-        np.testing.assert_allclose(kept_scores[: len(kept)], scores[kept])
-        np.testing.assert_array_equal(kept_classes[: len(kept)], classes[kept])
+    for image, (boxes, scores, classes) in zip(raw, detect(raw, 0.05, **rule), strict=True):
+        expected_boxes, expected_scores, expected_classes = by_loops(image, **rule)
+        assert len(scores) > 10
+        np.testing.assert_allclose(scores, expected_scores, rtol=1e-5)
+        np.testing.assert_allclose(boxes, expected_boxes, rtol=1e-5, atol=1e-3)
+        np.testing.assert_array_equal(classes, expected_classes)
+
+
+def by_loops(
+    raw, agnostic=False, multi_label=False, classes=None, max_detections=100, max_per_class=None
+):
+    """Detect in a raw map (G, G, A, 5 + C) with scores above 0.05 and IoUs up to 0.45."""
+    found = []
+    for row, column, anchor in np.ndindex(raw.shape[:3]):
+        prediction = raw[row, column, anchor].astype(np.float64)
+        x, y, *rest = 1 / (1 + np.exp(-prediction[[0, 1, *range(4, 5 + CLASSES)]]))
+        centre = np.array([(column + x) * STRIDE, (row + y) * STRIDE])
+        half = np.exp(prediction[2:4]) * ANCHORS[anchor] / 2
+        scores = [rest[0] * probability for probability in rest[1:]]
+        for label, score in enumerate(scores):
+            if score > 0.05 and (multi_label or score == max(scores)):
+                found.append((score, label, np.concatenate([centre - half, centre + half])))
+    kept = []
+    for score, label, box in sorted(found, key=lambda item: -item[0]):
+        if classes is not None and label not in classes:
+            continue
+        rivals = [other for _, rival, other in kept if agnostic or rival == label]
+        if not rivals or iou(box, np.array(rivals)).max() <= 0.45:
+            kept.append((score, label, box))
+    if max_per_class:
+        kept = [row for k, row in enumerate(kept) if places(kept, k) < max_per_class]
+    scores, labels, boxes = zip(*kept[: None if max_per_class else max_detections], strict=True)
+    return np.array(boxes), np.array(scores), np.array(labels)
+
+
+def places(kept, index):
+    """Count the better ones of the same class."""
+    return sum(label == kept[index][1] for _, label, _ in kept[:index])
 
 
 @pytest.mark.parametrize("agnostic", [False, True])
@@ -147,19 +205,11 @@ def test_across_classes_boxes_that_touch_at_all_can_be_suppressed(limit, expecte
     np.testing.assert_allclose(found[0][1], expected, atol=1e-5)
 
 
-def greedy_suppression(boxes_xyxy, iou_threshold):
-    """Return the indices that remain of boxes in the order of their scores."""
-    kept = []
-    for index, box in enumerate(boxes_xyxy):
-        if all(iou(box, boxes_xyxy[other]) <= iou_threshold for other in kept):
-            kept.append(index)
-    return kept
-
-
-def iou(one, two):
-    sides = np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2])
-    overlap = np.prod(np.maximum(sides, 0))
-    return overlap / (np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - overlap)
+def iou(box, boxes_xyxy):
+    sides = np.minimum(box[2:], boxes_xyxy[:, 2:]) - np.maximum(box[:2], boxes_xyxy[:, :2])
+    overlap = np.prod(np.maximum(sides, 0), axis=1)
+    areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
+    return overlap / (np.prod(box[2:] - box[:2]) + areas - overlap)
 
 
 def test_scales_are_joined_each_with_its_own_stride():

@@ -18,7 +18,7 @@ class WhiteSquareDetector:
 
     input_hw, class_names, config = (64, 96), NAMES, Config(tiny=True)
     weights, precision, score_threshold, iou_threshold = "nowhere", "float32", 0.3, 0.45
-    agnostic_nms, max_detections = False, 100
+    agnostic_nms, multi_label, max_detections = False, False, 100
 
     def __init__(self):
         self.batches = []

@@ -1,5 +1,6 @@
 """Find objects in images with a trained network."""
 
+import copy
 from pathlib import Path
 
 import keras
@@ -17,8 +18,6 @@ from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
 from yolov3.weights import class_count, is_tiny, load_state_dict, network_name
 from yolov3.yolov3 import build_yolov3, to_float
 
-NEVER = float("-inf")  # the raw class value of probability 0
-
 
 class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
@@ -29,9 +28,10 @@ class Detector:
     the name of a preset. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
     With `classes`, names or indices, no others are found, and with `agnostic_nms` NMS does not
-    distinguish classes. Of each image the best `max_detections` are kept. The network runs with
-    batch normalisation folded into the convolutions, in the precision that suits this hardware. On
-    a CPU it runs faster where nothing else is done with TensorFlow: call
+    distinguish classes. Each prediction takes its best class, with `multi_label` each class above
+    the threshold. Of each image the best `max_detections` are kept. The network runs with batch
+    normalisation folded into the convolutions, in the precision that suits this hardware. On a CPU
+    it runs faster where nothing else is done with TensorFlow: call
     `cli.run.import_tensorflow(frozen_weights=True)` first.
 
     Its settings are attributes that cannot be changed. Raises ValueError where the path holds none
@@ -49,6 +49,7 @@ class Detector:
         names=None,
         classes=None,
         agnostic_nms: bool = False,
+        multi_label: bool = False,
         anchors=None,
         max_detections: int = MAX_DETECTIONS,
     ):
@@ -62,7 +63,8 @@ class Detector:
         self.classes = None if classes is None else class_indices(classes, self.class_names)
         self.score_threshold = _threshold(score_threshold, self.config.test_score_threshold)
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
-        self.agnostic_nms, self.max_detections = agnostic_nms, max_detections
+        self.agnostic_nms, self.multi_label = agnostic_nms, multi_label
+        self.max_detections, self.max_per_class = max_detections, None
         self.precision = choose_precision(precision)
         self.network = fold(model, self.precision)
 
@@ -76,6 +78,15 @@ class Detector:
         """Say which network this is, from where, and how it runs."""
         height, width = self.input_hw
         return f"{self.config.network} of {self.weights}, {height}x{width}, {self.precision}"
+
+    def for_metrics(self, max_per_class: int) -> "Detector":
+        """Return a detector of this network for mAP: several classes of a prediction count.
+
+        Of each image and class the best `max_per_class` are kept.
+        """
+        detector = copy.copy(self)
+        vars(detector).update(multi_label=True, max_per_class=max_per_class)
+        return detector
 
     def __call__(self, image_rgb: np.ndarray, *, score_threshold: float | None = None):
         """Detect in one image, uint8 (H, W, 3) RGB of any size.
@@ -117,23 +128,18 @@ class Detector:
         ]
     )
     def _run(self, images, score_threshold, iou_threshold):
-        raw_maps = self.network(to_float(images), training=False)
-        if self.classes is not None:
-            raw_maps = [self._without_others(raw) for raw in raw_maps]
         return detect_boxes(
-            raw_maps,
+            self.network(to_float(images), training=False),
             anchors=self.anchors,
             strides=self.config.strides,
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
             agnostic=self.agnostic_nms,
+            multi_label=self.multi_label,
+            classes=self.classes,
             max_detections=self.max_detections,
+            max_per_class=self.max_per_class,
         )
-
-    def _without_others(self, raw):
-        """Give the classes not in `classes` the probability 0 in a raw map (B, G, G, A, 5 + C)."""
-        is_other = [index not in self.classes for index in range(len(self.class_names))]
-        return tf.where([False] * 5 + is_other, tf.constant(NEVER, raw.dtype), raw)
 
 
 def class_indices(words, class_names) -> list[int]:

@@ -11,7 +11,7 @@ from yolov3.class_names import read_class_names
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write
-from yolov3.metrics import average_precision
+from yolov3.metrics import average_precision, detection_limit
 
 MEAN_ROW = "all classes (mAP)"
 NAMES_SHOWN = 10
@@ -22,11 +22,15 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
 
     An image that can no longer be read counts in `unreadable`, and as one without detections. The
     time is that of reading, network and NMS for all images, after a warm-up which builds the graph.
+    Several classes of a prediction count, and of each image and class as many detections as
+    `detection_limit` says.
     Raises ValueError for a detector whose input is not square.
     """
     size, width = detector.input_hw
     if size != width:
         raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
+    limit = detection_limit(records)
+    detector = detector.for_metrics(limit)
     first = min(batch_size, len(records))
     detector.detect_letterboxed(np.zeros((first, size, size, 3), np.uint8), [(size, size)] * first)
     detections, unreadable = [], 0
@@ -36,7 +40,7 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
         unreadable += int(np.sum(sizes_hw.numpy()[:, 0] == 0))
     seconds = time.perf_counter() - started
     return {
-        **average_precision(records, detections, detector.class_names),
+        **average_precision(records, detections, detector.class_names, limit),
         "images": len(records),
         "unreadable": unreadable,
         "images_per_second": len(records) / seconds,
@@ -46,6 +50,7 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
         "score_threshold": detector.score_threshold,
         "iou_threshold": detector.iou_threshold,
         "agnostic_nms": detector.agnostic_nms,
+        "max_detections_per_class": limit,
     }
 
 

@@ -7,7 +7,7 @@ from yolov3.boxes import xywh_to_xyxy
 from yolov3.images import boxes_from_letterbox, letterbox_params
 from yolov3.yolov3 import decode
 
-MAX_DETECTIONS = 100  # per image; the COCO metrics count no more
+MAX_DETECTIONS = 100  # per image
 LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppresses nothing
 
 
@@ -19,33 +19,53 @@ def detect_boxes(
     score_threshold,
     iou_threshold,
     agnostic=False,
+    multi_label=False,
+    classes=None,
     max_detections=MAX_DETECTIONS,
+    max_per_class=None,
 ):
     """Return the detections of a batch.
 
-    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,), where M is
-    `max_detections`, a Python int. `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `anchors` is
-    (S, A, 2) and `strides` (S,), in pixels. Boxes are in pixels of the input, by falling score,
-    padded with zeros beyond `counts`; the best M are kept. The score of a class is confidence times
-    class probability. NMS works per class: a box goes when its IoU with a
-    better one of the same class exceeds `iou_threshold`. With `agnostic`, a Python bool, a better
-    one of any class suffices, so that an object gets one box and one class.
+    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,). `raw_maps` holds
+    one (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,), in pixels. Boxes
+    are in pixels of the input, by falling score, padded with zeros beyond `counts`. The best
+    `max_detections` of an image are kept, or, if given, `max_per_class` of each class; both are
+    Python ints, and M is the most that this can be.
+
+    The score of a class is confidence times class probability. Each prediction, of a cell and an
+    anchor, takes its best class; with `multi_label`, every class above the threshold. If `classes`,
+    indices, are given, others are then left out. NMS works per class: a box goes when its IoU with
+    a better one of the same class exceeds `iou_threshold`. With `agnostic` a better one of any
+    class suffices, so that an object gets one box and one class. Both are Python bools.
     """
     candidates = [
         _candidates(raw, anchor, stride, score_threshold)
         for raw, anchor, stride in zip(raw_maps, anchors, strides, strict=True)
     ]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
-    suppress = _nms_class_agnostic if agnostic else _nms_per_class
-    return suppress(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections)
+    num_classes = raw_maps[0].shape[-1] - 5
+    if not multi_label:
+        is_best = tf.one_hot(tf.argmax(scores, axis=-1), num_classes, True, False)
+        scores = tf.where(is_best, scores, 0.0)
+    if classes is not None:
+        scores = tf.where([index in classes for index in range(num_classes)], scores, 0.0)
+    if max_per_class:
+        max_detections = max_per_class * num_classes
+    thresholds = score_threshold, iou_threshold
+    if agnostic:
+        return _nms_class_agnostic(boxes_xyxy, scores, *thresholds, max_detections)
+    limits = max_per_class or max_detections, max_detections
+    return _nms_per_class(boxes_xyxy, scores, *thresholds, *limits)
 
 
-def _nms_per_class(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
+def _nms_per_class(
+    boxes_xyxy, scores, score_threshold, iou_threshold, max_per_class, max_detections
+):
     """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
     boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
         boxes_xyxy[:, :, tf.newaxis],
         scores,
-        max_output_size_per_class=max_detections,
+        max_output_size_per_class=max_per_class,
         max_total_size=max_detections,
         iou_threshold=iou_threshold,
         score_threshold=score_threshold,

@@ -9,7 +9,7 @@ from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold, refold
 from yolov3.losses import batch_losses
-from yolov3.metrics import average_precision
+from yolov3.metrics import average_precision, detection_limit
 from yolov3.postprocess import detect_boxes, unletterbox
 from yolov3.train_step import BATCH_SIGNATURE
 from yolov3.yolov3 import to_float
@@ -28,6 +28,7 @@ class Validator:
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names
+        self.limit = detection_limit(records)  # detections per image and class
         self.unreadable: list[str] = []
         self.examples = np.zeros((0, 0, 0, 3), np.uint8)
         self.precision, self.network = precision, None
@@ -43,9 +44,9 @@ class Validator:
             self.network = fold(model, self.precision)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            batch_means, detected = self._run(*batch)
+            batch_means, detected, raw_maps = self._run(*batch)
             if not detections:
-                self.examples = self._draw(batch[0], detected)
+                self.examples = self._draw(batch[0], raw_maps)
             losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
             detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
@@ -56,31 +57,36 @@ class Validator:
         ]
         names = [*batch_means, "total"]
         means = np.mean(losses, axis=0)
-        precision = average_precision(self.records, detections, self.class_names)
+        precision = average_precision(self.records, detections, self.class_names, self.limit)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
         return {**metrics, **{name: precision[name] for name in ("mAP50", "mAP75", "mAP")}}
 
-    def _draw(self, images, detected):
-        """Draw what would be shown of the detections in the first images of a batch."""
-        arrays = [array.numpy()[:NUM_EXAMPLES] for array in (images, *detected)]
-        drawn = []
-        for image, boxes_xyxy, scores, classes, count in zip(*arrays, strict=True):
-            shown = scores >= self.config.test_score_threshold
-            shown[count:] = False
-            objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
-            drawn.append(draw_boxes(image, *objects))
-        return np.stack(drawn)
+    def _draw(self, images, raw_maps):
+        """Draw what a `Detector` would find in the first images of a batch."""
+        raw_maps = [raw[:NUM_EXAMPLES] for raw in raw_maps]
+        detected = self._detect(raw_maps, self.config.test_score_threshold)
+        arrays = (part.numpy()[:NUM_EXAMPLES] for part in (images, *detected))
+        return np.stack(
+            [
+                draw_boxes(image, boxes[:count], classes[:count], self.class_names, scores[:count])
+                for image, boxes, scores, classes, count in zip(*arrays, strict=True)
+            ]
+        )
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
         anchors, strides = self.config.anchors, self.config.strides
         raw_maps = self.network(to_float(images), training=False)
         losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
-        detected = detect_boxes(
+        rule = {"multi_label": True, "max_per_class": self.limit}
+        return losses, self._detect(raw_maps, EVAL_SCORE_THRESHOLD, **rule), raw_maps
+
+    def _detect(self, raw_maps, score_threshold, **rule):
+        return detect_boxes(
             raw_maps,
-            anchors=anchors,
-            strides=strides,
-            score_threshold=EVAL_SCORE_THRESHOLD,
+            anchors=self.config.anchors,
+            strides=self.config.strides,
+            score_threshold=score_threshold,
             iou_threshold=self.config.test_iou_threshold,
+            **rule,
         )
-        return losses, detected

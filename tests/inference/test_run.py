@@ -144,9 +144,21 @@ def test_progress_tells_speed_and_time_left(monkeypatch, total, of):
     stream, clock = io.StringIO(), Clock()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_LINES", 2)
-    report = Report(["white"], total, clock)
+    report = Report(["white"], total, 100, clock)
     [source] = find_sources(["rtsp://host/door"])
     for frame in [Frame(source)] * 18 + [Frame(source, error="gone", lost=2)]:
         clock.now += 0.1 * (frame.lost or 1)
         report.add(Detections(frame, *NO_OBJECTS))
     assert stream.getvalue().startswith(f"skipped: gone\n20{of} frames  10.0 frames/s")
+
+
+def test_the_summary_says_once_where_frames_have_as_many_objects_as_may_be(capsys):
+    report = Report(["a", "b"], None, limit=3)
+    [source] = find_sources(["rtsp://host/door"])
+    for count in (2, 3, 0, 3):
+        boxes, scores, classes = np.zeros((count, 4)), np.ones(count), np.arange(count) % 2
+        report.add(Detections(Frame(source), boxes, scores, classes))
+    report.summarize(None)
+    summary, note = capsys.readouterr().out.splitlines()
+    assert "8 found: a x5, b x3" in summary
+    assert note == "note: 2 frames with 3 objects, the most that --max-detections keeps"

@@ -45,7 +45,7 @@ def run_detection(
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     is_new = options.files and not (output and Path(output).exists())
     folder = _make_folder(output) if options.files else None
-    report = Report(detector.class_names, count_frames(sources))
+    report = Report(detector.class_names, count_frames(sources), detector.max_detections)
     stop = threading.Event()
     try:
         with (
@@ -100,6 +100,7 @@ def _head(detector) -> dict:
         "score_threshold": detector.score_threshold,
         "iou_threshold": detector.iou_threshold,
         "agnostic_nms": detector.agnostic_nms,
+        "multi_label": detector.multi_label,
         "max_detections": detector.max_detections,
         "classes": detector.class_names,
     }
@@ -108,13 +109,14 @@ def _head(detector) -> dict:
 class Report:
     """What was found so far, for the user: a line per source, progress, and a summary.
 
-    `total` is the number of frames, None where there is no end. The clock starts here.
+    `total` is the number of frames, None where there is no end, `limit` that of objects in a frame.
+    The clock starts here.
     """
 
-    def __init__(self, class_names, total: int | None, clock=time.monotonic):
-        self.class_names, self.total = class_names, total
+    def __init__(self, class_names, total: int | None, limit: int, clock=time.monotonic):
+        self.class_names, self.total, self.limit = class_names, total, limit
         self.progress = Progress(total, clock=clock)
-        self.frames, self.lost = 0, 0
+        self.frames, self.lost, self.full = 0, 0, 0
         self.objects: Counter = Counter()  # by class, of all sources
         self._frames_before, self._objects_before = 0, Counter()  # before the current source
         self._clock, self._started = clock, clock()
@@ -127,6 +129,7 @@ class Report:
             self.progress.message(f"skipped: {frame.error}")
         else:
             self.frames += 1
+            self.full += len(found.classes) >= self.limit
             self.objects.update(found.classes.tolist())
         done = self.frames + self.lost
         of = "" if self.total is None else f"/{max(self.total, done):,}"  # headers may be wrong
@@ -152,6 +155,9 @@ class Report:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
         print("; ".join(parts))
+        if self.full:
+            frames = f"{counted(self.full, 'frame')} with {self.limit:,} objects"
+            print(f"note: {frames}, the most that --max-detections keeps")
         if folder and any(folder.iterdir()):
             print(f"saved in {folder}")
 
