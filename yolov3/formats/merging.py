@@ -67,38 +67,42 @@ def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
     Images of the same content stay together. The order of the images and the folders that they are
     in do not matter. Raises ValueError unless there are two different images.
     """
-    groups: dict[Hashable, list[int]] = {}
-    for index, key in enumerate(content_keys([image.path for image in data.images])):
-        groups.setdefault(key, []).append(index)
+    groups: dict[Hashable, list[AnnotatedImage]] = {}
+    for key, image in zip(
+        content_keys([one.path for one in data.images]), data.images, strict=True
+    ):
+        groups.setdefault(key, []).append(image)
     if len(groups) < 2:
         raise ValueError("--split: expected at least 2 different images; received 1")
-    lots = [_lot(image, data.class_names, seed) for image in data.images]
-    drawn = sorted(groups.values(), key=lambda group: min(lots[index] for index in group))
+    drawn = sorted(groups.values(), key=lambda group: min(_lot(x, data, seed) for x in group))
     by_name = np.argsort(data.class_names)
-    rows = [np.bincount(image.classes, minlength=len(by_name))[by_name] for image in data.images]
-    boxes = np.array([sum(rows[index] for index in group) for group in drawn])  # (G, C)
-    for_test = {
-        index
-        for group, is_test in zip(drawn, _stratify(boxes, fraction), strict=True)
-        for index in group
-        if is_test
+    for_test = _stratify(np.array([_counts(group, by_name) for group in drawn]), fraction)
+    chosen = {
+        one.path for group, is_one in zip(drawn, for_test, strict=True) if is_one for one in group
     }
     train, test = [], []
-    for index, image in enumerate(data.images):
-        (test if index in for_test else train).append(image)
+    for image in data.images:
+        (test if image.path in chosen else train).append(image)
     return replace(data, images=train), replace(data, images=test)
 
 
-def _stratify(boxes: np.ndarray, fraction: float) -> np.ndarray:
-    """Choose of G images with boxes (G, C) per class those to test on, as a mask (G,).
+def _counts(images: list[AnnotatedImage], labels: np.ndarray) -> np.ndarray:
+    """Count the boxes of each class, the images without a box, and all images."""
+    boxes = (np.concatenate([one.classes for one in images])[:, None] == labels).sum(axis=0)
+    background = sum(not len(one.classes) for one in images)
+    return np.array([*boxes, background, len(images)])
 
-    Each image goes to the part that needs its classes more, those of the rarest class first: the
-    iterative stratification of Sechidis et al., 2011. Of a class in two images each part has one.
+
+def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Choose some of G groups of images, (G, K) with counts of K kinds each, as a mask (G,).
+
+    The chosen ones have about `fraction` of each kind. Each group goes to the part that needs its
+    kinds more, those of the rarest kind first: the iterative stratification of Sechidis et al.,
+    2011. Of a kind in two groups each part gets one.
     """
-    background = boxes.sum(axis=1) == 0
-    table = np.column_stack([boxes, background, np.ones(len(boxes))])  # (G, C + 2): and any image
-    table = table[:, table.any(axis=0)] / table.sum(axis=0)[table.any(axis=0)]
-    need = np.ones((2, table.shape[1]))  # of train and test: 1 has nothing, 0 has its share
+    counts = counts[:, counts.any(axis=0)]
+    table = counts / counts.sum(axis=0)
+    need = np.ones((2, table.shape[1]))  # of the others and the chosen: 0 has its share
     part = np.full(len(table), -1)
     for column in np.argsort((table > 0).sum(axis=0), kind="stable"):
         rows = np.flatnonzero((table[:, column] > 0) & (part < 0))
@@ -112,9 +116,9 @@ def _stratify(boxes: np.ndarray, fraction: float) -> np.ndarray:
     return part == 1
 
 
-def _lot(image: AnnotatedImage, class_names: list[str], seed: int) -> bytes:
+def _lot(image: AnnotatedImage, data: DataSet, seed: int) -> bytes:
     """Return a random number for an image that depends on nothing but its name and its boxes."""
-    names = [class_names[index] for index in image.classes]
+    names = [data.class_names[index] for index in image.classes]
     content = repr((seed, Path(image.path).name, image.size_wh, image.boxes_xyxy.tolist(), names))
     return hashlib.sha256(content.encode(errors="surrogateescape")).digest()
 
