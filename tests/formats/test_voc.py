@@ -1,10 +1,13 @@
 """Pascal VOC: what its corners mean, and XML that is refused."""
 
+from pathlib import Path
+
 import pytest
 from format_samples import VOC, assert_refused, lines, write_voc
 
+from yolov3.formats.common import ConversionLog
 from yolov3.formats.conversion import convert
-from yolov3.formats.voc import Corners
+from yolov3.formats.voc import Corners, read_voc
 
 OUTSIDE = """<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>
 <annotation><filename>&x;</filename></annotation>"""
@@ -50,6 +53,52 @@ def test_corners_of_cvat_are_pixels(folder):
 
 
 @pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("windows-1252", "cp1252"),
+        ("utf-16", "utf-16"),
+        ("utf-16", "utf-8"),  # as programs for Windows write it
+        ("UTF-8", "utf-8-sig"),
+        ("", "utf-16"),
+    ],
+)
+def test_declared_encodings_are_read(folder, declared, encoding):
+    head = f'<?xml version="1.0" encoding="{declared}"?>' * bool(declared)
+    job = write_voc(folder)
+    (folder / "a.xml").write_bytes((head + VOC.replace("dog", "möwe")).encode(encoding))
+    convert(job)
+    assert lines(folder, "out.names") == ["cat", "möwe"]
+
+
+@pytest.mark.parametrize("declared", ["GBK", "gb2312"])
+def test_chinese_encodings_are_read(folder, declared):
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + VOC.replace("dog", "狗鎔")
+    job = write_voc(folder)
+    (folder / "a.xml").write_bytes(text.encode("gbk"))
+    convert(job)
+    assert lines(folder, "out.names") == ["cat", "狗鎔"]
+
+
+def test_namespaces_blanks_and_missing_sizes_do_not_matter(folder):
+    text = VOC.replace("<annotation>", '<annotation xmlns="http://example.org/voc">')
+    text = text.replace("<width>60", "<width>0").replace("<ymin>1<", "<ymin>\n 1.0 <")
+    convert(write_voc(folder, text))
+    assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
+
+
+def test_all_bad_files_are_faults_and_their_images_left_out(folder):
+    write_voc(folder, VOC.replace("bndbox", "robndbox"))
+    write_voc(folder, VOC.replace("a.png", "b 1,2.jpg"), "b 1,2.xml")
+    write_voc(folder, "<annotation", "c.xml")
+    log = ConversionLog()
+    data = read_voc(folder, None, None, log)
+    assert [Path(image.path).name for image in data.images] == ["b 1,2.jpg"]
+    assert len(log.faults) == 2 and "a.xml: object 1: expected <bndbox>" in log.faults[0]
+    assert "c.xml: expected VOC XML; received unclosed token" in log.faults[1]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "a.xml: expected VOC XML; received no element found"),
@@ -60,6 +109,11 @@ def test_corners_of_cvat_are_pixels(folder):
         (VOC.replace("bndbox", "box"), "a.xml: object 1: expected <bndbox>; received <name>"),
         (VOC.replace("<name>dog</name>", ""), "a.xml: object 1: expected <name>; received none"),
         (VOC.replace("cat", "a\nb"), "a.xml: object 2 <name>: expected a class name on one line"),
+        (VOC.replace("21.5", "21,5"), "object 2 <ymin>: expected a number; received '21,5'"),
+        (VOC.replace("<ymin>21.5</ymin>", "<ymin/>"), "object 2: expected <ymin>; received none"),
+        (b"<?xml version='1.0' encoding='utf-8'?>\xe9", "a.xml: expected UTF-8 text; received b"),
+        (b"<?xml version='1.0' encoding='klingon'?><a/>", "a.xml: expected klingon text; received"),
+        (b"<?xml version='1.0' encoding='zlib'?><a/>", "a.xml: expected zlib text; received"),
         (VOC.replace("21.5", "1_0"), "a.xml: object 2 <ymin>: expected a number; received '1_0'"),
         (VOC.replace("21.5", "1e999"), "expected a number; received '1e999'"),
         (VOC.replace("<width>60", "<width>x"), "a.xml: size <width>: expected a number; rec"),

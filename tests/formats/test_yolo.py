@@ -6,7 +6,9 @@ import pytest
 from format_samples import HEIGHT, WIDTH, assert_refused, lines, with_source, write_yolo
 from PIL import Image
 
+from yolov3.formats.common import ConversionLog
 from yolov3.formats.conversion import ConversionJob, Source, convert
+from yolov3.formats.yolo import read_yolo
 
 
 def test_boxes_are_fractions_of_the_image_upright(folder):
@@ -65,9 +67,64 @@ def test_an_image_whose_name_is_not_utf_8_is_named(folder):
 
 
 @pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("1 0.5 0.5 0.4 0.2", ""),
+        ("1.0\t.5  .5\t.4 .2 \r\n\r\n", ""),
+        ("1,0.5,0.5,0.4,0.2", ""),
+        ("1, 0.5, 0.5, 0.4, 0.2", ""),
+        ("\ufeff1 .5 .5 .4 .2", ""),
+        ("1 .5 .5 .4 .2 .87", "read 1 box, without the confidence in its line"),
+        ("1 .3 .4 .7 .4 .5 .6", "read 1 box, as large as its outline"),
+        ("1 .3 .4 .7 .4 .7 .6 .3 .6", "read 1 box, as large as its outline"),
+    ],
+)
+def test_lines_whose_meaning_is_certain_are_read(folder, text, note):
+    summary = convert(write_yolo(folder, text))
+    assert lines(folder) == ["a.png 18,16,42,24,1", "b 1,2.jpg"] and note in summary
+
+
+def test_label_files_in_utf_16_are_read(folder):
+    job = write_yolo(folder, "")
+    (folder / "labels" / "a.txt").write_text("1 .5 .5 1 1", encoding="utf-16")
+    convert(job)
+    assert lines(folder) == ["a.png 0,0,60,40,1", "b 1,2.jpg"]
+
+
+def test_all_bad_files_are_faults_and_their_images_no_background(folder):
+    job = write_yolo(folder, "0 .5 .5 1 1\n7 .5 .5 1 1")
+    (folder / "labels" / "b 1,2.txt").write_text("0 .5 .5 1")
+    log = ConversionLog()
+    assert not read_yolo(job.sources[0].path, folder, ["cat", "dog"], log).images
+    assert [fault.split(": ")[0][-5:] for fault in log.faults] == ["txt:2", "txt:1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["obj.names", "_darknet.labels", "../data.yaml", "val/classes.txt"]
+)
+def test_class_names_are_found(folder, name):
+    job = write_yolo(folder, "1 .5 .5 1 1")
+    (folder / "labels" / "classes.txt").unlink()
+    (folder / "labels" / "val").mkdir()
+    is_yaml = name.endswith("yaml")
+    (folder / "labels" / name).write_text("names: [cat, dog]" if is_yaml else "cat\ndog\n")
+    assert "2 classes: dog 1, cat 0" in convert(job)
+
+
+def test_class_files_that_disagree_are_refused(folder):
+    job = write_yolo(folder, "0 .5 .5 1 1")
+    (folder / "labels" / "val").mkdir()
+    (folder / "labels" / "val" / "classes.txt").write_text("dog\ncat\n")
+    assert_refused(job, "val/classes.txt: other class names than in ")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("0 .5 .5 .1 .1\n0 .5 .5 .1", "a.txt:2: expected 'class x_centre y_centre width height'"),
+        ("0 .5 .5 .1 .1 7", "a.txt:1: expected fractions of the image from 0 to 1; received"),
+        ("0 .5 .5 .1 .1 .2 .3 .4", "a.txt:1: expected 'class x_centre y_centre width height'"),
+        ("0 0,5 0,5 0,1 0,1", "a.txt:1: expected a number; received '0,5'"),
         ("2 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '2'"),
         ("0.5 .5 .5 .1 .1", "a.txt:1: expected a class in [0, 1]; received '0.5'"),
         ("0 30 20 10 10", "a.txt:1: expected fractions of the image from 0 to 1; received"),

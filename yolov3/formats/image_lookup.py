@@ -40,7 +40,7 @@ class ImageLookup:
             for path in log.search(root, IMAGE_SUFFIXES | UNREADABLE) if root.is_dir() else ():
                 found = Found(str(path), place_of(path, root))
                 if path.suffix.lower() in UNREADABLE:
-                    log.add("skipped", "image", "of a format that is not read", [repr(found.path)])
+                    log.add("skipped", "image", "in a format that is not read", [repr(found.path)])
                 elif found.path not in self.unused:
                     self.unused[found.path] = found
                     self._by_stem[stem_of(path.name)].append(found)
@@ -56,7 +56,6 @@ class ImageLookup:
             for candidate in (last, UPLOAD.sub("", last)):
                 found = self._choose(candidate, _kindless(folders), place, there)
                 if found:
-                    self.unused.pop(found.path, None)
                     return found
         return None
 
@@ -95,13 +94,13 @@ class ImageLookup:
         if not candidates:
             return None
         best = max(map(agreement, candidates))
-        files = {os.path.realpath(c.path): c for c in candidates if agreement(c) == best}
-        if len(files) > 1:
-            for one in files.values():
-                self.unused.pop(one.path, None)  # it has an annotation, though nobody knows which
-            shown = ", ".join(repr(one.path) for one in files.values())
-            raise ValueError(f"{name!r} may be any of {len(files)} images: {shown}")
-        return next(iter(files.values()))
+        chosen = [one for one in candidates if agreement(one) == best]
+        for one in chosen:
+            self.unused.pop(one.path, None)  # also of several: one has this annotation
+        if len({os.path.realpath(one.path) for one in chosen}) > 1:
+            shown = ", ".join(repr(one.path) for one in chosen)
+            raise ValueError(f"{name!r} may be any of {len(chosen)} images: {shown}")
+        return chosen[0]
 
 
 def place_of(path: Path, root: Path) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def read_voc(
             log.bad(error if str(file) in str(error) else f"{file}: {error}")
     if len(others) == len(files):
         raise ValueError(others[0])
-    log.add("skipped", "file", "which is no VOC annotation", others)
+    log.add("skipped", "file", "which is no VOC file", others)
     if path.is_dir():
         lookup.note_unused()
     class_names = sorted({name for *_, names in rows for name in names})
