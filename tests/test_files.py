@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yolov3.files import is_a, read_bounded, read_json, regular_size
+from yolov3.files import atomic_write, is_a, read_bounded, read_json, regular_size
 
 
 def test_a_regular_file_is_read_whole_up_to_the_bound(tmp_path):
@@ -82,3 +82,10 @@ def test_a_json_object_is_read(tmp_path):
 )
 def test_a_value_is_of_a_type_or_not(value, kind, expected):
     assert is_a(value, kind) is expected
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u00e9" * 127, "x" * 251 + ".txt"])
+def test_a_file_with_the_longest_name_can_be_written(tmp_path, name):
+    with atomic_write(tmp_path / name) as partial:
+        partial.write_bytes(b"1")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -13,6 +13,7 @@ is killed or the power fails:
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import json
 import os
@@ -27,6 +28,7 @@ from typing import get_args, get_origin
 
 REPLACED = ".replaced"
 SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
+NAME_BYTES, DIGEST_LETTERS = 255, 12  # of the name of a file, and of what shortens it
 MAX_JSON_BYTES = 8 << 20  # ten thousand class names of 800 letters; parsed, it is 20 times as large
 
 
@@ -199,6 +201,18 @@ def require_empty(folder) -> None:
         raise ValueError(f"{folder}: this folder is not empty")
 
 
+def short_name(stem: str, ending: str = "") -> str:
+    """Return stem and ending, the stem cut where the name is longer than a file's may be.
+
+    A digest in place of what was cut keeps names apart that were different.
+    """
+    content, room = os.fsencode(stem), NAME_BYTES - len(os.fsencode(ending))
+    if len(content) <= room:
+        return stem + ending
+    digest = "~" + hashlib.sha256(content).hexdigest()[:DIGEST_LETTERS]
+    return content[: room - len(digest)].decode(errors="ignore") + digest + ending
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder, if it is there, so that no half of it is left under its name."""
     if os.path.lexists(folder):
@@ -229,7 +243,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+    return path.with_name(short_name(f".{path.name}", ".partial"))
 
 
 def _delete(path: Path) -> None:

@@ -12,6 +12,7 @@ class FoundFiles(NamedTuple):
 
     files: list[Path]
     left_out: list[str]
+    others: Counter[str]  # how many more there are that are not hidden, by their ending
 
 
 def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
@@ -27,6 +28,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
     files: list[Path] = []
     notes: list[str] = []
     hidden: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     searched = {_identity(folder)}
 
     def refuse(error: OSError) -> None:
@@ -42,8 +44,8 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
         for name in names:
             path = Path(parent, name)
             if path.suffix.lower() not in suffixes:
-                continue
-            if _is_hidden(name):
+                others[path.suffix.lower()] += not _is_hidden(name)
+            elif _is_hidden(name):
                 hidden["file"] += 1
             elif path.is_file():
                 files.append(path)
@@ -51,7 +53,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")
     for kind, count in hidden.items():
         notes += [f"{count:,} hidden {kind}{'s' * (count > 1)}"] * (count > 0)
-    return FoundFiles(sorted(files), notes)
+    return FoundFiles(sorted(files), notes, +others)
 
 
 def _is_hidden(name: str) -> bool:

@@ -55,6 +55,34 @@ def test_patterns(folder):
     assert addresses("notes.txt") == ["notes.txt"]  # a named file needs no known ending
 
 
+def test_what_is_left_out_is_said_in_one_line(folder, capsys):
+    (folder / "photo.HEIC").touch()
+    (folder / "gone.png").symlink_to("nowhere")
+    addresses(".")
+    assert capsys.readouterr().err == (
+        ".: left out: gone.png: a link that leads nowhere, or no regular file; 1 hidden folder; "
+        "1 hidden file; 3 files with other endings (.txt 2, .heic 1)\n"
+    )
+    addresses("*")
+    assert capsys.readouterr().err == (
+        "*: left out: 1 hidden file; 2 files with other endings (.txt 1, .heic 1)\n"
+    )
+    addresses("**/*.png")
+    assert "1 hidden folder; 1 hidden file\n" in capsys.readouterr().err
+    addresses("b.jpg", "sub")
+    assert capsys.readouterr().err == ""
+
+
+def test_links_are_followed_and_each_file_comes_once(folder, tmp_path):
+    (folder / "link").symlink_to("sub")
+    (folder / "sub" / "loop").symlink_to("..")
+    (folder / "sub" / "again.png").symlink_to("a.png")  # a name of its own
+    once = ["link/a.png", "link/again.png", "link/deeper/c.webp"]
+    assert [path for path in addresses(".", "sub") if "/" in path] == ["7/x.png", *once]
+    assert [path for path in addresses("**/*.png") if "loop" in path] == []
+    assert addresses("sub/a.png", "link/a.png") == ["sub/a.png"]
+
+
 def test_each_file_comes_once(folder):
     assert addresses("b.jpg", str(folder / "b.jpg"), "*.jpg", "./b.jpg") == ["b.jpg"]
 
@@ -74,6 +102,7 @@ def test_cameras_and_streams(folder):
     [
         ("http://host/", "host"),
         ("http://host/a b/../%2e%2e/x:y*.mjpg", "x_y"),
+        (f"http://host/{'x' * 300}.mp4", "x" * 242 + "~0d4e2ca9e9cb"),
         ("http://host/..", "stream"),
         ("rtsp://[::1]/", "1"),
         ("udp://@:1234", "stream"),

@@ -1,25 +1,25 @@
 """The files of a detection: annotated images and videos, labels, crops, JSON."""
 
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from yolov3.draw import draw_boxes
+from yolov3.files import short_name
 from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
 from yolov3.inference.frames import Frame, load
+from yolov3.inference.names import own_names, safe_name
 from yolov3.inference.pipeline import Detections
-from yolov3.inference.sources import Kind, Source, own_names
+from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import VideoFile
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
 JPEG_SUFFIXES, JPEG_MAX = {".jpg", ".jpeg"}, 65_500  # pixels of a side
-UNSAFE = re.compile(r"[^\w .-]+")  # in the name of a folder
 
 
 class OutputOptions(NamedTuple):
@@ -54,8 +54,10 @@ class Outputs:
     ):
         self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
         taken = {source.name.parts[0] for source in sources}  # folders of a source are not ours
-        ours = [(Kind.IMAGE, Path(name)) for name in ("labels", "crops")]
-        self._labels, self._crops = (self.folder / name for name in own_names(ours, taken))
+        ours = own_names([Path("labels"), Path("crops")], taken)
+        self._labels, crops = (self.folder / name for name in ours)
+        folders = (safe_name(name) or f"class {label}" for label, name in enumerate(class_names))
+        self._crops = [crops / name for name in own_names(map(Path, folders))]  # of each class
         self._video: VideoFile | None = None
         self._video_source: Source | None = None
         self._json = JsonFile(self.folder / JSON_NAME, head) if options.json else None
@@ -98,7 +100,8 @@ class Outputs:
         )
         is_image = frame.source.kind is Kind.IMAGE
         if options.save and is_image:
-            write_image(self.folder / f"{frame.source.name}{_suffix(frame.source, drawn)}", drawn)
+            path = self.folder / frame.source.name
+            write_image(_file(path, _suffix(frame.source, drawn)), drawn)
         return None if is_image and not options.show else drawn
 
     def write(self, found: Detections, drawn: np.ndarray | None) -> None:
@@ -124,16 +127,15 @@ class Outputs:
     def _write_labels(self, found):
         size_wh = found.frame.size_hw[::-1]
         image = AnnotatedImage(found.frame.source.address, size_wh, found.boxes_xyxy, found.classes)
-        path = self._labels / f"{_frame_name(found.frame)}.txt"
+        path = _file(self._labels / _frame_name(found.frame), ".txt")
         _write_new(path, "".join(format_labels(image)))
 
     def _write_crops(self, found):
         objects = zip(found.boxes_xyxy, found.classes, strict=True)
         for number, (box_xyxy, label) in enumerate(objects, start=1):
-            folder = UNSAFE.sub("_", self.class_names[label]).strip(" .") or f"class {label}"
             cropped = crop(found.frame.image_rgb, box_xyxy)
-            name = f"{_frame_name(found.frame)}-{number}{_suffix(found.frame.source, cropped)}"
-            write_image(self._crops / folder / name, cropped)
+            ending = f"-{number}{_suffix(found.frame.source, cropped)}"
+            write_image(_file(self._crops[label] / _frame_name(found.frame), ending), cropped)
 
     def _close_video(self):
         video, self._video, self._video_source = self._video, None, None
@@ -194,6 +196,10 @@ def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
 def _frame_name(frame) -> Path:
     is_image = frame.source.kind is Kind.IMAGE
     return frame.source.name if is_image else frame.source.name / f"{frame.index:06d}"
+
+
+def _file(path: Path, ending: str) -> Path:
+    return path.with_name(short_name(path.name, ending))
 
 
 def _suffix(source: Source, image_rgb) -> str:

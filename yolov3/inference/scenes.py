@@ -14,9 +14,9 @@ from yolov3.configs import EVAL_SCORE_THRESHOLD
 from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
-from yolov3.files import check_outputs
+from yolov3.files import check_outputs, short_name
 from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size, write_image
-from yolov3.inference.sources import Kind, own_names
+from yolov3.inference.names import output_name, own_names
 
 
 def choose_scenes(detector: Detector, count: int, seed: int | None) -> list[str]:
@@ -49,8 +49,8 @@ def output_paths(output: str, image_paths) -> list[Path]:
     """
     target = Path(output)
     if target.suffix.lower() not in IMAGE_SUFFIXES:
-        names = own_names([(Kind.IMAGE, Path(Path(path).stem)) for path in image_paths])
-        return [target / f"{name}.png" for name in names]
+        names = own_names(output_name(Path(Path(path).name)) for path in image_paths)
+        return [target / short_name(str(name), ".png") for name in names]
     if len(image_paths) > 1:
         raise ValueError(f"--output: expected a folder for several images; received {output!r}")
     return [target]

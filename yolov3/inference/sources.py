@@ -3,21 +3,29 @@
 import glob
 import os
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from yolov3.cli.progress import counted
+from yolov3.folder_search import find_files
 from yolov3.images import IMAGE_SUFFIXES
+from yolov3.inference.names import output_name, own_names, safe_name
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+    ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv "
+    ".ts .vob .webm .wmv".split()
 )
+MEDIA_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 GLOB_SIGNS = re.compile(r"[*?[]")
 CAMERA_DIGITS = 4  # a longer number is a mistyped name
-UNSAFE = re.compile(r"[^\w.-]+")  # in the name of a file
+NOTES = 5  # on what was left out that are shown of one folder
 
 
 class Kind(Enum):
@@ -50,17 +58,19 @@ class Source(NamedTuple):
 def find_sources(words: Iterable[str], reserved: Iterable[str] = ()) -> list[Source]:
     """Return the sources that words name, in their order, each once; nothing is opened.
 
-    A word is an image, a video, a folder (all images and videos at any depth, sorted, hidden
-    ones left out), a pattern with `*`, `**`, `?` or `[...]`, the number of a camera, or a URL. What
-    exists goes before what a word could also mean. `reserved` are names that no source gets, as
-    outputs of ours have them. Raises ValueError for a word that names nothing.
+    A word is an image, a video, a folder (all images and videos at any depth, sorted), a pattern
+    with `*`, `**`, `?` or `[...]`, the number of a camera, or a URL. What exists goes before what a
+    word could also mean. What is left out of folders and patterns, such as hidden files, is said on
+    stderr. `reserved` are names that no source gets, as outputs of ours have them. Raises
+    ValueError for a word that names nothing.
     """
     found = {}
     for word in words:
         for kind, address, name in _expand(word):
-            key = os.path.abspath(address) if kind in (Kind.IMAGE, Kind.VIDEO) else address
+            key = _place(address) if kind in (Kind.IMAGE, Kind.VIDEO) else address
             found.setdefault(key, (kind, address, name))
-    names = own_names([(kind, name) for kind, _, name in found.values()], reserved)
+    videos = [name for kind, _, name in found.values() if kind is not Kind.IMAGE]
+    names = own_names([name for *_, name in found.values()], reserved, videos)
     return [
         Source(kind, address, name)
         for (kind, address, _), name in zip(found.values(), names, strict=True)
@@ -69,45 +79,90 @@ def find_sources(words: Iterable[str], reserved: Iterable[str] = ()) -> list[Sou
 
 def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
     if os.path.isdir(word):
-        yield from _in_folder(Path(word))
+        folder = Path(word)
+        found = find_files(folder, MEDIA_SUFFIXES)
+        _tell_left_out(word, found.left_out + _count_others(found.others))
+        if not found.files:
+            raise ValueError(f"{folder}: no image or video in this folder")
+        for path in found.files:
+            yield _file(str(path), path.relative_to(folder))
     elif os.path.exists(word):
-        yield _kind_of_file(Path(word)), word, Path(Path(word).stem)
+        yield _file(word, Path(Path(word).name))
     elif URL.match(word):
         yield Kind.STREAM, word, Path(_stream_name(word))
     elif word.isascii() and word.isdigit() and len(word) <= CAMERA_DIGITS:
         yield Kind.CAMERA, word, Path(f"camera-{word}")
     elif GLOB_SIGNS.search(word):
-        yield from _matches(word)
+        for path in _matches(word):
+            yield _file(str(path), Path(path.name))
     else:
         raise ValueError(f"{word}: no such image, video or folder, and no camera or URL")
 
 
-def _in_folder(folder: Path) -> Iterator[tuple[Kind, str, Path]]:
-    paths = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(parent, name) for name in files if not name.startswith(".")]
-    media = sorted(path for path in paths if _is_media(path))
-    if not media:
-        raise ValueError(f"{folder}: no image or video in this folder")
-    for path in media:
-        yield _kind_of_file(path), str(path), path.relative_to(folder).with_suffix("")
+def _file(address: str, path: Path) -> tuple[Kind, str, Path]:
+    is_video = path.suffix.lower() in VIDEO_SUFFIXES
+    return Kind.VIDEO if is_video else Kind.IMAGE, address, output_name(path, is_video)
 
 
-def _matches(pattern: str) -> Iterator[tuple[Kind, str, Path]]:
-    media = [path for path in sorted(glob.glob(pattern, recursive=True)) if _is_media(Path(path))]
+def _matches(pattern: str) -> list[Path]:
+    """Return the images and videos that match a pattern, each once, sorted."""
+    parts = Path(pattern).parts
+    if "**" in parts:  # `glob` would follow links in circles
+        start = parts.index("**")
+        folders = glob.glob(os.path.join(*parts[:start], "")) if start else [""]
+        searched = {Path(folder): find_files(Path(folder), MEDIA_SUFFIXES) for folder in folders}
+        media = [
+            path
+            for folder, found in searched.items()
+            for path in found.files
+            if _fits(path.relative_to(folder).parts, parts[start:])
+        ]
+        _tell_left_out(pattern, [note for found in searched.values() for note in found.left_out])
+    else:
+        shown, everything = (
+            set(map(Path, glob.glob(pattern, include_hidden=hidden))) for hidden in (False, True)
+        )
+        media = [path for path in shown if _is_media(path)]
+        hidden = sum(map(_is_media, everything - shown))
+        others = Counter(path.suffix.lower() for path in shown - {*media} if path.is_file())
+        notes = [counted(hidden, "hidden file")] * bool(hidden) + _count_others(others)
+        _tell_left_out(pattern, notes)
     if not media:
         raise ValueError(f"{pattern}: no image or video matches this pattern")
-    for path in media:
-        yield _kind_of_file(Path(path)), path, Path(Path(path).stem)
+    return sorted(media)
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _is_media(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and path.is_file()
+    return path.suffix.lower() in MEDIA_SUFFIXES and path.is_file()
 
 
-def _kind_of_file(path: Path) -> Kind:
-    return Kind.VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else Kind.IMAGE
+def _place(path: str) -> str:
+    """Tell files apart: two ways to a folder lead to the same files, two names in it do not."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _count_others(others: Counter[str]) -> list[str]:
+    endings = [f"{ending or 'none'} {count:,}" for ending, count in others.most_common(NOTES)]
+    endings += ["..."] * (len(others) > NOTES)
+    files = counted(others.total(), "file")
+    return [f"{files} with other endings ({', '.join(endings)})"] if others else []
+
+
+def _tell_left_out(word: str, notes: list[str]) -> None:
+    """Say on stderr, in one line, what is not read though a folder or a pattern leads to it."""
+    if len(notes) > NOTES:
+        notes = [*notes[:NOTES], f"{len(notes) - NOTES:,} more like these"]
+    if notes:
+        print(f"{word}: left out: {'; '.join(notes)}", file=sys.stderr)
 
 
 def _stream_name(url: str) -> str:
@@ -117,27 +172,4 @@ def _stream_name(url: str) -> str:
         protocol = url.partition("://")[0]  # the rest may hold a password
         raise ValueError(f"{protocol}://...: not a URL ({error})") from None
     stem = Path(parts.path).stem or parts.hostname or ""
-    return UNSAFE.sub("_", stem).strip("._") or "stream"
-
-
-def own_names(wanted: list[tuple[Kind, Path]], reserved: Iterable[str] = ()) -> list[Path]:
-    """Number names that are taken or reserved. Case does not count, as on some file systems.
-
-    A video's name becomes a folder for what belongs to its frames, so it is no other's folder.
-    """
-    folders = {_key(folder) for _, name in wanted for folder in name.parents}
-    taken = {name.casefold() for name in reserved}
-    names = []
-    for kind, name in wanted:
-        not_free = taken if kind is Kind.IMAGE else taken | folders
-        own, number = name, 1
-        while _key(own) in not_free:
-            number += 1
-            own = name.with_name(f"{name.name}-{number}")
-        taken.add(_key(own))
-        names.append(own)
-    return names
-
-
-def _key(name: Path) -> str:
-    return str(name).casefold()
+    return safe_name(stem).strip("_") or "stream"

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolov3.files import short_name
 from yolov3.inference.sources import Kind, Source
 
 DEFAULT_FPS = 25.0  # of a source that does not tell, or tells nonsense
@@ -63,7 +64,7 @@ class VideoFile:
     def __init__(self, path: Path, size_hw: tuple[int, int], fps: float):
         fits = all(side in MPEG4_SIDES for side in size_hw)
         suffix, codec = (".mp4", "mp4v") if fits else (".avi", "MJPG")
-        self.path = path.with_name(path.name + suffix)
+        self.path = path.with_name(short_name(path.name, suffix))
         self.size_wh, self.fps, self.frames = size_hw[::-1], _writable_rate(fps), 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fourcc = cv2.VideoWriter_fourcc(*codec)
