@@ -225,7 +225,7 @@ def test_other_images_take_the_place_of_lost_ones(own_records, tmp_path, capsys)
     lines = capsys.readouterr().err.splitlines()
     for record in own_records[2:4]:
         [line] = [line for line in lines if line.startswith(record.image_path)]
-        assert "can no longer be read as an image; the next one in the file" in line
+        assert "cannot be read as an image; the next one in the file" in line
     assert lines[-1] == "2 images could not be read, 8 times in all"
     scalars = scalars_of(training.run.log)
     assert sum(count for _, count in scalars["train/unreadable_images"]) == 4  # 2 in an epoch

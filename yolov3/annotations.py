@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.files import read_bounded
+from yolov3.images import IMAGE_SUFFIXES
 
 SYNTAX = "not a box"
 NOT_A_NUMBER = "not a number"
@@ -32,10 +33,8 @@ BAD_CLASS = "class out of range"
 ENCODING = "not UTF-8"
 
 BOX_SHAPE = "xmin,ymin,xmax,ymax,label"
-_PATH = re.compile(
-    r".*\.(?:bmp|dib|gif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)(?=\s|$)",
-    re.IGNORECASE | re.DOTALL,
-)
+_SUFFIXES = "|".join(map(re.escape, sorted(IMAGE_SUFFIXES)))
+_PATH = re.compile(rf".*(?:{_SUFFIXES})(?=\s|$)", re.IGNORECASE | re.DOTALL)
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _LABEL = r"[+-]?[0-9]+(?:\.0*)?"
 _BOX = re.compile(rf"(?:{_NUMBER},){{4}}{_LABEL}")

@@ -1,7 +1,7 @@
 """The tf.data pipeline: records -> batches of images and boxes.
 
 Order and augmentation are functions of (seed, position), so a resumed run sees the same batches. An
-image that can no longer be read is tried again each time it is due, so what replaces it depends on
+image that cannot be read is tried again each time it is due, so what replaces it depends on
 the files alone.
 """
 

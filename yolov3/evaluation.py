@@ -20,7 +20,7 @@ NAMES_SHOWN = 10
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
     """Return mAP50, mAP75, mAP, per_class, images, images_per_second and how they were measured.
 
-    An image that can no longer be read counts in `unreadable`, and as one without detections. The
+    An image that cannot be read counts in `unreadable`, and as one without detections. The
     time is that of reading, network and NMS for all images, after a warm-up which builds the graph.
     Several classes of a prediction count, and of each image and class as many detections as
     `detection_limit` says.
@@ -66,7 +66,7 @@ def format_table(result: dict) -> str:
         lines.append(f"{name:{width}}  {row['boxes']:6,}  {figures}")
     lines.append(f"{result['images']:,} images, {result['images_per_second']:.1f} per second")
     if result["unreadable"]:
-        lines.append(f"{result['unreadable']:,} can no longer be read: nothing was found in them")
+        lines.append(f"{result['unreadable']:,} cannot be read: nothing was found in them")
     return "\n".join(lines)
 
 

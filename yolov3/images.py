@@ -1,12 +1,15 @@
 """Read and write image files, letterbox images, and take boxes into the letterbox and back.
 
-The header of a file is checked before anything is decoded. Pillow reads the header, in Python but
-without decoding; OpenCV decodes, 1.6 times (PNG) to 2.7 times (JPEG) as fast as Pillow. Sizes and
-pixels agree as the orientation is read in one place. Names do not matter: a PNG called x.jpg is a
-PNG. Of an animation or a file of several pages, the first image counts.
+Pillow reads the header of a file, without decoding; OpenCV decodes, 1.6 times (PNG) to 2.7 times
+(JPEG) as fast as Pillow. Sizes and pixels agree as the orientation is read in one place. Names do
+not matter: a PNG called x.jpg is a PNG. Of an animation or several pages, the first image counts.
 """
 
+import contextlib
+import ctypes
 import os
+import re
+import threading
 import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -21,18 +24,30 @@ MISSING = "missing image"
 UNREADABLE = "unreadable image"
 
 # What OpenCV reads as well. The common ones go first: Pillow loads the other plugins on demand.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF")
 # How their names end, where a folder is searched for them.
-IMAGE_SUFFIXES = frozenset(".bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ".apng .avif .bmp .dib .gif .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .pbm .pgm "
+    ".png .pnm .ppm .tif .tiff .webp".split()
+)
 MAX_BYTES = 2**31 - 1  # of the file: OpenCV counts them in 32 bits
 # A complete file has these after its header, and compressed pixels never: without, it is cut off.
-END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+END_MARKS = {"JPEG": b"\xff\xd9", "JPEG2000": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on rows and columns are swapped first
+SAMPLE_FORMAT, BITS_PER_SAMPLE = 339, 258  # tags of TIFF; sample formats 1 and 4 have no sign
+CHUNKS = ((273, 324), (279, 325))  # tags of TIFF: offsets of strips or tiles, and their bytes
+TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
+NO_BRIGHTNESS = "numbers whose brightness is not defined: with a sign, a fraction or over 16 bits"
+# A frame of a JPEG that is lossless, hierarchical or coded arithmetically.
+RARE_JPEG = re.compile(rb"\xff[\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.\x08", re.DOTALL)
+# What Pillow reads where OpenCV does not, and turns to RGB without knowing more.
+PILLOW_MODES = ("1", "I", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
-# From half of the pixels that Pillow takes on it would print a warning; such images are read.
+# What cannot be read is an error here, so neither library prints; a large image is read.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -60,19 +75,9 @@ def read_image(path) -> np.ndarray:
     is missing, no image, or cut off, and before decoding it for more pixels than Pillow takes,
     178,956,970: OpenCV would decode 3 GB out of a file of a few bytes.
     """
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        with _open(path) as stream:
-            size_wh, orientation = _read_header(stream, path)
-            stream.seek(0)
-            data = np.frombuffer(stream.read(), np.uint8)  # unlike imread, opens any file name
-        image_rgb = cv2.imdecode(data, flags)
-    except (OSError, cv2.error) as error:  # the disk or the memory fails, or OpenCV objects
-        raise _unreadable(path, getattr(error, "err", error)) from None
-    if image_rgb is None:
-        raise ImageFileError(path, UNREADABLE, "one that cannot be decoded")
-    if image_rgb.shape[1::-1] != size_wh:
-        raise ImageFileError(path, UNREADABLE, "pixels of another size than the header says")
+    with _open(path) as stream:
+        image, orientation = _read_header(stream, path)
+        image_rgb = _decode(stream, image, path)
     if orientation >= 5:
         image_rgb = cv2.transpose(image_rgb)
     if orientation in FLIP_CODES:
@@ -81,14 +86,16 @@ def read_image(path) -> np.ndarray:
 
 
 def read_image_size(path) -> tuple[int, int]:
-    """Return (width, height) in pixels of the image that `read_image` would read, from its header.
+    """Return (width, height) in pixels of the image that `read_image` would read.
 
-    Raises ImageFileError for what is no image, has too many pixels or is cut off. Only JPEG and PNG
-    files tell at this point that they are cut off; others fail when they are decoded.
+    Raises ImageFileError as that does. Common kinds are known by their headers, rare ones decoded:
+    only damage amid the pixels of a JPEG, PNG, WebP, BMP or TIFF stays unseen.
     """
     with _open(path) as stream:
-        size_wh, orientation = _read_header(stream, path)
-    return size_wh[::-1] if orientation >= 5 else size_wh
+        image, orientation = _read_header(stream, path)
+        if not _is_common(stream, image):
+            _decode(stream, image, path)
+    return image.size[::-1] if orientation >= 5 else image.size
 
 
 def write_image(path, image_rgb: np.ndarray) -> None:
@@ -97,14 +104,11 @@ def write_image(path, image_rgb: np.ndarray) -> None:
     Raises ValueError for an extension that names no format and for a format that does not hold
     such an image, OSError where the file cannot be written.
     """
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     try:
         is_encoded, data = cv2.imencode(Path(path).suffix, image_bgr)
     except cv2.error:
         is_encoded = False
-    finally:
-        cv2.utils.logging.setLogLevel(level)
     if not is_encoded:
         height, width = image_rgb.shape[:2]
         raise ValueError(
@@ -113,6 +117,34 @@ def write_image(path, image_rgb: np.ndarray) -> None:
         )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(data)
+
+
+class _QuietLibraries:
+    """Keep libpng and libjpeg, which print to what C calls `stderr`, quiet in decoding threads."""
+
+    def __init__(self):
+        self._lock, self._threads, self._nowhere = threading.Lock(), 0, None
+        with contextlib.suppress(OSError, TypeError, ValueError):  # no C library that has it
+            c_library = ctypes.CDLL(None)
+            c_library.fopen.restype = ctypes.c_void_p
+            self._c_stderr = ctypes.c_void_p.in_dll(c_library, "stderr")
+            self._printed_to = self._c_stderr.value
+            self._nowhere = c_library.fopen(os.devnull.encode(), b"w")
+
+    def __enter__(self):
+        self._count(1)
+
+    def __exit__(self, *_):
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._threads += change
+            if self._nowhere:
+                self._c_stderr.value = self._nowhere if self._threads else self._printed_to
+
+
+_quiet_libraries = _QuietLibraries()
 
 
 def letterbox_params(image_hw, input_hw) -> Letterbox:
@@ -163,10 +195,9 @@ def _open(path) -> BinaryIO:
     try:
         size = regular_size(path)
         if not size:
-            raise ImageFileError(path, UNREADABLE, "an empty file")
+            raise _unreadable(path, "an empty file")
         if size > MAX_BYTES:
-            reason = f"a file of {size:,} bytes, more than {MAX_BYTES:,}"
-            raise ImageFileError(path, UNREADABLE, reason)
+            raise _unreadable(path, f"a file of {size:,} bytes, more than {MAX_BYTES:,}")
         return open(path, "rb")
     except FileNotFoundError:
         raise ImageFileError(path, MISSING, "no such file") from None
@@ -174,21 +205,71 @@ def _open(path) -> BinaryIO:
         raise ImageFileError(path, UNREADABLE, error.strerror) from None
 
 
-def _read_header(stream: BinaryIO, path) -> tuple[tuple[int, int], int]:
-    """Return width and height as stored, and the EXIF orientation, 1 to 8; `path` is for messages.
-
-    Raises ImageFileError.
-    """
+def _read_header(stream: BinaryIO, path) -> tuple[Image.Image, int]:
+    """Return an image, not decoded yet, and its EXIF orientation (1 to 8); `path` is for errors."""
     try:
         image = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
-        reason = "not a known image format, or a broken header"
-        raise ImageFileError(path, UNREADABLE, reason) from None
+        raise _unreadable(path, "not a known image format, or a broken header") from None
     except Exception as error:  # a broken header makes Pillow raise nearly anything
         raise _unreadable(path, error) from None
-    if _is_cut_off(stream, END_MARKS.get(image.format)):
-        raise ImageFileError(path, UNREADABLE, "cut off before its end")
-    return image.size, _orientation(image)
+    behind_header = stream.tell()
+    if image.format in END_MARKS and _is_cut_off(stream, END_MARKS[image.format]):
+        raise _unreadable(path, "cut off before its end")
+    stream.seek(behind_header)
+    if _has_no_brightness(image):
+        raise _unreadable(path, NO_BRIGHTNESS)
+    return image, _orientation(image)
+
+
+def _decode(stream: BinaryIO, image: Image.Image, path) -> np.ndarray:
+    """Return the pixels of an image whose header was read, RGB uint8 (H, W, 3), as stored.
+
+    Pillow reads what OpenCV refuses, as a TIFF in tiles, or does not scale: a PPM of numbers up to
+    100. Raises ImageFileError.
+    """
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        stream.seek(0)
+        data = np.frombuffer(stream.read(), np.uint8)  # unlike imread, opens any file name
+        with _quiet_libraries:
+            image_rgb = None if image.format == "PPM" else cv2.imdecode(data, flags)
+            if image_rgb is None and image.mode in PILLOW_MODES:
+                if image.mode == "I":  # up to 65535
+                    image = image.point(lambda value: value / 256).convert("L")
+                image_rgb = np.array(image.convert("RGB"))
+    except Exception as error:  # the disk or the memory fails, or a library objects
+        raise _unreadable(path, getattr(error, "err", error)) from None
+    if image_rgb is None:
+        raise _unreadable(path, "one that cannot be decoded")
+    if image_rgb.shape != (*image.size[::-1], 3):
+        raise _unreadable(path, "pixels of another size than the header says")
+    return image_rgb
+
+
+def _has_no_brightness(image: Image.Image) -> bool:
+    """Tell whether pixels are measurements, of which nobody knows what is black and white."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    is_signed = not {1, 4} >= set(tags.get(SAMPLE_FORMAT, ()))
+    return image.mode == "F" or is_signed or max(tags.get(BITS_PER_SAMPLE, (1,))) > 16
+
+
+def _is_common(stream: BinaryIO, image: Image.Image) -> bool:
+    """Tell whether an image is of a kind that is always decoded, and its last pixel in the file."""
+    if image.format == "JPEG":
+        size = stream.tell()
+        stream.seek(0)
+        return not RARE_JPEG.search(stream.read(size))
+    if image.format in ("PNG", "WEBP"):  # Pillow opens no WebP that is cut off
+        return True
+    end = MAX_BYTES + 1
+    with contextlib.suppress(Exception):  # of broken tags, by which the decoder fails as well
+        if image.format == "BMP" and image.tile[0].codec_name == "raw":
+            end = image.tile[0].offset + image.tile[0].args[1] * image.height
+        elif image.format == "TIFF" and image.info["compression"] in TIFF_COMPRESSIONS:
+            chunks = [image.tag_v2.get(strip) or image.tag_v2[tile] for strip, tile in CHUNKS]
+            end = max(map(sum, zip(*chunks, strict=True)))
+    return image.mode in PILLOW_MODES and end <= stream.seek(0, os.SEEK_END)
 
 
 def _unreadable(path, error: object) -> ImageFileError:
@@ -207,10 +288,8 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _is_cut_off(stream: BinaryIO, mark: bytes | None) -> bool:
+def _is_cut_off(stream: BinaryIO, mark: bytes) -> bool:
     """Tell whether a file whose header was just read lacks the mark of its end."""
-    if mark is None:
-        return False
     behind_header = stream.tell()  # a thumbnail in the header has an end of its own
     end = stream.seek(0, os.SEEK_END)
     for start in (max(behind_header, end - TAIL_BYTES), behind_header):

@@ -36,7 +36,7 @@ class Validator:
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
         """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
 
-        An image that can no longer be read counts as a grey one without detections.
+        An image that cannot be read counts as a grey one without detections.
         """
         if self.network:
             refold(self.network, model)

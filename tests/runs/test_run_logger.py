@@ -159,7 +159,7 @@ def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
         for step, index in enumerate([3, 3, 4], start=1):
             logger.log_step(step, 0, METRICS, None, np.array([[index, index + 1]]))
         lines = capsys.readouterr().err.splitlines()
-        assert lines[0] == "3.png: can no longer be read as an image; the next one in the file " + (
+        assert lines[0] == "3.png: cannot be read as an image; the next one in the file " + (
             "takes its place"
         )
         assert [line[:6] for line in lines[1:]] == ["4.png:"]

@@ -1,4 +1,4 @@
-"""Images of eight formats, damaged and read."""
+"""Images of nine formats, damaged and read."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.torture.mutants import NUMBERS, mutate, unless_named
 
-FORMATS = (".png", ".jpg", ".bmp", ".gif", ".webp", ".tiff", ".ppm", ".jp2")
+FORMATS = (".png", ".jpg", ".bmp", ".gif", ".webp", ".tiff", ".ppm", ".jp2", ".avif")
 
 
 class Images:

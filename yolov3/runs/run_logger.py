@@ -229,7 +229,7 @@ class RunLogger:
         """Count images that could not be read, and name the first few, each once."""
         for path in paths:
             if path not in self._unreadable and len(self._unreadable) < MAX_FILES_NAMED:
-                self.progress.message(f"{path}: can no longer be read as an image; {consequence}")
+                self.progress.message(f"{path}: cannot be read as an image; {consequence}")
             self._unreadable[path] += 1
 
     def _names(self, indices):
