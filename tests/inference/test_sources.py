@@ -65,7 +65,7 @@ def test_what_is_left_out_is_said_in_one_line(folder, capsys):
     )
     addresses("*")
     assert capsys.readouterr().err == (
-        "*: left out: 1 hidden file; 2 files with other endings (.txt 1, .heic 1)\n"
+        "*: left out: 1 hidden file; 2 files with other endings (.heic 1, .txt 1)\n"
     )
     addresses("**/*.png")
     assert "1 hidden folder; 1 hidden file\n" in capsys.readouterr().err

@@ -151,7 +151,8 @@ def _place(path: str) -> str:
 
 
 def _count_others(others: Counter[str]) -> list[str]:
-    endings = [f"{ending or 'none'} {count:,}" for ending, count in others.most_common(NOTES)]
+    common = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:NOTES]
+    endings = [f"{ending or 'none'} {count:,}" for ending, count in common]
     endings += ["..."] * (len(others) > NOTES)
     files = counted(others.total(), "file")
     return [f"{files} with other endings ({', '.join(endings)})"] if others else []
