@@ -71,14 +71,16 @@ def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
     """
     from matplotlib.figure import Figure
 
+    titles = [legible(name, ascii(name)[1:-1]) for name in runs]
     columns = min(len(runs), PANELS_PER_ROW)
     rows = math.ceil(len(runs) / columns)
     figure = Figure(figsize=(4.5 * columns, 3.2 * rows + 0.3))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, (name, curves) in zip(panels.flat, runs.items(), strict=False):
+    for axes, title, curves in zip(panels.flat, titles, runs.values(), strict=False):
         for label, points in curves.items():
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=label)
-        axes.set(title=name, xlabel="minutes of training", xlim=(0, None))
+        axes.set(xlabel="minutes of training", xlim=(0, None))
+        axes.set_title(title, parse_math=False)
     for axes in panels.flat[len(runs) :]:
         axes.set_axis_off()
     for axes in panels[:, 0]:
