@@ -9,7 +9,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from yolov3.cli.run import StopRequest, run_script
+from yolov3.cli.run import InputErrors, StopRequest, run_script
 from yolov3.configs import REPO
 
 
@@ -26,7 +26,9 @@ def raise_(error):
 
 def run_body(body, **kwargs) -> subprocess.CompletedProcess:
     """Run a script whose `main` has this body as a process of its own."""
-    code = f"import sys\nfrom yolov3.cli.run import run_script\ndef main():\n    {body}\n"
+    code = (
+        f"import sys\nfrom yolov3.cli.run import InputErrors, run_script\ndef main():\n    {body}\n"
+    )
     kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | kwargs
     return subprocess.run([sys.executable, "-c", code + "run_script(main)"], cwd=REPO, **kwargs)
 
@@ -40,6 +42,8 @@ ADVICE = "smaller batches or images take less\n"
     [
         (ValueError("a.txt:3: expected a box"), 2, "error: a.txt:3: expected a box\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (InputErrors("2 bad lines:", "  a", "  b"), 2, "error: 2 bad lines:\n  a\n  b\n"),
+        (ValueError("a\nb.txt: no text"), 2, "error: a\\nb.txt: no text\n"),
         (OSError("No space left on device"), 1, "failed: No space left on device\n"),
         (MemoryError(), 1, f"failed: out of memory (MemoryError); {ADVICE}"),
         (
@@ -69,12 +73,13 @@ def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(encoding):
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_nothing_that_a_terminal_obeys_reaches_it(encoding):
     body = r"""name = '\x1b[31m\r\x9b2K\u202egnp.\u4eba [red]\ttab'; print(name)
-    raise ValueError(name + ': no image\n  line 2')"""
+    raise InputErrors(name + ':', '  line 1', '  a\nb')"""
     done = run_body(body, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
     letter = "\u4eba" if encoding == "utf-8" else r"\u4eba"
     name = rf"\x1b[31m\r\x9b2K\u202egnp.{letter} [red]" + "\ttab"
     assert (done.returncode, done.stdout) == (2, f"{name}\n")
-    assert done.stderr == f"error: {name}: no image\n  line 2\n"
+    lines = f"error: {name}:\n  line 1\n  a\\nb\n"
+    assert done.stderr == lines.replace("\t", "\\t")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk always full")

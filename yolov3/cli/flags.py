@@ -14,6 +14,7 @@ from yolov3.configs import (
     default_lr_end,
     read_anchors,
 )
+from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
 GROUPS = {  # in the help, by the first setting of each
@@ -80,7 +81,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message.removeprefix('argument ')}\n")
+        self.exit(2, f"{self.prog}: error: {printable(message.removeprefix('argument '))}\n")
 
     def _answer(self, flag: str) -> str:
         """Say which flag or argument of this script is meant by an unknown flag."""

@@ -6,17 +6,24 @@ import signal
 import sys
 import tempfile
 
-from yolov3.text import PrintableStream
+from yolov3.text import PrintableStream, printable
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 
 
+class InputErrors(ValueError):
+    """Bad input in several places: each argument is a line of the message."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
 def run_script(main) -> None:
     """Call `main() -> exit code` and leave with it: 2 and one line for bad input, 130 on Ctrl-C.
 
-    A ValueError is bad input. An OSError, such as a full disk, and too little memory (also of a
-    GPU) are failures: 1 and one line.
+    A ValueError is bad input, and a list of it where it is `InputErrors`. An OSError, such as a
+    full disk, and too little memory (also of a GPU) are failures: 1 and one line.
     If nobody reads the output any more, as after `| head`, it is 1 without a message. Characters
     that the output's encoding lacks or a terminal obeys, as in some file names, are printed as
     escapes.
@@ -45,7 +52,8 @@ def _exit_code(main) -> int:
     except BrokenPipeError:
         raise
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        lines = error.args if isinstance(error, InputErrors) else [str(error)]
+        print("error:", "\n".join(map(printable, lines)), file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         print(f"failed: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ import numpy as np
 
 from yolov3.annotations import Problem, Record, box_text, read_bytes, scan, stack_boxes
 from yolov3.cli.progress import counted
+from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
 from yolov3.data.image_sizes import read_sizes
@@ -74,7 +75,7 @@ def load_records(
     skip = (bad_lines or config.bad_lines) == "skip"
     if not report.ok and not (skip and records):
         hint = f" ({SKIP_HINT})" if len(report.problems) == 1 else f"\n{SKIP_HINT}"
-        raise ValueError(report.error + (hint if records else ""))
+        raise InputErrors(*(report.error + (hint if records else "")).split("\n"))
     if report.problems or report.warnings:
         print(report)
     if shared:

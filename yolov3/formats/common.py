@@ -10,6 +10,7 @@ from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
 from yolov3.cli.progress import counted
 from yolov3.folder_search import find_files
 from yolov3.formats.data_set import AnnotatedImage
+from yolov3.text import printable
 
 EXAMPLES = 3  # shown of each reason
 DECLARATION = re.compile(
@@ -64,7 +65,7 @@ class ConversionLog:
 
 
 def _examples(texts: list[str]) -> str:
-    return "; ".join(texts[:EXAMPLES]) + " ..." * (len(texts) > EXAMPLES)
+    return printable("; ".join(texts[:EXAMPLES])) + " ..." * (len(texts) > EXAMPLES)
 
 
 def require(is_right: bool, where: object, expected: str, value: object) -> None:

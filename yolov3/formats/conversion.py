@@ -10,6 +10,7 @@ import numpy as np
 from yolov3.annotations import format_line, number_text, read_bytes, scan
 from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted
+from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, write_files
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
@@ -118,7 +119,7 @@ def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> N
             raise ValueError(f"{faults[0]}{hint}")
         more = [f"and {len(faults) - FAULTS_SHOWN:,} more"] * (len(faults) > FAULTS_SHOWN)
         title = f"{counted(len(faults), 'bad annotation')}{hint}:"
-        raise ValueError("\n  ".join([title, *faults[:FAULTS_SHOWN], *more]))
+        raise InputErrors(title, *(f"  {line}" for line in [*faults[:FAULTS_SHOWN], *more]))
     log.add("skipped", "bad annotation", "with its image", faults)
 
 

@@ -16,6 +16,7 @@ from yolov3.cli.progress import counted
 from yolov3.folder_search import find_files
 from yolov3.images import IMAGE_SUFFIXES
 from yolov3.inference.names import output_name, own_names, safe_name
+from yolov3.text import printable
 
 VIDEO_SUFFIXES = frozenset(
     ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv "
@@ -163,7 +164,7 @@ def _tell_left_out(word: str, notes: list[str]) -> None:
     if len(notes) > NOTES:
         notes = [*notes[:NOTES], f"{len(notes) - NOTES:,} more like these"]
     if notes:
-        print(f"{word}: left out: {'; '.join(notes)}", file=sys.stderr)
+        print(printable(f"{word}: left out: {'; '.join(notes)}"), file=sys.stderr)
 
 
 def _stream_name(url: str) -> str:
