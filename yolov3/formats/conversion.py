@@ -12,6 +12,7 @@ from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted
 from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, write_files
+from yolov3.formats import data_yaml
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog
@@ -66,7 +67,7 @@ def convert(job: ConversionJob) -> str:
     be written. Nothing is written in either case.
     """
     log = ConversionLog()
-    loaded = [_read(source, job.corners, log) for source in job.sources]
+    loaded = [one for source in job.sources for one in _read(source, job.corners, log)]
     _check_faults(log, loaded, job.bad_files)
     lines = [f"read {_size(one.data)} from {one.name}" for one in loaded]
     parts = _divide(_prepare(loaded, job, log), job, log)
@@ -92,7 +93,7 @@ def convert(job: ConversionJob) -> str:
     return "\n".join([*lines, *str(log).splitlines(), *_class_lines(parts), *written])
 
 
-def _read(source: Source, corners: Corners | None, log: ConversionLog) -> Loaded:
+def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[Loaded]:
     """Read annotations. The names of the source are those of labels that have none of their own."""
     path, names = source.path, read_class_names(source.names) if source.names else None
     if source.format == "annotations":
@@ -100,13 +101,16 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> Loaded
         has_own = own.is_file()
         data = read_lines(path, read_class_names(own) if has_own else names, log)
         data.sources.extend([str(own)] * has_own)
+    elif source.format == "yolo" and path.suffix.lower() in data_yaml.SUFFIXES:
+        sets = data_yaml.read_data_yaml(path, source.images, log)
+        return [Loaded(data, f"{path} ({part})", part, names) for part, data in sets.items()]
     elif source.format == "yolo":
         data = read_yolo(path, source.images, names, log)
     elif source.format == "voc":
         data = read_voc(path, source.images, corners, log)
     else:
         data = read_coco(path, source.images, log)
-    return Loaded(data, str(path), "", names)
+    return [Loaded(data, str(path), "", names)]
 
 
 def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:

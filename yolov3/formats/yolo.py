@@ -56,7 +56,7 @@ def read_yolo(
                 strays.append(path)
                 continue
             places.add(found.place)
-            boxes_and_classes = _read_labels(path, len(class_names), log)
+            boxes_and_classes = read_labels(path, len(class_names), log)
         except ValueError as error:
             log.bad(error if str(path) in str(error) else f"{path}: {error}")
             continue
@@ -64,7 +64,7 @@ def read_yolo(
         sources.append(str(path))
         if found.place != place or Path(found.path).stem != path.stem:
             lookup.note_elsewhere(str(path), found.path)
-    _note_strays(strays, log, bool(places or log.faults), f"{folder}: {images or 'near it'}")
+    note_strays(strays, log, bool(places or log.faults), f"{folder}: {images or 'near it'}")
     read = single_annotations(read, sources, log) + _background(lookup, places, log)
     read.sort(key=lambda image: image.path)
     return DataSet(read, class_names, list(map(str, labels)) or [str(folder)], relative=True)
@@ -90,7 +90,7 @@ def _class_names(folder: Path, files: Iterable[Path], given: list[str] | None) -
     return lists[0]
 
 
-def _note_strays(strays: list[Path], log: ConversionLog, has_others: bool, where: str) -> None:
+def note_strays(strays: list[Path], log: ConversionLog, has_others: bool, where: str) -> None:
     """Log label files without an image, and text files that are something else."""
     without = [str(path) for path in strays if _has_labels(path)]
     if without and not has_others:
@@ -121,7 +121,7 @@ def _background(lookup: ImageLookup, places: set, log: ConversionLog) -> list[An
     return [annotated_image(path, (0, 0), [], []) for path, is_one in is_labelled.items() if is_one]
 
 
-def _read_labels(path: Path, num_classes: int, log: ConversionLog) -> tuple[list, list]:
+def read_labels(path: Path, num_classes: int, log: ConversionLog) -> tuple[list, list]:
     """Return the boxes_xyxy of a label file, as fractions, and their classes."""
     boxes_xyxy, classes = [], []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
