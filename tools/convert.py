@@ -102,7 +102,8 @@ def _check(args: argparse.Namespace, parser: Parser) -> None:
         ("--names", args.names, len(formats)),
     ):
         if len(files) not in (0, 1, count):
-            parser.error(f"{flag}: expected it once or {count} times; received {len(files)}")
+            or_count = f" or {count} times" * (count > 1)
+            parser.error(f"{flag}: expected it once{or_count}; received {len(files)} times")
         files[:] = files * count if len(files) == 1 else files or [None] * count
     for index, name in enumerate(formats):
         if name == "annotations":

@@ -1,8 +1,10 @@
 """Conversions there and back give the same boxes; files are written completely or not at all."""
 
+import json
+
 import numpy as np
 import pytest
-from format_samples import HEIGHT, NAMES, WIDTH, lines, write_coco
+from format_samples import HEIGHT, NAMES, WIDTH, lines, with_source, write_coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -95,3 +97,74 @@ def test_images_of_one_name_cannot_share_a_file(folder):
     with pytest.raises(ValueError, match="sub/a.jpg: expected a name of its own.*'a'"):
         convert(job._replace(target_format="yolo", target=folder / "labels"))
     convert(job)  # annotation lines have room for both
+
+
+def with_bad_files(folder, kind):
+    """Annotate three images, those of a.png and b.png badly."""
+    for name in "abc":
+        Image.new("RGB", (WIDTH, HEIGHT)).save(folder / f"{name}.png")
+    path = {"annotations": folder / "in.txt", "coco": folder / "in.json"}.get(kind, folder)
+    (folder / "in.names").write_text("cat\n")
+    if kind == "annotations":
+        path.write_text("a.png 1,2,3\nb.png 1,2,9,9,7\nc.png 0,0,9,9,0\n")
+    elif kind == "coco":
+        boxes = ([1, 2], [1, 2, 9, "?"], [0, 0, 9, 9])
+        rows = [{"image_id": n, "category_id": 1, "bbox": box} for n, box in enumerate(boxes)]
+        images = [{"id": n, "file_name": f"{name}.png"} for n, name in enumerate("abc")]
+        categories = [{"id": 1, "name": "cat"}]
+        content = {"images": images, "annotations": rows, "categories": categories}
+        path.write_text(json.dumps(content))
+    elif kind == "voc":
+        box = "<bndbox><xmin>{}</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+        for name, text in zip("abc", ("<a", box.format("x"), box.format(1)), strict=True):
+            text = f"<object><name>cat</name>{text}</object>"
+            text = f"<annotation><filename>{name}.png</filename>{text}</annotation>"
+            (folder / f"{name}.xml").write_text(text)
+    else:
+        (folder / "classes.txt").write_text("cat\n")
+        rows = ("0 .5 .5 1", "7 .5 .5 1 1", "0 .075 .1125 .15 .225")
+        for name, text in zip("abc", rows, strict=True):
+            (folder / f"{name}.txt").write_text(text)
+    return ConversionJob([Source(kind, path)], folder / "new" / "out.txt", "annotations")
+
+
+@pytest.mark.parametrize("kind", ["annotations", "coco", "voc", "yolo"])
+def test_all_bad_annotations_are_reported_at_once_or_left_out(tmp_path, kind):
+    job = with_bad_files(tmp_path, kind)
+    with pytest.raises(ValueError) as error:
+        convert(job)
+    title, one, other = str(error.value).splitlines()
+    assert title.startswith("2 bad annotations (--bad-files skip leaves")
+    first, second = {
+        "annotations": ("in.txt:1: ", "in.txt:2: "),
+        "coco": ("annotations[0].bbox: ", "annotations[1].bbox: "),
+    }.get(kind, ("a.", "b."))
+    assert first in one and second in other
+    assert not job.target.parent.exists()
+    summary = convert(job._replace(bad_files="skip"))
+    assert lines(tmp_path, "new/out.txt") == ["c.png 0,0,9,9,0"]  # a and b are no background
+    assert "skipped 2 bad annotations, with the images: " in summary
+    assert "background" not in summary
+
+
+def test_annotations_that_are_all_bad_are_refused(tmp_path):
+    job = with_bad_files(tmp_path, "annotations")
+    job.sources[0].path.write_text("a.png 1,2,3\n")
+    with pytest.raises(ValueError, match=r"in.txt:1: expected xmin.*received '1,2,3'$"):
+        convert(job._replace(bad_files="skip"))
+
+
+@pytest.mark.parametrize("kind", ["annotations", "yolo"])
+def test_labels_keep_the_names_that_are_beside_them(tmp_path, kind):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    texts = {
+        "annotations": {"in.txt": "a.png 0,0,60,40,0 0,0,9,9,1", "in.names": "cat\ndog"},
+        "yolo": {"a.txt": "0 .5 .5 1 1\n1 .075 .1125 .15 .225", "classes.txt": "cat\ndog"},
+    }[kind]
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "in.txt" if kind == "annotations" else tmp_path
+    job = ConversionJob([Source(kind, path)], tmp_path / "new/out.txt", "annotations")
+    (tmp_path / "names").write_text("dog\nant\ncat\n")
+    convert(with_source(job, names=tmp_path / "names"))
+    assert lines(tmp_path, "new/out.txt") == ["a.png 0,0,60,40,2 0,0,9,9,0"]

@@ -1,10 +1,14 @@
-"""tools/convert.py as a command: its summary, and bad input in one line."""
+"""tools/convert.py as a command: its flags and its summary, and bad input in one line."""
 
 import pytest
 from format_samples import lines, write_voc
-from script_runs import run
+from script_runs import refusal, run
+
+import convert as tool
 
 TOOL = "tools/convert.py"
+VOC, YOLO, LINES = (["--from", name, name] for name in ("voc", "yolo", "annotations"))
+TO = ["--to", "coco", "x"]
 
 
 def test_the_tool_converts_and_prints_the_summary(folder):
@@ -20,19 +24,49 @@ def test_the_tool_converts_and_prints_the_summary(folder):
     assert lines(folder, "new/out.txt") == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
 
 
+def test_the_tool_makes_two_sets_of_several(folder, capsys):
+    write_voc(folder)
+    for number, name in enumerate(("a.png", "b 1,2.jpg")):
+        (folder / f"{number}.txt").write_text(f"{name} 0,0,9,9,0\n")
+        (folder / f"{number}.names").write_text(f"dog\nsheep {number}\n")
+    sources = [word for n in (0, 1) for word in ("--from", "annotations", str(folder / f"{n}.txt"))]
+    (folder / "0.names").rename(folder / "own")
+    names = [word for n in ("own", "1.names") for word in ("--names", str(folder / n))]
+    flags = [*names, "--rename", "dog=wolf", "--rename=sheep 0 = big sheep", "--split=0.5"]
+    target = str(folder / "out.txt")
+    (folder / "b 1,2.jpg").write_bytes((folder / "b 1,2.jpg").read_bytes() + b"\0")
+    assert tool.main([*sources, "--to", "annotations", target, *flags, "--seed", "3"]) == 0
+    assert "3 classes, boxes in train + test: wolf 1 + 1, " in capsys.readouterr().out
+    assert lines(folder, "out_test.names") == ["wolf", "big sheep", "sheep 1"]
+
+
+def test_folders_of_images_are_given_once_or_for_each_source_that_takes_one():
+    def images(*flags):
+        args = tool.parse_args([*VOC, *LINES, *YOLO, *TO, *flags])
+        return [str(path) if path else None for path in args.images]
+
+    assert images() == [None, None, None]
+    assert images("--images", "a") == ["a", None, "a"]
+    assert images("--images", "a", "--images", "b") == ["a", None, "b"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "voc", "none", "--to", "coco", "x"], "error: none: expected a text file; rec"),
-        (["--from", "xml", "a", "--to", "coco", "x"], "--from: expected one of annotations, voc"),
-        (["--from", "annotations", "a", "--to", "coco", "x"], "a: expected class names for its"),
-        (
-            ["--from", "yolo", "a", "--to", "coco", "x", "--trust-sizes"],
-            "--trust-sizes: expected --from voc or coco; received 'yolo'",
-        ),
+        (["--from", "voc", "none", *TO], "error: none: expected a text file; received No such"),
+        (["--from", "xml", "a", *TO], "--from: expected one of annotations, voc"),
+        ([*VOC, "--from", "xml", "a", *TO], "--from: expected one of annotations, voc"),
+        (["--from", "annotations", "a", *TO], "a: expected class names for its labels; give"),
+        ([*VOC, *YOLO, *TO, "--trust-sizes"], "expected --from voc or coco; received 'yolo'"),
+        ([*LINES, *TO, "--images", "a"], "--images: expected --from voc, coco or yolo; received"),
+        ([*VOC, *YOLO, *VOC, *TO, *["--names", "a"] * 2], "--names: expected it once or 3 times; "),
+        ([*VOC, *LINES, *TO, *["--images", "a"] * 2], "--images: expected it once; received 2"),
+        ([*VOC, *TO, "--split", "1"], "--split: expected a fraction between 0 and 1; received 1"),
+        ([*VOC, *TO, "--split", "20"], "--split: expected a number from 0 to 1; received 20"),
+        ([*VOC, *TO, "--rename", "cat"], "--rename: expected OLD=NEW, names of classes; received"),
+        ([*VOC, *TO, "--rename", "a=b", "--rename", "a=c"], "--rename: expected one new name for"),
+        ([*VOC, *TO, "--rename", "a=\t\n"], "--rename: expected OLD=NEW, names of classes"),
     ],
 )
-def test_the_tool_answers_bad_input_with_one_line(folder, arguments, message):
-    result = run(folder, TOOL, *arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert message in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr
+def test_the_tool_answers_bad_input_with_one_line(capfd, arguments, message):
+    assert message in refusal(capfd, tool.main, arguments)

@@ -124,7 +124,7 @@ def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> N
         more = [f"and {len(faults) - FAULTS_SHOWN:,} more"] * (len(faults) > FAULTS_SHOWN)
         title = f"{counted(len(faults), 'bad annotation')}{hint}:"
         raise InputErrors(title, *(f"  {line}" for line in [*faults[:FAULTS_SHOWN], *more]))
-    log.add("skipped", "bad annotation", "with its image", faults)
+    log.add("skipped", "bad annotation", "with the images", faults)
 
 
 def _prepare(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> list[Loaded]:
