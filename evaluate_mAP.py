@@ -32,29 +32,39 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
-    from yolov3.data.annotation_check import existing_file, load_records
+    from yolov3 import evaluation
+    from yolov3.data.annotation_check import existing_file, fingerprint, load_records
     from yolov3.detection import Detector
-    from yolov3.evaluation import class_difference, evaluate, format_table, write_json
     from yolov3.files import check_outputs
+    from yolov3.metrics import limit_note
 
     detector = Detector(**detector_settings(args))
-    is_darknet = Path(args.weights).is_file()  # which does not say what it was trained for
-    annotations = args.annotations or ("" if is_darknet else detector.config.test_annot_path)
+    checkpoint = detector.checkpoint  # Darknet weights do not say what they were trained for
+    annotations = args.annotations or (checkpoint.config.test_annot_path if checkpoint else "")
     if not annotations:
         raise ValueError("these weights name no images to evaluate on; give --annotations FILE")
     annotations = existing_file(annotations)
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
+    run = checkpoint.path.parent if checkpoint else Path(args.weights)
+    source = {"run": str(run.resolve()), "annotations": str(annotations.resolve())}
     if args.json:
         inputs = [annotations, *(record.image_path for record in records)]
         check_outputs([Path(args.json)], inputs, overwrite=True)
+        evaluation.check_replaced(args.json, source)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
-    if difference := class_difference(annotations, detector.class_names):
-        print(difference)
-    result = evaluate(detector, records, args.batch_size)
-    print(format_table(result))
+    if checkpoint:
+        source["images_are"] = evaluation.which_images(checkpoint, fingerprint(records))
+        print(evaluation.IMAGES[source["images_are"]])
+    difference = evaluation.class_difference(annotations, detector.class_names)
+    for note in filter(None, (difference, limit_note(records))):
+        print(note, flush=True)
+    result = evaluation.evaluate(detector, records, args.batch_size)
+    print(evaluation.format_table(result))
+    if hint := evaluation.mismatch_hint(result):
+        print(hint)
     if args.json:
-        write_json(args.json, result)
+        evaluation.write_json(args.json, result | source)
         print(f"saved {args.json}")
     return 0
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pytest
 from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
@@ -10,6 +11,7 @@ import evaluate_mAP
 from yolov3.annotations import read_annotations
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
+from yolov3.evaluation import IMAGES
 from yolov3.yolov3 import build_yolov3
 
 
@@ -35,6 +37,58 @@ def with_settings(trained, folder, **settings):
     config = json.loads((copy / "config.json").read_text())
     rewrite(copy, "config.json", json.dumps(config | settings))
     return f"--weights={copy}"
+
+
+def test_an_evaluation_is_replaced_by_one_of_the_same_run_and_images_only(
+    trained, digit_scenes, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    run = find_checkpoint(trained.folder / "checkpoints").path.parent
+    (tmp_path / "alias").symlink_to(run)
+    figures, flags = "--json=result.json", [f"--annotations={digit_scenes}", "--input-size=32"]
+    for weights in (run, find_checkpoint(run, "last").path, "alias"):
+        assert evaluate_mAP.main([f"--weights={weights}", figures, *flags]) == 0
+    before = (tmp_path / "result.json").read_text()
+    others = write(tmp_path / "others.txt", digit_scenes.read_text().splitlines()[0])
+    other_run = with_settings(trained, tmp_path / "other run")
+    for argv, what in (
+        ([f"--weights={run}", f"--annotations={others}"], f"the evaluation of {digit_scenes}"),
+        ([other_run, f"--annotations={digit_scenes}"], f"the evaluation of {run}"),
+    ):
+        line = refusal(capfd, evaluate_mAP.main, [*argv, figures])
+        assert line.endswith(f"result.json: refusing to overwrite {what}; give another file")
+    assert (tmp_path / "result.json").read_text() == before
+    for text in ('{"mAP": 1}', "[]", "notes"):
+        write(tmp_path / "mine.json", text)
+        line = refusal(capfd, evaluate_mAP.main, [f"--weights={run}", "--json=mine.json"])
+        assert line.endswith("mine.json: refusing to overwrite a file that is no evaluation")
+        assert (tmp_path / "mine.json").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "images_are"),
+    [
+        ({}, "trained_on"),
+        ({"trained_on": "1f"}, "validated_on"),
+        ({"trained_on": "1f", "validated_on": "2e"}, "other"),
+    ],
+)
+def test_which_images_they_are_is_said(trained, tmp_path, capsys, changes, images_are):
+    flag = with_settings(trained, tmp_path)
+    checkpoint = find_checkpoint(flag.removeprefix("--weights="))
+    state = json.loads((checkpoint.path / "state.json").read_text())
+    rewrite(checkpoint.path, "state.json", json.dumps(state | changes))
+    assert evaluate_mAP.main([flag, "--input-size=32", f"--json={tmp_path / 'x.json'}"]) == 0
+    assert f"\n{IMAGES[images_are]}\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "x.json").read_text())["images_are"] == images_are
+
+
+def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd):
+    weights = f"--weights={trained.folder / 'checkpoints'}"
+    of_more_classes = tmp_path / "more.txt"
+    write(of_more_classes, digit_scenes.read_text().splitlines()[0] + " 1,1,9,9,10")
+    line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={of_more_classes}"])
+    assert "expected a label in [0, 9]" in line and "may be those of another task" in line
 
 
 def test_bad_lines_are_skipped_if_the_run_skipped_them(

@@ -8,7 +8,13 @@ from perfect_network import DENSE, SETTINGS, SIZE, dense_record, perfect_network
 
 from yolov3.configs import Config
 from yolov3.detection import Detector
-from yolov3.evaluation import class_difference, evaluate, format_table, write_json
+from yolov3.evaluation import (
+    class_difference,
+    evaluate,
+    format_table,
+    mismatch_hint,
+    write_json,
+)
 from yolov3.yolov3 import build_yolov3
 
 RESULT = {
@@ -64,3 +70,9 @@ def test_other_classes_beside_the_annotations_are_told(tmp_path):
         f"note: the classes of {tmp_path / 'parts.names'} (nut, bolt) are not those of the weights "
         "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
     )
+
+
+@pytest.mark.parametrize(("value", "is_told"), [(0.0, True), (0.02, False), (math.nan, False)])
+def test_figures_of_zero_are_not_left_unexplained(value, is_told):
+    hint = mismatch_hint({"mAP50": value})
+    assert ("another task, classes numbered differently" in hint) == is_told

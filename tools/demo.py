@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the steps one after another and return the exit code of the first that fails."""
     args = parse_args(argv)
     config = config_from_flags(train.parse_args(args.train_flags))
+    (ROOT / RESULTS / "evaluation.json").unlink(missing_ok=True)  # of another run, maybe
     for script, *arguments in find_steps(args, config):
         print(f"\n$ {shlex.join(['python', script, *arguments])}", flush=True)
         if code := run(script, *arguments):

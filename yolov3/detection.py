@@ -34,8 +34,9 @@ class Detector:
     it runs faster where nothing else is done with TensorFlow: call
     `cli.run.import_tensorflow(frozen_weights=True)` first.
 
-    Its settings are attributes that cannot be changed. Raises ValueError where the path holds none
-    of these, for names, classes or anchors that do not fit, and for a setting out of range.
+    Its settings are attributes that cannot be changed; `checkpoint` is None for other sources.
+    Raises ValueError where the path holds none of these, for names, classes or anchors that do not
+    fit, and for a setting out of range.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Detector:
     ):
         Config(precision=precision)  # refuses an unknown one
         grow_gpu_memory()  # the network is the first to use it
-        model, self.config, self.class_names, trained_size, self.weights = _open(
+        model, self.checkpoint, self.config, self.class_names, trained_size, self.weights = _open(
             source, names, anchors
         )
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
@@ -157,8 +158,14 @@ def class_indices(words, class_names) -> list[int]:
     return [indices[str(word)] for word in words]
 
 
-def _open(source, names, anchors) -> tuple[keras.Model, Config, list[str], int, str]:
-    """Return network, configuration, class names, input size and origin of a detector's source."""
+def _open(
+    source, names, anchors
+) -> tuple[keras.Model, Checkpoint | None, Config, list[str], int, str]:
+    """Open a detector's source.
+
+    Returns network, checkpoint if it is one, configuration, class names, input size and origin.
+    """
+    checkpoint = None
     if isinstance(source, keras.Model):
         own_names = [str(index) for index in range(class_count(source))]
         model, config = source, Config(tiny=is_tiny(source), anchors=anchors)
@@ -173,7 +180,7 @@ def _open(source, names, anchors) -> tuple[keras.Model, Config, list[str], int, 
         model, config = _network_of(checkpoint), checkpoint.config
         own_names = checkpoint.class_names
         size, weights = checkpoint.input_size, str(checkpoint.path)
-    return model, config, _class_names(names, own_names, weights), size, weights
+    return model, checkpoint, config, _class_names(names, own_names, weights), size, weights
 
 
 def _network_of(checkpoint) -> keras.Model:

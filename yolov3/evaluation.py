@@ -2,19 +2,27 @@
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 
+from yolov3.checkpoints import Checkpoint
 from yolov3.class_names import read_class_names
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
-from yolov3.files import atomic_write
+from yolov3.files import atomic_write, read_json
 from yolov3.metrics import average_precision, detection_limit
 
 MEAN_ROW = "all classes (mAP)"
 NAMES_SHOWN = 10
+HARDLY_ANY = 0.01  # mAP50; even a short training has more
+IMAGES = {  # which they are, by a checkpoint's field
+    "trained_on": "warning: the run was trained on these images; of new ones this says little",
+    "validated_on": "the run was validated on these images",
+    "other": "the run was not validated on these images and boxes",
+}
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
@@ -68,6 +76,38 @@ def format_table(result: dict) -> str:
     if result["unreadable"]:
         lines.append(f"{result['unreadable']:,} cannot be read: nothing was found in them")
     return "\n".join(lines)
+
+
+def which_images(checkpoint: Checkpoint, digest: str) -> str:
+    """Return the key of `IMAGES` for the fingerprint of records, given the one of a run."""
+    is_of = {"trained_on": checkpoint.trained_on, "validated_on": checkpoint.validated_on}
+    return next((name for name, known in is_of.items() if known == digest), "other")
+
+
+def mismatch_hint(result: dict) -> str:
+    """Say what may be wrong if detections and true boxes have nothing to do with each other."""
+    if not result["mAP50"] < HARDLY_ANY:
+        return ""
+    return (
+        "note: hardly any detection is right: weights of another task, classes numbered "
+        "differently, or too short a training"
+    )
+
+
+def check_replaced(path, source: dict) -> None:
+    """Raise ValueError if a file is there, unless it is an earlier evaluation of this `source`."""
+    if not os.path.lexists(path):
+        return
+    try:
+        earlier = read_json(path)
+    except ValueError:
+        earlier = {}
+    if not {"mAP50", *source} <= earlier.keys():
+        raise ValueError(f"{path}: refusing to overwrite a file that is no evaluation")
+    for name, value in source.items():
+        if earlier[name] != value:
+            what = f"the evaluation of {earlier[name]}"
+            raise ValueError(f"{path}: refusing to overwrite {what}; give another file")
 
 
 def class_difference(annotations, class_names: list[str]) -> str:

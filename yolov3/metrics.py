@@ -5,16 +5,13 @@ import io
 import math
 
 import numpy as np
-from pycocotools.coco import COCO
+from pycocotools import mask
 from pycocotools.cocoeval import COCOeval
-
-from yolov3.annotations import stack_boxes
 
 COCO_LIMIT = 100  # detections that count per image and class
 HEAD_ROOM = 1.5  # of the limit over the true boxes, for false alarms among them
-# Of the IoU thresholds 0.50, 0.55 ... 0.95: how many, and the positions of 0.50 and 0.75.
-NUM_IOUS, IOU_50, IOU_75 = 10, 0, 5
-USED_BY_ACCUMULATE = "dtScores", "dtMatches", "dtIgnore", "gtIgnore"
+# Positions of 0.50 and 0.75 among the IoU thresholds 0.50, 0.55 ... 0.95.
+IOU_50, IOU_75 = 0, 5
 
 
 def average_precision(records, detections, class_names, limit: int | None = None) -> dict:
@@ -68,76 +65,51 @@ def _summary(precision):
 
 
 def _precision(records, detections, num_classes, limit):
-    """Return the average precision per IoU threshold and class: (T, C)."""
-    image, boxes_xyxy, classes = stack_boxes(records)
-    truth = image, boxes_xyxy, np.ones(len(classes)), classes
-    image = np.repeat(np.arange(len(detections)), [len(scores) for _, scores, _ in detections])
-    found = image, *map(np.concatenate, zip(*detections, strict=True))
-    precision = np.full((NUM_IOUS, num_classes), np.nan)
-    for label in np.unique(classes):  # one by one: pycocotools takes 1 kB per detection
-        parts = ([part[rows[-1] == label] for part in rows[:-1]] for rows in (truth, found))
-        precision[:, label] = _precision_of_class(*parts, len(records), limit)
-    return precision
+    """Return the average precision per IoU threshold and class: (T, C), NaN without truth."""
+    evaluation = COCOeval(iouType="bbox")
+    evaluation._paramsEval = params = evaluation.params
+    # One of COCO's twelve cases, all sizes and the most detections.
+    params.areaRng, params.maxDets = params.areaRng[:1], [limit]
+    params.imgIds, params.catIds = list(range(len(records))), [0]
+    precision = np.full((len(params.iouThrs), num_classes), np.nan)
+    for label in range(num_classes):  # one at a time takes less memory
+        evaluation.evalImgs = [
+            _match(record, found, label, params.iouThrs, limit)
+            for record, found in zip(records, detections, strict=True)
+        ]
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports every step
+            evaluation.accumulate()
+        precision[:, label] = evaluation.eval["precision"].mean(axis=(1, 2, 3, 4))
+    return np.where(precision < 0, np.nan, precision)  # -1: no true box of this class
 
 
-def _precision_of_class(truth, found, images, limit):
-    """Compare (image numbers (N,), boxes_xyxy (N, 4), scores (N,)): (T,)."""
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports every step
-        evaluation = _Evaluation(_coco(truth, images), _coco(found, images), "bbox")
-        # One of COCO's twelve cases, all sizes and the most detections, takes a third of the time.
-        evaluation.params.areaRng = evaluation.params.areaRng[:1]
-        evaluation.params.maxDets = [limit]
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, 0, 0, 0].mean(axis=1)  # of (T, R, 1, 1, 1)
+def _match(record, detections, label, thresholds, limit):
+    """Give each detection of a class, the best first, the free true box that it overlaps most.
 
-
-class _Evaluation(COCOeval):
-    """COCO's evaluation with one loop over the detections of an image instead of three.
-
-    Those over thresholds and true boxes take seconds per image where it has hundreds of boxes.
+    Returns what `COCOeval.accumulate` reads of `COCOeval.evaluateImg`, whose loops over thresholds,
+    detections and true boxes take seconds for an image with hundreds of each.
     """
-
-    def evaluateImg(self, image, label, _, limit):
-        """Give each detection, the best first, the free true box that it overlaps most."""
-        scores = np.array([found["score"] for found in self._dts[image, label]])
-        scores = -np.sort(-scores)[:limit]
-        thresholds, truths = self.params.iouThrs, len(self._gts[image, label])
-        matched = np.zeros((len(thresholds), len(scores)), bool)
-        is_free = np.ones((len(thresholds), truths), bool)
-        ious = np.reshape(self.ious[image, label], (-1, truths)) if truths else np.zeros((0, 1))
+    boxes_xyxy, scores, classes = map(np.asarray, detections)
+    chosen = np.flatnonzero(classes == label)
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:limit]]
+    truth = record.boxes_xyxy[record.classes == label]
+    is_free = np.ones((len(thresholds), len(truth)), bool)
+    matches = np.zeros((len(thresholds), len(chosen)), bool)
+    if matches.size and is_free.size:
+        ious = mask.iou(_xywh(boxes_xyxy[chosen]), _xywh(truth), np.zeros(len(truth)))  # (D, G)
         for index in np.flatnonzero((ious >= thresholds[0]).any(axis=1)):
             free = np.where(is_free, ious[index], 0)  # (T, G)
-            best = truths - 1 - free[:, ::-1].argmax(axis=1)  # of equals the last, as pycocotools
+            best = len(truth) - 1 - free[:, ::-1].argmax(axis=1)  # of equals the last, as there
             hit = np.flatnonzero(free.max(axis=1) >= thresholds)
-            matched[hit, index], is_free[hit, best[hit]] = True, False
-        none = np.zeros_like(matched), np.zeros(truths, bool)
-        return dict(zip(USED_BY_ACCUMULATE, (scores, matched, *none), strict=True))
+            matches[hit, index], is_free[hit, best[hit]] = True, False
+    ignored = {"dtIgnore": np.zeros_like(matches), "gtIgnore": np.zeros(len(truth), bool)}
+    return {"dtScores": scores[chosen], "dtMatches": matches, **ignored}
 
 
-def _coco(rows, images):
-    """Return boxes of one class as pycocotools' data set."""
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": index} for index in range(images)],
-        "categories": [{"id": 0}],
-        "annotations": [
-            {
-                "id": number,  # from 1: pycocotools takes 0 for "not matched"
-                "image_id": image,
-                "category_id": 0,
-                "bbox": [left, top, right - left, bottom - top],
-                "area": (right - left) * (bottom - top),
-                "iscrowd": 0,
-                "score": score,
-            }
-            for number, (image, (left, top, right, bottom), score) in enumerate(
-                zip(*(part.tolist() for part in rows), strict=True), 1
-            )
-        ],
-    }
-    coco.createIndex()
-    return coco
+def _xywh(boxes_xyxy):
+    """Turn corners (N, 4) into left, top, width and height."""
+    left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
+    return np.hstack([left_top, right_bottom - left_top])
 
 
 def _most_of_a_class(records):

@@ -161,7 +161,8 @@ def test_one_bad_line_is_one_line_of_error(write):
         load_records(path, ERROR, 1)
     assert str(error.value) == (
         f"{path}:2: expected a label in [0, 0]; received '1,2,3,4,7' "
-        "(--bad-lines skip uses the good lines alone)"
+        "(labels count from 0; class names or weights may be those of another task; "
+        "--bad-lines skip uses the good lines alone)"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import Problem, Record, box_text, read_bytes, scan, stack_boxes
+from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, read_bytes, scan, stack_boxes
 from yolov3.cli.progress import counted
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
@@ -23,6 +23,7 @@ SAME_BOX = "box listed twice"
 OUTSIDE_TOLERANCE = 1.0  # pixels a box may reach over the edge, from rounding; it is clipped then
 SHOWN_PER_KIND = 10
 SKIP_HINT = "--bad-lines skip uses the good lines alone"
+CLASS_HINT = "labels count from 0; class names or weights may be those of another task"
 TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults name
 
 
@@ -73,9 +74,13 @@ def load_records(
     shared = [one for one in report.warnings if one.kind == SAME_ANCHOR]
     report = replace(report, warnings=[one for one in report.warnings if one.kind != SAME_ANCHOR])
     skip = (bad_lines or config.bad_lines) == "skip"
+    hints = [CLASS_HINT] * any(one.kind == BAD_CLASS for one in report.problems)
     if not report.ok and not (skip and records):
-        hint = f" ({SKIP_HINT})" if len(report.problems) == 1 else f"\n{SKIP_HINT}"
-        raise InputErrors(*(report.error + (hint if records else "")).split("\n"))
+        hints += [SKIP_HINT] * bool(records)
+        lines = [*report.error.split("\n"), *hints]
+        if len(report.problems) == 1 and hints:
+            lines = [f"{report.error} ({'; '.join(hints)})"]
+        raise InputErrors(*lines)
     if report.problems or report.warnings:
         print(report)
     if shared:
@@ -83,7 +88,7 @@ def load_records(
         where = "tools/check_annotations.py lists them"
         print(f"{report.path}: {boxes} share their anchor with another; {where}")
     if not report.ok:
-        print("using the good lines alone")
+        print("\n".join([*hints, "using the good lines alone"]))
     return records
 
 

@@ -21,6 +21,7 @@ from yolov3.configs import REPO, Config, changed_settings, read_anchors
 from yolov3.data.annotation_check import existing_file, fingerprint, load_records
 from yolov3.dataset import training_batches
 from yolov3.kernels.hardware import choose_precision, hardware_name
+from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
 from yolov3.runs.resources import check_disk, check_memory
@@ -267,6 +268,8 @@ def print_plan(training: Training, run: Run) -> None:
         f"checkpoints {run.checkpoints}\n"
         f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})"
     )
+    if note := limit_note(training.test_records):
+        print(f"validation  {note}")
     if not config.tiny and not gpus:
         print("time        hours on a laptop without a GPU; --tiny takes minutes")
     print(end="", flush=True)
