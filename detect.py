@@ -7,7 +7,8 @@
     python detect.py x.jpg --weights model_data/yolov3.weights --classes car,bus --input-size 608
 
 Each run writes to a new folder in detections/. What cannot be read is named and skipped.
-Exit codes: 0, 1 (nothing could be read, or a file not be written), 2 (bad input), 130 (Ctrl-C).
+Exit codes: 0, 1 (nothing could be read, a stream broke off, or a file could not be written),
+2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -19,6 +20,7 @@ from yolov3.cli.flags import (
     detector_settings,
     input_hw,
     names_list,
+    natural,
     positive_int,
 )
 from yolov3.cli.run import import_tensorflow, run_script
@@ -40,6 +42,8 @@ def parse_args(argv=None) -> argparse.Namespace:
         "--max-detections", type=positive_int, default=MAX_DETECTIONS, metavar="N", help=best
     )
     parser.add_argument("--batch-size", type=positive_int, metavar="N", help=frames)
+    again = "tries in a row to open a stream or camera that breaks off (default: 0)"
+    parser.add_argument("--reconnect", type=natural, default=0, metavar="N", help=again)
     output = parser.add_argument_group("output")
     folder = "new or empty folder to write to (default: a new one in detections)"
     output.add_argument("--output", metavar="DIR", help=folder)
@@ -79,7 +83,7 @@ def main(argv=None) -> int:
     print(detector.description, flush=True)
     options = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # finishes videos as Ctrl-C does
-    return run_detection(detector, sources, options, args.output, args.batch_size)
+    return run_detection(detector, sources, options, args.output, args.batch_size, args.reconnect)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,26 @@ class WhiteSquareDetector:
         return boxes, np.float32([0.9]), np.int32([1])
 
 
+class FakeCamera:
+    """Stand in for a camera: frames of rising brightness, None where it loses one."""
+
+    def __init__(self, frames):
+        self.frames = iter(frames)
+
+    def isOpened(self):
+        return True
+
+    def get(self, _what):
+        return float("nan") if _what == cv2.CAP_PROP_FPS else -1.0
+
+    def read(self):
+        value = next(self.frames, None)
+        return value is not None, value and np.full((4, 4, 3), value, np.uint8)
+
+    def release(self):
+        self.is_released = True
+
+
 def dark_image(width, height, white_xyxy=None) -> np.ndarray:
     """Return a black image with a white rectangle."""
     image = np.zeros((height, width, 3), np.uint8)

@@ -1,5 +1,6 @@
 """Reading sources frame by frame: videos, damaged ones, streams, cameras, large images."""
 
+import re
 import threading
 import time
 from itertools import islice
@@ -11,6 +12,7 @@ import pytest
 from white_square_detector import (
     FPS,
     VIDEO_HW,
+    FakeCamera,
     damage_frame,
     dark_image,
     frame_start,
@@ -23,6 +25,7 @@ from yolov3.inference import frames
 from yolov3.inference.frames import (
     Frame,
     count_frames,
+    follow,
     latest_frames,
     load,
     read_capture,
@@ -127,41 +130,72 @@ def test_a_video_over_http_is_read_whole(tmp_path, serve):
     got = read(site.url)
     assert numbers(got) == good(0, 1, 2, 3, 4, 5)
     assert got[0].source.kind is Kind.STREAM and not any(frame.is_live for frame in got)
+    assert [frame.length for frame in got] == [0] * 5 + [6 / FPS]
 
 
-class FakeCamera:
-    """Stand in for a camera: frames of rising brightness, None where it loses one."""
-
-    def __init__(self, frames):
-        self.frames = iter(frames)
-
-    def isOpened(self):
-        return True
-
-    def get(self, _what):
-        return float("nan") if _what == cv2.CAP_PROP_FPS else -1.0
-
-    def read(self):
-        value = next(self.frames, None)
-        return value is not None, value and np.full((4, 4, 3), value, np.uint8)
-
-    def release(self):
-        self.is_released = True
+@pytest.mark.parametrize("suffix", ["avi", "mkv"])  # states the number of frames; its duration
+def test_a_file_over_http_that_breaks_off_is_read_on(tmp_path, serve, suffix):
+    content = write_video(tmp_path / f"x.{suffix}", frames=60).read_bytes()
+    site = serve(content[: len(content) // 2], announced=len(content))
+    url = f"{site.url}.{suffix}"
+    *got, end = read(url)
+    assert 10 < len(got) < 50 and "broke off" in end.error and end.is_end
+    assert end.lost == 60 - len(got)
+    [source] = find_sources([url])
+    again = follow(source, Pauses(), reconnect=1)
+    assert [frame.index for frame in islice(again, len(got) + 1)] == [*range(len(got) + 1)]
+    site.content = content
+    assert [frame.index for frame in again] == [*range(len(got), 60)]
 
 
-def test_a_live_source_tells_of_gaps_and_ends_after_many():
+def test_a_live_source_tells_of_gaps_and_that_it_broke_off():
     camera = FakeCamera([1, 2, None, None, 3] + [None] * 50)
-    got = list(read_capture(CAMERA, camera, is_live=True))
+    *got, end = read_capture(CAMERA, camera)
     assert numbers(got) == [(0, 0), (1, 0), (2, 2), (4, 0)]
     assert "2 frames lost" in got[2].error
     assert all(frame.is_live and frame.fps == DEFAULT_FPS for frame in got if not frame.lost)
     assert (np.diff([frame.seconds for frame in got if not frame.lost]) >= 0).all()
-    assert camera.is_released
+    assert re.fullmatch(r"camera 0: broke off at \d\d:\d\d:\d\d after 5 frames", end.error)
+    assert end.is_end and not end.lost and camera.is_released
 
 
 def test_a_camera_that_gives_nothing_is_an_error():
-    [frame] = read_capture(CAMERA, FakeCamera([]), is_live=True)
-    assert frame.error == "camera 0: no frame can be read" and frame.lost == 1
+    [frame] = read_capture(CAMERA, FakeCamera([]))
+    assert frame.error == "camera 0: no frame can be read" and frame.lost == 1 and frame.is_end
+
+
+class Pauses(threading.Event):
+    """Stand in for the event that ends the reading: note the pauses, and let none pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def wait(self, timeout=None):
+        self.seconds.append(timeout)
+
+
+def test_a_source_that_breaks_off_is_opened_again_some_times_in_a_row(monkeypatch):
+    cameras = [[1, 2], [], [3], [], [], [], [], [], []]
+    opened = map(FakeCamera, cameras)
+    monkeypatch.setattr(frames, "open_capture", lambda _: next(opened))
+    pauses = Pauses()
+    got = list(follow(CAMERA, pauses, reconnect=6))
+    assert [frame.index for frame in got if not frame.error] == [0, 1, 2]  # numbers go on
+    assert pauses.seconds == [1, 2, 1, 2, 4, 8, 16, 30]
+    tries = [frame.error.rpartition("; ")[2] for frame in got if frame.error]
+    assert tries[:3] == ["try 1 of 6 in 1 s", "try 2 of 6 in 2 s", "try 1 of 6 in 1 s"]
+    assert tries[-2] == "try 6 of 6 in 30 s" and "after 3 frames" in tries[-1]
+    assert [frame.is_end for frame in got] == [False] * (len(got) - 1) + [True]
+
+
+def test_a_pause_between_tries_can_be_left(monkeypatch):
+    monkeypatch.setattr(frames, "open_capture", lambda _: FakeCamera([]))
+    stop = threading.Event()
+    stream = follow(CAMERA, stop, reconnect=9)
+    assert "try 1 of 9" in next(stream).error
+    stop.set()
+    assert list(stream) == []
 
 
 def test_an_endless_camera_can_be_left(monkeypatch):

@@ -1,11 +1,14 @@
 """A whole detection with a detector that needs no training: files, messages, exit codes."""
 
 import io
+import json
+import re
 
 import numpy as np
 import pytest
 from white_square_detector import (
     FPS,
+    FakeCamera,
     WhiteSquareDetector,
     damage_frame,
     dark_image,
@@ -15,6 +18,7 @@ from white_square_detector import (
 )
 
 from yolov3.images import read_image, write_image
+from yolov3.inference import frames
 from yolov3.inference import run as inference_run
 from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions
@@ -72,6 +76,17 @@ def test_what_cannot_be_read_is_told_and_counted(here, capsys):
     assert "c.png: expected an image" in lines[0] and "d.mp4" in lines[1]
     assert "e.avi: 1 frame lost, from number 4 on" in lines[2]
     assert len(read_video(here / "out" / "e.mp4")[1]) == 9
+
+
+def test_a_camera_that_is_unplugged_is_an_error_though_frames_were_read(here, monkeypatch, capsys):
+    monkeypatch.setattr(frames, "open_capture", lambda _: FakeCamera([1, 2, 3]))
+    write_image(here / "a.png", dark_image(64, 48))
+    assert run("0", "a.png", options=OutputOptions(json=True)) == 1
+    out, error = capsys.readouterr()
+    assert re.fullmatch(r"camera 0: broke off at .* after 3 frames\n", error)
+    assert "1 stream failed; " in out and "a.png: nothing found" in out
+    entries = json.loads((here / "out" / "detections.json").read_text())["frames"]
+    assert {"source": "camera 0", "error": error.strip()} in entries
 
 
 def test_nothing_that_can_be_read_is_a_failure_without_a_folder(here, capsys):

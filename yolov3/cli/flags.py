@@ -116,6 +116,7 @@ integer = _parser_of(int, "a whole number")
 number = _parser_of(float, "a number")
 count = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
+natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 input_size = _parser_of(
     int, f"a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__

@@ -13,12 +13,14 @@ import numpy as np
 from yolov3.cli.progress import counted
 from yolov3.images import read_image
 from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video import frame_rate, open_capture, stated_frames
+from yolov3.inference.video import TIMEOUT_MS, frame_rate, open_capture, stated_frames
 
-LIVE_ATTEMPTS = 10  # to read a frame, before a live source counts as ended
+LIVE_ATTEMPTS = 10  # to read a frame, before a live source counts as broken off
+LONGEST_WAIT = 30  # seconds, before a source is opened again
 MAX_DAMAGED = 1000  # frames in a row, after which a file counts as ended whatever it states
 # Their headers state the number of frames; for others OpenCV estimates it from the duration.
 COUNTED_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
+MISSING_END = 2.0  # seconds by which others may end before the stated one: that of the sound
 POLL_SECONDS = 0.1  # between looks at whether to stop
 
 
@@ -28,54 +30,85 @@ class Frame(NamedTuple):
     source: Source
     index: int = 0  # in the video
     seconds: float = 0.0  # since its start
+    length: float = 0.0  # of the video in seconds, if this is its last frame and that is known
     fps: float = 0.0  # of the video
     is_live: bool = False
     image_rgb: np.ndarray | None = None  # (H, W, 3) uint8; not held where it is not needed
     size_hw: tuple[int, int] = (0, 0)  # pixels
     error: str = ""  # why there is no image
-    lost: int = 0  # how many frames the error stands for
+    lost: int = 0  # how many frames the error stands for; none where a source broke off
+    is_end: bool = False  # a stream or camera is given up with this error
 
     def with_image(self, image_rgb: np.ndarray) -> "Frame":
         return self._replace(image_rgb=image_rgb, size_hw=image_rgb.shape[:2])
 
 
-def read_frames(sources: Iterable[Source], stop: threading.Event) -> Generator[Frame, None, None]:
+def read_frames(
+    sources: Iterable[Source], stop: threading.Event, reconnect: int = 0
+) -> Generator[Frame, None, None]:
     """Yield the frames of all sources in order; images come without pixels, which `load` reads.
 
     A live source gives its latest frame each time. When `stop` is set, nobody waits for its next.
+    A stream or camera that breaks off is opened again, up to `reconnect` times in a row.
     """
     for source in sources:
         if source.kind is Kind.IMAGE:
             yield Frame(source)
-            continue
-        capture = open_capture(source)
-        if not capture.isOpened():
-            error = f"{source.title}: this {source.kind.value} does not open"
-            yield Frame(source, error=error, lost=1)
-        elif source.kind is Kind.VIDEO or (source.kind is Kind.STREAM and stated_frames(capture)):
-            yield from read_capture(source, capture)
+        elif source.kind is Kind.VIDEO:
+            yield from read_capture(source, open_capture(source))
         else:
-            yield from latest_frames(read_capture(source, capture, is_live=True), stop)
+            yield from latest_frames(follow(source, stop, reconnect), stop)
+
+
+def follow(source: Source, stop: threading.Event, reconnect: int) -> Generator[Frame, None, None]:
+    """Yield the frames of a stream or camera, and an error each time it breaks off.
+
+    The last of `reconnect` tries in a row that fails ends it. Pauses between them grow.
+    """
+    started, index, tries = time.monotonic(), 0, 0
+    while not stop.is_set():
+        end = None
+        for frame in read_capture(source, open_capture(source), index, started):
+            if frame.is_end:
+                end = frame
+                break
+            if not frame.error:
+                index, tries = frame.index + 1, 0
+            yield frame
+        if not end or tries == reconnect:
+            yield from [end] * bool(end)
+            return
+        pause = min(2**tries, LONGEST_WAIT)
+        tries += 1
+        error = f"{end.error}; try {tries} of {reconnect} in {pause} s"
+        yield end._replace(error=error, lost=0, is_end=False)
+        stop.wait(pause)
 
 
 def read_capture(
-    source: Source, capture: cv2.VideoCapture, is_live: bool = False
+    source: Source, capture: cv2.VideoCapture, index: int = 0, started: float = 0.0
 ) -> Generator[Frame, None, None]:
     """Yield the frames of a video or camera, with an error for each gap and for a missing end.
 
     A damaged frame looks like the end of a file, so reading continues to the stated length. What is
-    live has ended when too many reads fail in a row; its clock starts with the first one.
+    live has no length and has broken off when too many reads fail in a row; its clock started at
+    `started`. `index` is the number of the first frame to yield; those before it were read already.
     """
-    stated, fps, started = stated_frames(capture), frame_rate(capture), time.monotonic()
-    index, failed = 0, 0
+    is_file = source.kind is Kind.VIDEO
+    if not capture.isOpened():
+        error = f"{source.title}: this {source.kind.value} does not open"
+        yield Frame(source, index, error=error, lost=1, is_end=not is_file)
+        return
+    stated, fps, first = stated_frames(capture), frame_rate(capture), index
+    is_live = source.kind is Kind.CAMERA or (source.kind is Kind.STREAM and not stated)
+    failed, seconds, arrived = 0, 0.0, time.monotonic()
+    if not is_live:
+        all(capture.grab() for _ in range(index))
 
     def attempts():
-        return LIVE_ATTEMPTS if is_live else 1 + min(max(0, stated - index), MAX_DAMAGED)
-
-    def seconds():
-        if is_live:
-            return time.monotonic() - started
-        return max(0.0, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        if not is_live:
+            return 1 + min(max(0, stated - index), MAX_DAMAGED)
+        return LIVE_ATTEMPTS if time.monotonic() - arrived < TIMEOUT_MS / 1000 else 0
 
     try:
         while failed < attempts():
@@ -85,17 +118,39 @@ def read_capture(
                 continue
             if failed:
                 yield _lost_frames(source, index, failed)
-            index, failed = index + failed, 0
+            index, failed, arrived = index + failed, 0, time.monotonic()
             image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
-            yield Frame(source, index, seconds(), fps, is_live).with_image(image_rgb)
+            seconds = arrived - started if is_live else _position(capture, index, fps)
+            length = stated / fps if index + 1 == stated else 0.0
+            frame = Frame(source, index, seconds, length, fps, is_live)
+            yield frame.with_image(image_rgb)
             index += 1
     finally:
         capture.release()
     path = urlsplit(source.address).path if source.kind is Kind.STREAM else source.address
-    if index == 0:
-        yield Frame(source, error=f"{source.title}: no frame can be read", lost=max(1, stated))
-    elif Path(path).suffix.lower() in COUNTED_SUFFIXES and stated > index:
-        yield _lost_frames(source, index, stated - index)
+    is_counted = Path(path).suffix.lower() in COUNTED_SUFFIXES
+    lost = max(0, stated - index)
+    if index == first == 0:
+        error = f"{source.title}: no frame can be read"
+        yield Frame(source, error=error, lost=max(1, lost), is_end=not is_file)
+    elif is_file:
+        if is_counted and lost:
+            yield _lost_frames(source, index, lost)
+    elif is_live or (lost if is_counted else stated / fps - seconds > MISSING_END):
+        yield Frame(source, index, error=_broke_off(source, index, arrived), lost=lost, is_end=True)
+
+
+def _position(capture, index, fps) -> float:
+    """Return when a frame is shown, in seconds; files without such times show one after another."""
+    seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+    return seconds if seconds > 0 else index / fps
+
+
+def _broke_off(source, frames, arrived) -> str:
+    waited = time.monotonic() - arrived
+    why = f": nothing came for {waited:.0f} s" if waited >= TIMEOUT_MS / 1000 else ""
+    now = time.strftime("%H:%M:%S")
+    return f"{source.title}: broke off at {now} after {counted(frames, 'frame')}{why}"
 
 
 def _lost_frames(source, index, lost) -> Frame:
@@ -106,18 +161,21 @@ def _lost_frames(source, index, lost) -> Frame:
 def latest_frames(frames: Generator[Frame, None, None], stop: threading.Event) -> Iterator[Frame]:
     """Yield the latest frame each time; older ones are dropped, errors among them are yielded.
 
-    A thread takes the frames as they come. It is left behind, not waited for, when `stop` is set: a
-    dead camera may hold it for long. An error that `frames` raises is raised here.
+    A thread takes the frames as they come; those of a file over the network wait their turn. It is
+    left behind, not waited for, when `stop` is set: a dead camera may hold it for long. An error
+    that `frames` raises is raised here.
     """
     waiting: list[Frame] = []
     arrived = threading.Condition()
     errors: list[BaseException] = []
 
-    def follow():
+    def take():
         try:
             for frame in frames:
                 with arrived:
-                    if waiting and not waiting[-1].error:
+                    while waiting and not (frame.is_live or frame.error or stop.is_set()):
+                        arrived.wait(POLL_SECONDS)
+                    if waiting and frame.is_live and not waiting[-1].error:
                         waiting.pop()
                     waiting.append(frame)
                     arrived.notify()
@@ -127,12 +185,13 @@ def latest_frames(frames: Generator[Frame, None, None], stop: threading.Event) -
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=follow, daemon=True)
+    thread = threading.Thread(target=take, daemon=True)
     thread.start()
     while not stop.is_set():
         with arrived:
             arrived.wait_for(lambda: waiting, POLL_SECONDS)
             ready, waiting[:] = waiting[:], []
+            arrived.notify()
         yield from ready
         if not ready and not thread.is_alive() and not waiting:
             break

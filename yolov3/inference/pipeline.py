@@ -35,12 +35,17 @@ class Detections(NamedTuple):
 
 
 def detect_frames(
-    detector: Detector, sources: list[Source], batch_size: int | None, stop: threading.Event
+    detector: Detector,
+    sources: list[Source],
+    batch_size: int | None,
+    stop: threading.Event,
+    reconnect: int = 0,
 ) -> Generator[Detections, None, None]:
     """Yield what a detector finds in each frame of the sources, in their order.
 
     Frames are read and letterboxed in threads while the network runs. A frame that cannot be read
     has an error; large images come without their pixels, to save memory. `stop` ends the threads.
+    `reconnect` is that of `read_frames`.
     """
     is_live = any(source.kind in (Kind.STREAM, Kind.CAMERA) for source in sources)
     batch_size = batch_size or (1 if is_live else BATCH_SIZE)
@@ -55,7 +60,7 @@ def detect_frames(
             frame = frame._replace(image_rgb=None)
         return frame, letterboxed
 
-    frames = read_frames(sources, stop)
+    frames = read_frames(sources, stop, reconnect)
     with contextlib.closing(prefetch(frames, prepare, READERS, ahead, stop)) as prepared:
         while batch := list(itertools.islice(prepared, batch_size)):
             yield from _detect(detector, batch)

@@ -34,11 +34,13 @@ def run_detection(
     options: OutputOptions,
     output: str | None,
     batch_size: int | None,
+    reconnect: int = 0,
 ) -> int:
     """Detect in all sources, write what `options` say to `output` or a new folder.
 
-    Returns the exit code: 0, or 1 if no frame could be read. On Ctrl-C and errors, too, the files
-    are finished and the summary is printed.
+    Streams and cameras that break off are opened again up to `reconnect` times in a row. Returns
+    the exit code: 0, or 1 if no frame could be read or a stream or camera was given up. On Ctrl-C
+    and errors, too, the files are finished and the summary is printed.
     """
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
@@ -52,7 +54,7 @@ def run_detection(
             Outputs(folder, sources, detector.class_names, options, _head(detector)) as outputs,
             report.progress,
         ):
-            found = detect_frames(detector, sources, batch_size, stop)
+            found = detect_frames(detector, sources, batch_size, stop, reconnect)
             with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
                 _follow(drawn, outputs, report)
     finally:
@@ -61,7 +63,7 @@ def run_detection(
             folder.rmdir()
     if report.frames and not report.objects and (examples := _examples(sources)):
         print(nothing_found(detector, examples))
-    return 0 if report.frames else 1
+    return 0 if report.frames and not any(report.broken.values()) else 1
 
 
 def _follow(drawn, outputs, report) -> None:
@@ -117,6 +119,7 @@ class Report:
         self.class_names, self.total, self.limit = class_names, total, limit
         self.progress = Progress(total, clock=clock)
         self.frames, self.lost, self.full = 0, 0, 0
+        self.broken: dict[str, bool] = {}  # streams that broke off, and whether for good
         self.objects: Counter = Counter()  # by class, of all sources
         self._frames_before, self._objects_before = 0, Counter()  # before the current source
         self._clock, self._started = clock, clock()
@@ -126,7 +129,10 @@ class Report:
         frame = found.frame
         if frame.error:
             self.lost += frame.lost
-            self.progress.message(f"skipped: {frame.error}")
+            is_break = frame.is_end or not frame.lost
+            if is_break:
+                self.broken[frame.source.title] = frame.is_end
+            self.progress.message(frame.error if is_break else f"skipped: {frame.error}")
         else:
             self.frames += 1
             self.full += len(found.classes) >= self.limit
@@ -134,7 +140,8 @@ class Report:
         done = self.frames + self.lost
         of = "" if self.total is None else f"/{max(self.total, done):,}"  # headers may be wrong
         self.progress.advance(
-            frame.lost or 1, f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s"
+            frame.lost if frame.error else 1,
+            f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s",
         )
 
     def end(self, source: Source) -> None:
@@ -151,6 +158,8 @@ class Report:
         parts = [f"{counted(self.frames, 'frame')} read"]
         if self.lost:
             parts.append(f"{self.lost:,} could not be read")
+        if self.broken:
+            parts.append(f"{counted(len(self.broken), 'stream')} failed")
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
