@@ -104,6 +104,7 @@ def test_an_image_with_a_bad_annotation_is_a_fault_and_left_out(folder, change, 
         ({"file_name": None}, "images[1].file_name: expected a text; received None"),
         ({"width": "6O"}, "images[1].width: expected a number; received '6O'"),
         ({"file_name": "sub/../b 1,2.jpg"}, "which {}: images[0] annotates otherwise"),
+        ({"file_name": "b 1,2.jpg", "width": 9}, "which {}: images[0] annotates otherwise"),
     ],
 )
 def test_faults_of_images(folder, change, fault):
@@ -114,11 +115,13 @@ def test_faults_of_images(folder, change, fault):
     assert "a.png" not in boxes(data)
 
 
-def test_sizes_may_be_text_and_two_entries_of_an_image_alike(folder):
+def test_sizes_may_be_text_and_entries_of_one_name_are_merged(folder):
     entry = {"id": "1", "file_name": "a.png", "width": "60.0", "height": 40.0}
-    data, log = read(folder, images=[entry, entry | {"id": 3}, entry], annotations=[BOX])
-    assert boxes(data) == {"a.png": [[1, 2, 4, 6]]} and data.images[0].size_wh == (60, 40)
-    assert "skipped 1 annotation, of an image that another one annotates alike" in str(log)
+    annotations = [BOX, BOX | {"image_id": 1}, BOX | {"image_id": 1, "bbox": [0, 0, 5, 5]}]
+    data, log = read(folder, images=[entry, entry | {"id": 3}, entry], annotations=annotations)
+    assert boxes(data) == {"a.png": [[1, 2, 4, 6], [0, 0, 5, 5]]} and not log.faults
+    assert data.images[0].size_wh == (60, 40)
+    assert "merged 1 image, that the file lists twice: " in str(log)
 
 
 def test_annotations_of_images_that_are_not_in_the_file_are_counted(folder):
@@ -130,12 +133,12 @@ def test_root_categories_and_double_names_are_no_classes(folder):
     categories = [
         {"id": 0, "name": "animals", "supercategory": "none"},
         {"id": 2, "name": "cat", "supercategory": "animals"},
-        {"id": 3, "name": "dog", "supercategory": "dog"},
+        {"id": 3, "name": 7, "supercategory": "7"},
         {"id": 4, "name": " cat", "supercategory": "animals"},
     ]
     annotations = [BOX, BOX | {"category_id": 4, "bbox": [5, 6, 7, 8]}]
     data, log = read(folder, categories=categories, annotations=annotations)
-    assert data.class_names == ["cat", "dog"] and data.images[1].classes.tolist() == [0, 0]
+    assert data.class_names == ["cat", "7"] and data.images[1].classes.tolist() == [0, 0]
     assert "skipped 1 class, without annotation, over others: 'animals'" in str(log)
     assert "merged 1 class, of a name that another category has: 'cat'" in str(log)
 

@@ -128,13 +128,15 @@ def test_images_of_voc(tmp_path, files, expected, note):
         (["images/1/0a1b2c3d-a.png"], ["images/0a1b2c3d-a.png"], "images/0a1b2c3d-a.png", MOVED),
         (["a%20b.png"], ["a b.png"], "a b.png", MOVED),
         (["https://site.org/t/a.png"], ["a.png"], "a.png", MOVED),
+        (["a.png"], ["../coco/a.png", "../images/val/a.png"], "../coco/a.png", UNUSED),
+        (["mo\u0308we.png"], ["möwe.png"], "möwe.png", MOVED),
         (["gone.png"], ["a.png"], "gone.png", UNUSED),
     ],
 )
 def test_images_of_coco(tmp_path, names, files, expected, note):
     folder = tmp_path / "set" / "annotations"
-    lay_out(folder, {"_annotations.coco.json": coco(*names)} | dict.fromkeys(files, ""))
-    found, log = read(folder, "coco", "_annotations.coco.json")
+    lay_out(folder, {"instances_coco.json": coco(*names)} | dict.fromkeys(files, ""))
+    found, log = read(folder, "coco", "instances_coco.json")
     assert " ".join(found) == expected and not log.faults
     assert note in str(log) and bool(note) == bool(str(log))
 

@@ -11,6 +11,7 @@ gives. An image with an annotation that cannot be read is left out, and a fault 
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,16 @@ CROWD = {"0": False, "0.0": False, "false": False, "none": False, "": False}
 CROWD |= {"1": True, "1.0": True, "true": True}
 
 
+class Entry(NamedTuple):
+    """One of the `images`, with what the annotations say of it."""
+
+    name: str
+    path: str  # of the image, absolute
+    size_wh: tuple[int, int]  # pixels, 0 where it is not given
+    boxes: list[tuple]  # (xmin, ymin, xmax, ymax, class name) each
+    where: str  # it is in the file
+
+
 def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     """Read a COCO file whose images are below the folder `images`, or near the file.
 
@@ -38,22 +49,27 @@ def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     for a file that is none of COCO.
     """
     content = _load(path)
-    entries, categories, annotations = (
+    images_, categories, annotations = (
         _elements(content, key, path) for key in ("images", "categories", "annotations")
     )
-    rows, sources = _read_images(entries, path, ImageLookup(path.parent, images, log), log)
+    lookup = ImageLookup(path.parent, images, log, part=path.stem.lower().split("_")[-1])
+    entries = _read_images(images_, path, lookup, log)
     names = _read_categories(categories, annotations, path, log)
-    bad = _read_annotations(annotations, rows, names, path, log)
-    good = {identity: row for identity, row in rows.items() if row and identity not in bad}
-    dropped = [repr(rows[identity][0]) for identity in bad]
-    log.add("dropped", "image", "with an annotation that cannot be read", dropped)
+    bad = _read_annotations(annotations, entries, names, path, log)
+    log.add("dropped", "image", "with an annotation that cannot be read", list(map(repr, bad)))
+    good = _merge([one for one in entries.values() if one and one.path not in bad], log)
     class_names = list(dict.fromkeys(names.values()))
     place = {name: index for index, name in enumerate(class_names)}
     read = [
-        annotated_image(*row, boxes, [place[name] for name in labels])
-        for *row, boxes, labels in good.values()
+        annotated_image(
+            one.path,
+            one.size_wh,
+            [box[:4] for box in one.boxes],
+            [place[box[4]] for box in one.boxes],
+        )
+        for one in good
     ]
-    read = single_annotations(read, [sources[identity] for identity in good], log)
+    read = single_annotations(read, [one.where for one in good], log)
     return DataSet(read, class_names, [str(path)])
 
 
@@ -131,45 +147,41 @@ def _identity(value: object) -> int | str | None:
 
 
 def _read_images(
-    entries: list[dict], path: Path, lookup: ImageLookup, log: ConversionLog
-) -> tuple[dict, dict]:
-    """Return rows [path, size_wh, boxes, labels] by image id, and where each is in the file.
-
-    A row is None where the image cannot be told.
-    """
-    rows: dict = {}
-    sources: dict = {}
-    for index, entry in enumerate(entries):
-        where, identity = f"{path}: images[{index}]", _identity(entry.get("id"))
+    images: list[dict], path: Path, lookup: ImageLookup, log: ConversionLog
+) -> dict[int | str | None, Entry | None]:
+    """Return the entries by their ids; None where the image cannot be told."""
+    entries: dict[int | str | None, Entry | None] = {}
+    for index, image in enumerate(images):
+        where, identity = f"{path}: images[{index}]", _identity(image.get("id"))
         try:
-            require(identity is not None, f"{where}.id", "an id", entry.get("id"))
-            row = [_find_image(entry, where, lookup), _read_size(entry, where), [], []]
-            is_new = identity not in rows or rows[identity] == row
-            require(is_new, f"{where}.id", "an id of its own", entry["id"])
+            require(identity is not None, f"{where}.id", "an id", image.get("id"))
+            name = next(filter(None, map(image.get, NAME_KEYS)), None)
+            require(isinstance(name, str), f"{where}.file_name", "a text", name)
+            size_wh = tuple(
+                int(_number(image.get(key) or 0, f"{where}.{key}", "a number"))
+                for key in ("width", "height")
+            )
+            entry = Entry(name, lookup.locate(name, where), size_wh, [], where)
+            known = entries.get(identity, entry)
+            is_new = known and known[:3] == entry[:3]
+            require(is_new, f"{where}.id", "an id of its own", image["id"])
         except ValueError as error:
-            log.bad(error if where in str(error) else f"{where}: {error}")
-            row = None
-        rows[identity], sources[identity] = row, where
+            log.bad(error)
+            entry = None
+        entries[identity] = entry
     lookup.note_unused()
-    return rows, sources
+    return entries
 
 
-def _find_image(entry: dict, where: str, lookup: ImageLookup) -> str:
-    """Return the path of an image: where `file_name` says, or else where it is found."""
-    name = next((entry[key] for key in NAME_KEYS if entry.get(key)), entry.get("file_name"))
-    require(isinstance(name, str) and name.strip() != "", f"{where}.file_name", "a text", name)
-    exact = os.path.normpath(os.path.join(lookup.base, name))
-    found = lookup.use(exact) or lookup.find(name)
-    if not found:
-        return exact
-    lookup.note_other_name(name, found.path, where)
-    return found.path
-
-
-def _read_size(entry: dict, where: str) -> list[int]:
-    """Return width and height, 0 where they are not given."""
-    keys = "width", "height"
-    return [int(_number(entry.get(key) or 0, f"{where}.{key}", "a number")) for key in keys]
+def _merge(entries: list[Entry], log: ConversionLog) -> list[Entry]:
+    """Return the entries, those of one name and size as one with the boxes of all."""
+    merged: dict[tuple, Entry] = {}
+    for entry in entries:
+        first = merged.setdefault((entry.name, entry.size_wh), entry)
+        if first is not entry:
+            first.boxes.extend([box for box in entry.boxes if box not in first.boxes])
+            log.add("merged", "image", "that the file lists twice", [entry.where])
+    return list(merged.values())
 
 
 def _read_categories(
@@ -185,8 +197,10 @@ def _read_categories(
     for index, category in enumerate(categories):
         where, identity = f"{path}: categories[{index}]", _identity(category.get("id"))
         require(identity is not None, f"{where}.id", "an id", category.get("id"))
-        require(isinstance(category.get("name"), str), f"{where}.name", "a text", category)
-        name = check_class_name(category["name"], f"{where}.name")
+        name = category.get("name")
+        name = str(name) if type(name) is int else name  # classes may be called 1, 2, 3
+        require(isinstance(name, str), f"{where}.name", "a text", name)
+        name = check_class_name(name, f"{where}.name")
         is_new = names.get(identity, name) == name
         require(is_new, f"{where}.id", "an id of its own", category["id"])
         is_over_others = parents.count(name) > (category.get("supercategory") == name)
@@ -200,37 +214,35 @@ def _read_categories(
 
 
 def _read_annotations(
-    annotations: list[dict], rows: dict, names: dict, path: Path, log: ConversionLog
-) -> set:
-    """Add boxes and labels to the rows of their images; return the ids of images with a fault."""
-    bad, crowds, crowded, strays, outlines = set(), [], set(), [], []
+    annotations: list[dict], entries: dict, names: dict, path: Path, log: ConversionLog
+) -> set[str]:
+    """Add the boxes to their entries; return the paths of images with a fault."""
+    bad, crowded, strays = set(), set(), []
     for index, annotation in enumerate(annotations):
-        where, identity = f"{path}: annotations[{index}]", _identity(annotation.get("image_id"))
-        if identity not in rows:
-            strays.append(f"{where}.image_id {annotation.get('image_id')!r}")
-        elif rows[identity]:
-            _, _, boxes, labels = rows[identity]
+        where, identity = f"{path}: annotations[{index}]", annotation.get("image_id")
+        entry = entries.get(_identity(identity), where)
+        if entry is where:
+            strays.append(f"{where}.image_id {identity!r}")
+        elif entry:
             try:
                 if _is_crowd(annotation, where):
-                    crowds.append(f"annotations[{index}]")
-                    crowded.add(identity)
+                    log.add("dropped", "box", "of a crowd", [f"annotations[{index}]"])
+                    crowded.add(entry.path)
                     continue
-                name = names.get(_identity(annotation.get("category_id")))
-                expected = "the id of a category"
                 category = annotation.get("category_id")
+                name = names.get(_identity(category))
+                expected = "the id of a category"
                 require(name is not None, f"{where}.category_id", expected, category)
-                boxes.append(_read_box(annotation.get("bbox"), f"{where}.bbox"))
-                labels.append(name)
-                outlines += [where] * isinstance(annotation["bbox"], tuple)
+                box = annotation.get("bbox")
+                entry.boxes.append((*_read_box(box, f"{where}.bbox"), name))
+                log.add("read", "box", "as large as its outline", [where] * isinstance(box, tuple))
             except ValueError as error:
                 log.bad(error)
-                bad.add(identity)
+                bad.add(entry.path)
     if strays and len(strays) == len(annotations):
         raise ValueError(f"{strays[0]}: expected the id of an image, as in all annotations")
     log.add("dropped", "box", "of an image that is not in the file", strays)
-    log.add("dropped", "box", "of a crowd", crowds)
     log.add("kept", "image", "with a crowd that has no box", [], len(crowded - bad))
-    log.add("read", "box", "as large as its outline", outlines)
     return bad
 
 

@@ -8,6 +8,7 @@ one place. Where two images agree equally well, none is taken.
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -16,9 +17,9 @@ from urllib.parse import unquote
 from yolov3.formats.common import ConversionLog
 from yolov3.images import IMAGE_SUFFIXES
 
-IMAGE_FOLDERS = ("images", "JPEGImages")
-KINDS = {"annotations", "images", "jpegimages", "labels"}
-UNREADABLE = frozenset(".avif .cr2 .dng .heic .heif .nef .psd .raw .svg".split())
+IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages"}
+KINDS = IMAGE_FOLDERS | {"annotation", "annotations", "label", "labels", "xml", "xmls"}
+UNREADABLE = frozenset(".avif .cr2 .dng .heic .heif .nef .psd .raw .svg".split()) - IMAGE_SUFFIXES
 UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of a file
 
 
@@ -30,13 +31,16 @@ class Found(NamedTuple):
 
 
 class ImageLookup:
-    """The images below the folder `images`, or else those near the folder of the annotations."""
+    """The images below the folder `images`, or else those near the folder of the annotations.
 
-    def __init__(self, folder: Path, images: Path | None, log: ConversionLog):
-        self.base, self._log = Path(os.path.abspath(images or folder)), log
+    Those near are also in a folder beside it called `part`, as val2017.
+    """
+
+    def __init__(self, folder: Path, images: Path | None, log: ConversionLog, part: str = ""):
+        self.base, self._log, self._part = Path(os.path.abspath(images or folder)), log, part
         self.unused: dict[str, Found] = {}  # by path
-        self._by_stem: dict[str, list[Found]] = defaultdict(list)  # in lower case
-        for root in [self.base] if images else _folders_near(self.base):
+        self._by_stem: dict[str, list[Found]] = defaultdict(list)
+        for root in [self.base] if images else _folders_near(self.base, part):
             for path in log.search(root, IMAGE_SUFFIXES | UNREADABLE) if root.is_dir() else ():
                 found = Found(str(path), place_of(path, root))
                 if path.suffix.lower() in UNREADABLE:
@@ -45,67 +49,79 @@ class ImageLookup:
                     self.unused[found.path] = found
                     self._by_stem[stem_of(path.name)].append(found)
 
-    def find(self, name: str, place: tuple[str, ...] | None = None, there=False) -> Found | None:
+    def locate(self, name: str, where: str, place: tuple[str, ...] | None = None, below="") -> str:
+        """Return the path of the image that `where` calls `name`: the one there, or found, or none.
+
+        It starts at the folder `below`; `place` is as in `find`.
+        """
+        exact = os.path.normpath(os.path.join(self.base, below, name))
+        if os.path.isfile(exact):
+            self.unused.pop(exact, None)
+            return exact
+        found = self.find(name, where, place)
+        if found and PurePath(found.path).parts[-len(_parts(name)) :] != tuple(_parts(name)):
+            self.note(f"{where} {name!r}", found)
+        return found.path if found else exact
+
+    def find(
+        self, name: str, where: str, place: tuple[str, ...] | None = None, there: bool = False
+    ) -> Found | None:
         """Return the image that an annotation calls `name`, None if there is none.
 
         `place` is that of the annotation file, None if it describes all images; with `there`, only
-        images in that place count. Raises ValueError where several agree equally well.
+        images in that place count. Raises ValueError, naming `where`, where several agree equally.
         """
         for text in (name, unquote(name)):
-            *folders, last = _parts(text) or [""]
+            *folders, last = _parts(text.strip()) or [""]
             for candidate in (last, UPLOAD.sub("", last)):
                 found = self._choose(candidate, _kindless(folders), place, there)
+                if len({os.path.realpath(one.path) for one in found}) > 1:
+                    shown = ", ".join(repr(one.path) for one in found)
+                    raise ValueError(
+                        f"{where}: {name!r} may be any of {len(found)} images: {shown}"
+                    )
                 if found:
-                    return found
+                    return found[0]
         return None
 
-    def use(self, path: str) -> Found | None:
-        """Return the image at exactly this path, None if there is none."""
-        path = os.path.normpath(path)
-        self.unused.pop(path, None)
-        return Found(path, ()) if os.path.isfile(path) else None
-
-    def note_other_name(self, name: str, path: str, where: object) -> None:
-        """Log that the image at `path` is not called, or not where, the annotation says."""
-        parts = tuple(_parts(name))
-        if PurePath(path).parts[-len(parts) :] != parts:
-            self.note_elsewhere(f"{where} {name!r}", path)
-
-    def note_elsewhere(self, annotation: str, path: str) -> None:
-        """Log where the image of an annotation was found."""
+    def note(self, annotation: str, found: Found) -> None:
+        """Log an image that is not called, or not where, its annotation says."""
         reason = "by another name or in another folder than annotated"
-        self._log.add("found", "image", reason, [f"{annotation} is {path!r}"])
+        self._log.add("found", "image", reason, [f"{annotation} is {found.path!r}"])
 
     def note_unused(self) -> None:
         """Log the images that no annotation names."""
-        self._log.add(
-            "skipped", "image", "without annotation", [repr(path) for path in self.unused]
-        )
+        self._log.add("skipped", "image", "without annotation", list(map(repr, self.unused)))
 
-    def _choose(self, name: str, folders: tuple[str, ...], place, there: bool) -> Found | None:
+    def _choose(self, name: str, folders: tuple[str, ...], place, there: bool) -> list[Found]:
+        """Return the images that agree best, which are no longer unused."""
+
         def agreement(one: Found) -> tuple:
             path = PurePath(one.path)
             shared = os.path.commonprefix([folders[::-1], _kindless(path.parts[:-1])[::-1]])
             same_name = path.name == name, path.name.lower() == name.lower(), path.stem == name
-            return one.place == place, len(shared), *same_name, one.place == folders
+            is_there = one.place == folders or self._part in one.place
+            return one.place == place, len(shared), *same_name, is_there
 
         candidates = self._by_stem.get(stem_of(name)) or self._by_stem.get(name.lower(), [])
         candidates = [one for one in candidates if one.place == place or not there]
-        if not candidates:
-            return None
-        best = max(map(agreement, candidates))
+        best = max(map(agreement, candidates), default=None)
         chosen = [one for one in candidates if agreement(one) == best]
         for one in chosen:
-            self.unused.pop(one.path, None)  # also of several: one has this annotation
-        if len({os.path.realpath(one.path) for one in chosen}) > 1:
-            shown = ", ".join(repr(one.path) for one in chosen)
-            raise ValueError(f"{name!r} may be any of {len(chosen)} images: {shown}")
-        return chosen[0]
+            self.unused.pop(one.path, None)
+        return chosen
 
 
 def place_of(path: Path, root: Path) -> tuple[str, ...]:
     """Return the folders from `root` to a file in lower case, without those of `KINDS`."""
     return _kindless(path.relative_to(root).parts[:-1])
+
+
+def stem_of(name: str) -> str:
+    """Return a name in lower case without the extension of an image, if it has one."""
+    name = unicodedata.normalize("NFC", name).lower()  # macOS stores letters and accents apart
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix in IMAGE_SUFFIXES | UNREADABLE else name
 
 
 def _kindless(folders) -> tuple[str, ...]:
@@ -117,17 +133,14 @@ def _parts(name: str) -> list[str]:
     return [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
 
 
-def stem_of(name: str) -> str:
-    """Return a name in lower case without the extension of an image, if it has one."""
-    stem, suffix = os.path.splitext(name.lower())
-    return stem if suffix in IMAGE_SUFFIXES | UNREADABLE else name.lower()
-
-
-def _folders_near(folder: Path) -> list[Path]:
+def _folders_near(folder: Path, part: str) -> list[Path]:
     """Return the folder itself and those of images beside it, or beside labels/ above it."""
-    folders = [folder]
+    near = {os.path.realpath(folder): folder}
     for parent in (folder, *folder.parents):
         if parent == folder or parent.name.lower() in KINDS:
             below = folder.relative_to(parent)
-            folders += [parent.parent / name / below for name in IMAGE_FOLDERS]
-    return list({os.path.realpath(one): one for one in reversed(folders)}.values())[::-1]
+            for other in sorted(parent.parent.glob("*")):
+                if other.name.lower() in IMAGE_FOLDERS | {part}:
+                    other = other / below if (other / below).is_dir() else other
+                    near.setdefault(os.path.realpath(other), other)
+    return list(near.values())

@@ -59,7 +59,7 @@ def read_voc(
             rows.append((image_path, *_read_image(root, file, corners, log)))
             sources.append(str(file))
         except ValueError as error:
-            log.bad(error if str(file) in str(error) else f"{file}: {error}")
+            log.bad(error)
     if len(others) == len(files):
         raise ValueError(others[0])
     log.add("skipped", "file", "which is no VOC file", others)
@@ -86,16 +86,19 @@ def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageL
     An image beside it with its own name is taken before another that <filename> gives: names in
     files are left behind when image and file are renamed together.
     """
-    given = next(filter(None, (_text(root, tag) for tag in ("filename", "path"))), file.stem)
+    given = _text(root, "filename") or _text(root, "path") or file.stem
     place = place_of(file, top)
-    exact = os.path.join(lookup.base, file.parent.relative_to(top), given)
-    is_own = stem_of(PureWindowsPath(given).name) == file.stem.lower()
-    own = None if is_own else lookup.find(file.stem, place, there=True)
-    found = own or lookup.use(exact) or lookup.find(given, place) or lookup.find(file.stem, place)
-    if not found:
-        return os.path.normpath(exact)
-    lookup.note_other_name(given, found.path, file)
-    return found.path
+    own = None
+    if stem_of(PureWindowsPath(given).name) != stem_of(file.stem):
+        own = lookup.find(file.stem, str(file), place, there=True)
+    if not own:
+        located = lookup.locate(given, str(file), place, str(file.parent.relative_to(top)))
+        if os.path.isfile(located):
+            return located
+        own = lookup.find(file.stem, str(file), place)
+    if own:
+        lookup.note(f"{file} {given!r}", own)
+    return own.path if own else located
 
 
 def _read_image(

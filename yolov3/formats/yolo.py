@@ -51,19 +51,19 @@ def read_yolo(
     for path in labels:
         place = place_of(path, folder)
         try:
-            found = lookup.find(path.stem, place)
+            found = lookup.find(path.stem, str(path), place)
             if not found:
                 strays.append(path)
                 continue
             places.add(found.place)
             boxes_and_classes = read_labels(path, len(class_names), log)
         except ValueError as error:
-            log.bad(error if str(path) in str(error) else f"{path}: {error}")
+            log.bad(error)
             continue
         read.append(annotated_image(found.path, (0, 0), *boxes_and_classes))
         sources.append(str(path))
         if found.place != place or Path(found.path).stem != path.stem:
-            lookup.note_elsewhere(str(path), found.path)
+            lookup.note(str(path), found)
     note_strays(strays, log, bool(places or log.faults), f"{folder}: {images or 'near it'}")
     read = single_annotations(read, sources, log) + _background(lookup, places, log)
     read.sort(key=lambda image: image.path)
