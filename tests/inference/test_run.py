@@ -57,6 +57,18 @@ def test_a_video_keeps_its_speed_its_frames_and_shows_the_boxes(here, capsys):
     assert out.endswith("frames per second\nsaved in out\n") and error == ""
 
 
+def test_a_class_that_is_drawn_as_its_number_is_named(here, installed_fonts, capsys):
+    write_image(here / "a\x1b[31m\nb.png", dark_image(64, 48, (8, 8, 40, 40)))
+    detector = WhiteSquareDetector()
+    detector.class_names = [detector.class_names[0], "人"]
+    sources = find_sources(["."])
+    for options, ending in ((SAVE, ": class 1 is 人\n"), (OutputOptions(json=True), "")):
+        run_detection(detector, sources, options, f"out{len(ending)}", batch_size=None)
+        out, error = capsys.readouterr()
+        assert error.endswith(ending) and error.count("\n") == len(ending[:1])
+        assert out.startswith(r"a\x1b[31m\nb.png: 1 found: 人")
+
+
 def test_what_cannot_be_read_is_told_and_counted(here, capsys):
     write_image(here / "a.png", dark_image(64, 48, (8, 8, 40, 40)))
     write_image(here / "b.png", dark_image(64, 48))

@@ -13,6 +13,7 @@ import numpy as np
 from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
 from yolov3.files import fresh_folders
+from yolov3.fonts import missing_letters
 from yolov3.inference.frames import count_frames, load, read_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
 from yolov3.inference.pipeline import Detections, detect_frames, prefetch
@@ -48,6 +49,8 @@ def run_detection(
     is_new = options.files and not (output and Path(output).exists())
     folder = _make_folder(output) if options.files else None
     report = Report(detector.class_names, count_frames(sources), detector.max_detections)
+    if (options.save or options.show) and (lack := missing_letters(detector.class_names)):
+        report.progress.message(lack)
     stop = threading.Event()
     try:
         with (

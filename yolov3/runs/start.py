@@ -20,6 +20,7 @@ from yolov3.cli.run import StopRequest
 from yolov3.configs import REPO, Config, changed_settings, read_anchors
 from yolov3.data.annotation_check import existing_file, fingerprint, load_records
 from yolov3.dataset import training_batches
+from yolov3.fonts import missing_letters
 from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
@@ -272,6 +273,8 @@ def print_plan(training: Training, run: Run) -> None:
         print(f"validation  {note}")
     if not config.tiny and not gpus:
         print("time        hours on a laptop without a GPU; --tiny takes minutes")
+    if lack := missing_letters(training.class_names):
+        print(f"names       {lack}")
     print(end="", flush=True)
 
 
