@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolov3.class_names import case_twins, read_class_names, read_yaml
+from yolov3.class_names import case_twins, check_numbering, read_class_names, read_yaml
 
 
 def write(folder, name, content):
@@ -87,3 +87,28 @@ def test_broken_yaml_is_one_line(tmp_path, content):
 
 def test_classes_that_differ_only_in_case_are_found():
     assert case_twins(["Bolt", "nut", "bolt", "NUT", "gear"]) == [["Bolt", "bolt"], ["nut", "NUT"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "note"),
+    [
+        ("x.names", "cat\ndog\n", ""),
+        ("x.names", "cat\n", ""),
+        ("x.names", "cat\nzebra\n", "note: class 1 is 'zebra' in {}, but 'dog' in my.names"),
+        ("x.names", "cat\ndog\nnut\n", "note: class 2 is 'nut' in {}, but none in my.names"),
+        ("classes.txt", "dog\ncat\n", "note: class 0 is 'dog' in {}, but 'cat' in my.names"),
+        ("data.yaml", "names: [cat, Dog]", "note: class 1 is 'Dog' in {}, but 'dog' in my.names"),
+        ("data.yaml", "train: x", ""),
+        ("y.names", "dog\ncat\n", ""),
+    ],
+)
+def test_names_beside_annotations_are_compared(tmp_path, file, content, note):
+    path = write(tmp_path, file, content)
+    found = check_numbering(tmp_path / "x.txt", ["cat", "dog"], "my.names")
+    assert found == note.format(path)
+
+
+def test_a_class_of_another_number_is_an_error(tmp_path):
+    write(tmp_path, "x.names", "cat\nzebra\n")
+    with pytest.raises(ValueError, match="x.txt: class 'zebra' is 1 in .*x.names, but 2 in my.na"):
+        check_numbering(tmp_path / "x.txt", ["cat", "dog", "zebra"], "my.names")

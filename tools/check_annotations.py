@@ -2,8 +2,9 @@
 
     python tools/check_annotations.py mnist/mnist_train.txt --names mnist/mnist.names
 
-Prints one report: bad lines, then warnings, counted and with the first ten of each kind. Exits with
-0 if no line is bad, else with 2. The file is never changed.
+Prints one report: bad lines, then warnings, counted and with the first ten of each kind, and the
+boxes per class. With --against, says which images another annotation file has as well. Exits with 0
+if no line is bad, else with 2. The file is never changed.
 """
 
 import argparse
@@ -17,6 +18,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
     parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="another annotation file, such as that of the test: name the images of both",
+    )
     network = parser.add_argument_group("network, for objects that share an anchor")
     network.add_argument(
         "--input-size",
@@ -38,12 +44,20 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    from yolov3.class_names import read_class_names
-    from yolov3.data.annotation_check import check_annotations
+    from yolov3.annotations import read_annotations
+    from yolov3.class_names import check_numbering, read_class_names
+    from yolov3.data.annotation_check import check_annotations, describe_classes, describe_overlap
 
-    config = config_from_flags(args)
-    _, report = check_annotations(args.file, len(read_class_names(args.names)), config)
-    print(report)
+    config, class_names = config_from_flags(args), read_class_names(args.names)
+    records, report = check_annotations(args.file, len(class_names), config, by_content=True)
+    print(report, *describe_classes(args.file, records, class_names), sep="\n", flush=True)
+    if args.against:
+        others = read_annotations(args.against, len(class_names), skip_bad=True)
+        none = f"no image of {args.file} is in {args.against}"
+        print(describe_overlap(args.file, records, args.against, others) or none)
+    for path in filter(None, (args.file, args.against)):
+        if note := check_numbering(path, class_names, args.names):
+            print(note)
     return 0 if report.ok else BAD_INPUT
 
 

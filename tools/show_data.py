@@ -65,8 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     config = config_from_flags(args)
     from yolov3.augment import Augmentation
-    from yolov3.class_names import read_class_names
+    from yolov3.class_names import check_numbering, read_class_names
     from yolov3.cli.progress import counted
+    from yolov3.data.annotation_check import describe_classes
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
@@ -85,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
     check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
     boxes = sum(len(record.classes) for record in records)
     print(f"{args.file}: {counted(len(records), 'image')}, {counted(boxes, 'box')}")
+    print(*describe_classes(args.file, records, class_names), sep="\n")
+    if note := check_numbering(args.file, class_names, args.names):
+        print(note)
     if lack := missing_letters(class_names):
         print(lack, file=sys.stderr)
     figures = [

@@ -14,6 +14,7 @@ import yaml
 from yolov3.annotations import LineError, decode_line, numbered_lines, read_bytes
 
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
+OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
 COMMENT = re.compile(r"#(\s|$)")
 # A setting of data.yaml, or a numbered name as YAML lists them, or of a .data file.
 SETTING = re.compile(
@@ -86,6 +87,34 @@ def case_twins(names: list[str]) -> list[list[str]]:
     for name in names:
         groups.setdefault(name.casefold(), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def check_numbering(annotations: str | Path, class_names: list[str], source: str | Path) -> str:
+    """Return a note if names beside an annotation file differ from these of `source`, else "".
+
+    Raises ValueError if the file's own names, x.names of x.txt, give a class another number: labels
+    are mere numbers, and would mean other classes.
+    """
+    own = Path(annotations).with_suffix(".names")
+    for path in (own, *(own.with_name(name) for name in OTHER_NAMES)):
+        if not path.is_file():
+            continue
+        try:
+            theirs = read_class_names(path)
+        except ValueError:  # what another tool left may be anything
+            continue
+        known = {name: number for number, name in enumerate(class_names)}
+        for number, name in enumerate(theirs):
+            if path == own and known.get(name, number) != number:
+                raise ValueError(
+                    f"{annotations}: class {name!r} is {number} in {path}, but {known[name]} in "
+                    f"{source}; convert with --names {source}, so that both have the same numbers"
+                )
+        ours = [*map(repr, class_names), *["none"] * len(theirs)]
+        for number, name in enumerate(theirs):
+            if repr(name) != ours[number]:
+                return f"note: class {number} is {name!r} in {path}, but {ours[number]} in {source}"
+    return ""
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:

@@ -9,7 +9,15 @@ from tests.torture import annotation_files
 from yolov3.annotations import Record
 from yolov3.configs import Config
 from yolov3.data import annotation_check
-from yolov3.data.annotation_check import check_annotations, existing_file, fingerprint, load_records
+from yolov3.data.annotation_check import (
+    check_annotations,
+    describe_classes,
+    describe_overlap,
+    existing_file,
+    fingerprint,
+    load_data,
+    load_records,
+)
 
 
 def save(path):
@@ -209,6 +217,68 @@ def test_warnings_are_printed_and_shared_anchors_in_one_line(write, tmp_path, ca
         f"{path}: 2 of 5 boxes share their anchor with another; "
         "tools/check_annotations.py lists them\n"
     )
+
+
+# What is in a data set
+
+
+def records_of(*labels):
+    return [Record("/x", np.zeros((len(row), 4), np.float32), np.int32(row), 1) for row in labels]
+
+
+def test_classes_are_counted_in_one_line_however_many():
+    names = [f"c{number}" for number in range(80)]
+    lines = describe_classes("x.txt", records_of([0, 2, 2], [2]), ["a", "b", "c"])
+    assert lines == ["x.txt: boxes per class: a 1, c 3", "x.txt: 1 class without a box: b"]
+    many = [0] * 1234 + list(range(1, 15))
+    first, second = describe_classes("x.txt", records_of(many), names)
+    assert first.startswith("x.txt: boxes per class: c0 1,234, c1 1, ") and len(first) < 200
+    assert first.endswith("c11 1 and 3 more")
+    assert second.startswith("x.txt: 65 classes without a box: c15, ")
+    none, _ = describe_classes("x.txt", [], ["a"])
+    assert none == "x.txt: boxes per class: none"
+
+
+@pytest.fixture
+def two_files(folder, monkeypatch):
+    """Write train.txt and test.txt with an image of one content and two that agree in size."""
+    monkeypatch.chdir(folder)
+    pixels = np.arange(90_000, dtype=np.uint8).reshape(100, 300, 3)
+    for name, place in (("d.bmp", 0), ("e.bmp", 7)):  # the middle and the end are the same
+        pixels[0, place] += 1
+        Image.fromarray(pixels[::-1]).save(folder / name)
+    (folder / "copy.png").write_bytes((folder / "a b.png").read_bytes())
+    (folder / "train.txt").write_text("c.jpg 1,2,3,4,0\na b.png 1,2,3,4,0\nd.bmp\n")
+    (folder / "test.txt").write_text("e.bmp\ncopy.png 1,2,3,4,0\n")
+    return [
+        Config(train_annot_path="train.txt", test_annot_path=x)
+        for x in ("test.txt", "", "train.txt")
+    ]
+
+
+def test_images_of_training_and_test_are_compared_by_content(two_files, capsys):
+    config, without_test, same_file = two_files
+    train, test = load_data(config, ["a", "b"])
+    assert (len(train), len(test)) == (3, 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "train.txt: boxes per class: a 2",
+        "train.txt: 1 class without a box: b",
+        "test.txt: boxes per class: a 1",
+        "test.txt: 1 class without a box: b",
+        "warning: 1 of 2 images of test.txt have the content of images of train.txt: 'copy.png' is "
+        "'a b.png' (lines 2 and 2)",
+    ]
+    assert describe_overlap("x", train[:1], "y", test) == ""
+    assert load_data(without_test, ["a"])[1] == []
+    assert capsys.readouterr().out == "train.txt: boxes per class: a 2\n"
+    load_data(same_file, ["a"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_other_numbers_in_the_names_of_the_test_end_a_training(two_files, folder):
+    (folder / "test.names").write_text("b\n")
+    with pytest.raises(ValueError, match="test.txt: class 'b' is 0 in test.names, but 1 in"):
+        load_data(two_files[0], ["a", "b"])
 
 
 @pytest.mark.parametrize("name", ["mnist/mnist_test.txt", "gone.txt"])

@@ -3,25 +3,30 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, read_bytes, scan, stack_boxes
+from yolov3.class_names import case_twins, check_numbering
 from yolov3.cli.progress import counted
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
 from yolov3.data.image_sizes import read_sizes
+from yolov3.data.same_images import content_keys
 from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
+SAME_CONTENT = "copy of another image"
 SAME_BOX = "box listed twice"
 
 OUTSIDE_TOLERANCE = 1.0  # pixels a box may reach over the edge, from rounding; it is clipped then
 SHOWN_PER_KIND = 10
+SHOWN_CLASSES = 12
 SKIP_HINT = "--bad-lines skip uses the good lines alone"
 CLASS_HINT = "labels count from 0; class names or weights may be those of another task"
 TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults name
@@ -62,6 +67,23 @@ class Report:
         return "\n".join([f"{self.path}: {totals}", *lines])
 
 
+def load_data(config: Config, class_names: list[str]) -> tuple[list[Record], list[Record]]:
+    """Return the records to train and to validate on; say what is in them, and in both.
+
+    Raises ValueError for bad lines, and for classes that are numbered otherwise.
+    """
+    paths = [path for path in (config.train_annot_path, config.test_annot_path) if path]
+    notes, loaded = [], []
+    for path in paths:
+        notes.append(check_numbering(existing_file(path), class_names, config.train_classes))
+        loaded.append(load_records(path, config, len(class_names)))
+        notes += describe_classes(path, loaded[-1], class_names)
+    if len(paths) == 2:
+        notes.append(describe_overlap(paths[1], loaded[1], paths[0], loaded[0]))
+    print(*dict.fromkeys(filter(None, notes)), sep="\n", flush=True)
+    return loaded[0], loaded[1] if len(paths) == 2 else []
+
+
 def load_records(
     annotation_path: str, config: Config, num_classes: int, bad_lines: str | None = None
 ) -> list[Record]:
@@ -93,28 +115,62 @@ def load_records(
 
 
 def check_annotations(
-    path: str | Path, num_classes: int, config: Config | None = None
+    path: str | Path, num_classes: int, config: Config | None = None, by_content: bool = False
 ) -> tuple[list[Record], Report]:
     """Read an annotation file and the header of every image; return the good lines and a report.
 
     The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
     cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
     boxes listed twice are `report.warnings`; so are objects that share an anchor in the network of
-    `config`, if it is given. Raises ValueError for a file that is missing, empty, too large or
-    UTF-16. Images are not decoded: see `images.read_image_size` for what that leaves unseen.
+    `config`, if it is given, and copies of images, if `by_content`. Raises ValueError for a file
+    that is missing, empty, too large or UTF-16. Common images are not decoded: see
+    `images.read_image_size` for what that leaves unseen.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
     sizes = dict(zip(paths, read_sizes(paths, "checking images"), strict=True))
     records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
     records, sizes_wh, outside = _clip(records, sizes_wh)
-    warnings = _repeated_images(records) + _repeated_boxes(records)
+    warnings = _repeated_images(records, by_content) + _repeated_boxes(records)
     if config:
         network = config.anchors, config.strides, config.train_input_size
         warnings += find_shared_anchors(records, sizes_wh, *network)
     problems = sorted(problems + unreadable + outside, key=lambda problem: problem.line)
     boxes = sum(len(record.classes) for record in records)
     return records, Report(path, len(records), boxes, problems, warnings)
+
+
+def describe_classes(path, records: list[Record], class_names: list[str]) -> list[str]:
+    """Return lines that count the boxes of each class, and name classes that may be mistakes."""
+    counts = np.bincount(stack_boxes(records)[2], minlength=len(class_names)).tolist()
+    order = range(len(counts))
+    if len(counts) > SHOWN_CLASSES:
+        order = sorted(order, key=lambda index: -counts[index])
+    used = [f"{class_names[index]} {counts[index]:,}" for index in order if counts[index]]
+    lines = [f"{path}: boxes per class: {_shown(used) or 'none'}"]
+    if unused := [name for name, count in zip(class_names, counts, strict=True) if not count]:
+        lines.append(f"{path}: {counted(len(unused), 'class')} without a box: {_shown(unused)}")
+    twins = (_shown(group) for group in case_twins(class_names))
+    return lines + [f"note: these classes differ only in case: {group}" for group in twins]
+
+
+def describe_overlap(path, records: list[Record], other_path, others: list[Record]) -> str:
+    """Say how many images of one annotation file are images of the other, too, by their content.
+
+    An empty text stands for none.
+    """
+    keys = content_keys([record.image_path for record in (*others, *records)])
+    first = dict(zip(reversed(keys[: len(others)]), reversed(others), strict=True))
+    found = zip(records, keys[len(others) :], strict=True)
+    same = [(record, first[key]) for record, key in found if key in first]
+    if not same:
+        return ""
+    here, there = (os.path.relpath(record.image_path) for record in same[0])
+    example = repr(here) if here == there else f"{here!r} is {there!r}"
+    return (
+        f"warning: {len(same):,} of {counted(len(records), 'image')} of {path} have the content of "
+        f"images of {other_path}: {example} (lines {same[0][0].line} and {same[0][1].line})"
+    )
 
 
 def fingerprint(records: list[Record]) -> str:
@@ -185,14 +241,19 @@ def _clip(
     return [clipped[index] for index in good], sizes_wh[good], problems
 
 
-def _repeated_images(records: list[Record]) -> list[Problem]:
-    """Warn of every image that an earlier line lists as well."""
-    first_lines: dict[str, int] = {}
+def _repeated_images(records: list[Record], by_content: bool) -> list[Problem]:
+    """Warn of every image that an earlier line lists as well, perhaps as a copy."""
+    paths = [os.path.normpath(record.image_path) for record in records]
+    keys = content_keys(paths) if by_content else paths
+    firsts: dict[Hashable, tuple[int, str]] = {}
     found = []
-    for record in records:
-        first = first_lines.setdefault(os.path.normpath(record.image_path), record.line)
-        if first != record.line:
-            message = f"{record.image_path!r} is in line {first}, too"
+    for record, path, key in zip(records, paths, keys, strict=True):
+        line, first = firsts.setdefault(key, (record.line, path))
+        if first != path:
+            message = f"{path!r} is a copy of {first!r} in line {line}"
+            found.append(Problem(SAME_CONTENT, record.line, message))
+        elif line != record.line:
+            message = f"{record.image_path!r} is in line {line}, too"
             found.append(Problem(SAME_IMAGE, record.line, message))
     return found
 
@@ -215,3 +276,9 @@ def _list_by_kind(title: str, found: list[Problem]) -> list[str]:
         if count > len(shown):
             lines.append(f"  and {count - len(shown):,} more")
     return lines
+
+
+def _shown(words: list[str]) -> str:
+    """Write words in a row, of many the first."""
+    rest = len(words) - SHOWN_CLASSES
+    return ", ".join(words[:SHOWN_CLASSES]) + (f" and {rest:,} more" if rest > 0 else "")

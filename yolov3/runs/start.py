@@ -18,7 +18,7 @@ from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
 from yolov3.configs import REPO, Config, changed_settings, read_anchors
-from yolov3.data.annotation_check import existing_file, fingerprint, load_records
+from yolov3.data.annotation_check import existing_file, fingerprint, load_data
 from yolov3.dataset import training_batches
 from yolov3.fonts import missing_letters
 from yolov3.kernels.hardware import choose_precision, hardware_name
@@ -133,10 +133,7 @@ def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
     check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
     if not tf.config.list_physical_devices("GPU"):
         check_memory(config, len(class_names), choose_precision(config.precision))
-    records = load_records(config.train_annot_path, config, len(class_names))
-    test_records = []
-    if config.test_annot_path:
-        test_records = load_records(config.test_annot_path, config, len(class_names))
+    records, test_records = load_data(config, class_names)
     training = build(config, records, test_records, class_names)
     if checkpoint:
         resume(training, checkpoint)
