@@ -16,7 +16,7 @@ HOME = "/home/you/yolov3"  # where the page's reader has the repository
 SHORTER = {
     "--tiny --train-input-size 320 --train-epochs 12": "--tiny --train-input-size 64"
     " --train-input-scales 1 --train-epochs 1",
-    "--train-annot-path shapes/train.txt": "--train-annot-path shapes/test.txt",
+    "--train-annot-path shapes/all_train.txt": "--train-annot-path shapes/all_test.txt",
     "detect.py": "detect.py --score-threshold 0.001",
 }
 
@@ -64,21 +64,22 @@ def test_what_the_test_shortens_is_on_the_page():
 def test_the_commands_run_and_print_what_the_page_shows(printed):
     for text in blocks("text"):
         assert text in printed
-    assert "shapes/train.txt: 298 good lines, 1,219 boxes, 0 bad lines" in printed
+    assert "shapes/all_train.txt: 286 good lines, 1,157 boxes, 0 bad lines" in printed
 
 
 def test_the_files_that_the_page_names_are_there(printed, copy):
     shapes = copy / "shapes"
     names = [
-        "train.txt",
-        "train.names",
-        "train.json",
+        "roboflow_val.txt",
+        "all_train.txt",
+        "all_test.names",
+        "all_train.json",
         "anchors.json",
         "anchors.png",
         "evaluation.json",
     ]
     for name in [*names, "look/images.png", "look/statistics.png"]:
         assert (shapes / name).stat().st_size > 0, name
-    assert len(list((shapes / "found").iterdir())) == 60  # as many as test images
+    assert len(list((shapes / "found").iterdir())) == 12  # as many as images
     for image in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
         assert (ROOT / "docs" / image).is_file(), image

@@ -138,7 +138,8 @@ def random_set(folder, rng, count, num_classes):
     images = []
     for number in range(count):
         classes = np.minimum(rng.geometric(0.5, rng.integers(0, 8)) - 1, num_classes - 1)
-        path = folder / str(number % 3) / f"{number}.png"
+        name = f"{number // 2}_jpg.rf.{number:032x}" if 8 <= number < 14 else str(number)
+        path = folder / str(number % 3) / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % (1000 + number // 2 * 2 if number < 8 else 1000 + number))
         images.append(annotated_image(path, (9, 9), [[0, 0, 9, 9]] * len(classes), classes))
@@ -156,6 +157,8 @@ def test_a_split_has_a_fraction_of_each_class_in_its_test_part(
     assert not paths[0] & paths[1] and paths[0] | paths[1] == {one.path for one in data.images}
     contents = [{hashlib.md5(Path(p).read_bytes()).digest() for p in part} for part in paths]
     assert not contents[0] & contents[1]
+    originals = [{Path(p).name.split(".rf")[0] for p in part} for part in paths]
+    assert not originals[0] & originals[1]
     total, tested = data.boxes_per_class, test.boxes_per_class
     assert (train.boxes_per_class + tested == total).all()
     with_class = Counter(label for one in data.images for label in set(one.classes.tolist()))

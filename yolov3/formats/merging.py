@@ -4,6 +4,7 @@ Images are the same if their files have the same content, whatever their names.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from yolov3.formats.common import ConversionLog, require
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 
 SAME_OBJECT = 0.5  # IoU of two boxes of one class, from which they are taken for one object
+AUGMENTED = re.compile(r"(.+)\.rf\.[0-9A-Za-z]+")  # what Roboflow calls copies of an image
 ROUNDING = 1.0  # pixels by which formats may differ in one box
 
 
@@ -64,14 +66,14 @@ def merge(sets: list[DataSet], class_names: list[str], log: ConversionLog) -> Da
 def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
     """Split a data set into one to train and one to test on, which gets `fraction` of each class.
 
-    Images of the same content stay together. The order of the images and the folders that they are
-    in do not matter. Raises ValueError unless there are two different images.
+    Images of the same content stay together, and those that were augmented from one. The order of
+    the images and their folders do not matter. Raises ValueError for less than two such groups.
     """
+    keys = content_keys([one.path for one in data.images])
     groups: dict[Hashable, list[AnnotatedImage]] = {}
-    for key, image in zip(
-        content_keys([one.path for one in data.images]), data.images, strict=True
-    ):
-        groups.setdefault(key, []).append(image)
+    for key, image in zip(keys, data.images, strict=True):
+        augmented = AUGMENTED.fullmatch(Path(image.path).stem)
+        groups.setdefault(augmented[1] if augmented else key, []).append(image)
     if len(groups) < 2:
         raise ValueError("--split: expected at least 2 different images; received 1")
     drawn = sorted(groups.values(), key=lambda group: min(_lot(x, data, seed) for x in group))
