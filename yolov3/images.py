@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from yolov3.files import regular_size
+from yolov3.files import regular_size, write_whole
 
 MISSING = "missing image"
 UNREADABLE = "unreadable image"
@@ -102,7 +102,7 @@ def write_image(path, image_rgb: np.ndarray) -> None:
     """Write RGB uint8 (H, W, 3) in the format of the file name's extension; make the folder.
 
     Raises ValueError for an extension that names no format and for a format that does not hold
-    such an image, OSError where the file cannot be written.
+    such an image, OSError that names the file where it cannot be written.
     """
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     try:
@@ -115,8 +115,7 @@ def write_image(path, image_rgb: np.ndarray) -> None:
             f"{path}: expected an image's name (.png, .jpg ...) "
             f"in a format that holds {width}x{height} pixels in colour"
         )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(data)
+    write_whole(Path(path), data.tobytes())
 
 
 class _QuietLibraries:

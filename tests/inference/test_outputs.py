@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from white_square_detector import NAMES, dark_image, read_video
 
 from yolov3.annotations import read_annotations
 from yolov3.class_names import read_class_names
 from yolov3.formats.conversion import ConversionJob, Source, convert
 from yolov3.images import read_image, write_image
+from yolov3.inference import outputs
 from yolov3.inference.frames import Frame
-from yolov3.inference.outputs import OutputOptions, Outputs, crop
+from yolov3.inference.outputs import JsonFile, OutputOptions, Outputs, crop
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import find_sources
 from yolov3.inference.video import VideoFile
@@ -34,17 +36,18 @@ def found_in(frame):
     return Detections(frame, BOXES, np.float32([0.9, 0.8]), np.int32([1, 0]))
 
 
-def write_all(folder, sources, options, frames=None):
+def write_all(folder, sources, options, frames=None, names=NAMES, told=None):
     """Write what is `found_in` each source's frames."""
     folder.mkdir()
+    told = [] if told is None else told
     frames = [Frame(source) for source in sources] if frames is None else frames
     loaded = [
         frame.with_image(read_image(frame.source.address)) if not frame.is_live else frame
         for frame in frames
     ]
-    with Outputs(folder, sources, NAMES, options, HEAD) as outputs:
+    with Outputs(folder, sources, names, options, HEAD, told.append) as files:
         for frame in loaded:
-            outputs.write(*outputs.draw(found_in(frame)))
+            files.write(*files.draw(found_in(frame)))
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
@@ -135,15 +138,15 @@ def test_json_is_complete_without_frames_and_after_an_error(tmp_path, count):
     [source] = find_sources(["rtsp://host/door"])
     lost = Detections(Frame(source, error="gone", lost=1), BOXES[:0], [], [])
     with pytest.raises(KeyboardInterrupt):
-        with Outputs(tmp_path, [source], NAMES, OutputOptions(json=True), HEAD) as outputs:
+        with Outputs(tmp_path, [source], NAMES, OutputOptions(json=True), HEAD, print) as files:
             for _ in range(count):
-                outputs.write(*outputs.draw(lost))
+                files.write(*files.draw(lost))
             raise KeyboardInterrupt
     content = json.loads((tmp_path / "detections.json").read_text())
     assert content == {**HEAD, "frames": [{"source": source.title, "error": "gone"}] * count}
 
 
-def test_a_video_that_is_cut_off_fails_and_leaves_the_json_complete(tmp_path, monkeypatch):
+def test_a_video_that_is_cut_off_is_told_and_in_the_json(tmp_path, monkeypatch):
     def fail(video):
         video._writer.release()
         raise OSError("full")
@@ -151,9 +154,98 @@ def test_a_video_that_is_cut_off_fails_and_leaves_the_json_complete(tmp_path, mo
     monkeypatch.setattr(VideoFile, "close", fail)
     [source] = find_sources(["rtsp://host/door"])
     frame = Frame(source, 0, 0.0, 10, is_live=True).with_image(dark_image(64, 48))
-    with pytest.raises(OSError, match="full"):
-        write_all(tmp_path / "out", [source], OutputOptions(save=True, json=True), [frame])
-    assert len(json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]) == 1
+    told = []
+    options = OutputOptions(save=True, json=True)
+    write_all(tmp_path / "out", [source], options, [frame], told=told)
+    assert told == ["full"] and entries(tmp_path)[1:] == [
+        {"source": source.title, "unsaved": ["full"]}
+    ]
+
+
+def entries(tmp_path):
+    return json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]
+
+
+def test_classes_of_any_names_have_folders_of_their_own(images, tmp_path):
+    names = [
+        "a:b",
+        "a?b",
+        "a/b",
+        "A_B",
+        "..",
+        ".",
+        "",
+        "CON",
+        "x" * 300,
+        "x" * 301,
+        "e\u0301",
+        "\u00e9",
+    ]
+    [source] = find_sources([str(images / "a.png")])
+    frame = Frame(source).with_image(read_image(source.address))
+    boxes = np.tile(BOXES[:1], (len(names), 1))
+    found = Detections(frame, boxes, np.ones(len(names)), np.arange(len(names)))
+    with Outputs(tmp_path, [source], names, OutputOptions(crops=True), HEAD, print) as files:
+        files.write(*files.draw(found))
+    folders = sorted(path.name for path in (tmp_path / "crops").iterdir())
+    expected = ["A_B-4", "_CON", "a_b", "a_b-2", "a_b-3", "class 4", "class 5", "class 6"]
+    assert len(folders) == len(names) and set(expected) <= set(folders)
+    assert all(len(list(path.iterdir())) == 1 for path in (tmp_path / "crops").iterdir())
+
+
+def test_names_of_any_length_and_bytes_are_written(tmp_path):
+    """The labels keep the name of the image, so that a converter finds it."""
+    stems = ["x" * 251, "\u732b" * 83 + "z", "\udcff", "--", " . ", "a\nb"]
+    for stem in stems:
+        write_image(tmp_path / "in" / f"{stem}.png", dark_image(40, 20))
+    told = []
+    options = OutputOptions(save=True, txt=True, crops=True, json=True)
+    write_all(tmp_path / "out", find_sources([str(tmp_path / "in")]), options, told=told)
+    for stem in stems:
+        assert (tmp_path / "out" / f"{stem}.png").exists()
+        assert (tmp_path / "out" / "labels" / f"{stem}.txt").exists()
+    assert len(list((tmp_path / "out" / "crops").rglob("*.png"))) == 2 * len(stems) and not told
+    text = (tmp_path / "out" / "detections.json").read_text(encoding="utf-8")
+    assert "\\\\udcff.png" in text and len(entries(tmp_path)) == len(stems)
+
+
+def test_what_cannot_be_written_is_told_and_the_rest_is_done(images, tmp_path, monkeypatch):
+    def refuse(path, image_rgb):
+        if path.name in ("a.jpg", "a-2-1.png", "b.png"):
+            raise OSError(28, "No space left on device", str(path))
+        write_image(path, image_rgb)
+
+    monkeypatch.setattr(outputs, "write_image", refuse)
+    told, folder = [], tmp_path / "out"
+    written = write_all(folder, find_sources([str(images)]), ALL, told=told)
+    failed = ["a.jpg", "crops/white_bright/a-2-1.png", "sub/b.png"]
+    messages = [f"{folder / name}: No space left on device" for name in failed]
+    assert sorted(told) == sorted(messages) and not set(failed) & set(written)
+    assert "a-2.png" in written and "labels/sub/b.txt" in written and len(written) == 11
+    assert [message for entry in entries(tmp_path) for message in entry["unsaved"]] == told
+    assert all(len(entry["objects"]) == 2 for entry in entries(tmp_path))
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 200])
+def test_json_on_a_full_disk_ends_with_what_it_holds(tmp_path, room):
+    json_file = JsonFile(tmp_path / "x.json", HEAD)
+    json_file.write({"source": "a"})
+    size = (tmp_path / "x.json").stat().st_size
+    with full_disk(size + room), pytest.raises(OSError, match="x.json: File too large"):
+        for _ in range(20):
+            json_file.write({"source": "b"})
+    json_file.write({"source": "c"})  # takes no more
+    json_file.close()
+    frames = json.loads((tmp_path / "x.json").read_text())["frames"]
+    assert frames == [{"source": "a"}] + [{"source": "b"}] * (len(frames) - 1)
+    assert (tmp_path / "x.json").stat().st_size <= size + room
+
+
+def test_an_image_on_a_full_disk_leaves_no_half(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    with full_disk(1000), pytest.raises(OSError, match="x.png: File too large"):
+        write_image(tmp_path / "x.png", noise)
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_a_live_source_is_saved_at_its_own_pace(tmp_path):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from white_square_detector import (
     FPS,
     FakeCamera,
@@ -99,6 +100,18 @@ def test_a_camera_that_is_unplugged_is_an_error_though_frames_were_read(here, mo
     assert "1 stream failed; " in out and "a.png: nothing found" in out
     entries = json.loads((here / "out" / "detections.json").read_text())["frames"]
     assert {"source": "camera 0", "error": error.strip()} in entries
+
+
+def test_what_cannot_be_written_is_an_error_and_the_rest_is_done(here, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    write_image(here / "a.png", noise)
+    write_image(here / "b.png", dark_image(64, 48))
+    with full_disk(20_000):
+        assert run("a.png", "b.png", options=OutputOptions(save=True, json=True)) == 1
+    out, error = capsys.readouterr()
+    assert error == "not saved: out/a.png: File too large\n"
+    assert "2 frames read; 1 file could not be written; " in out
+    assert sorted(path.name for path in (here / "out").iterdir()) == ["b.png", "detections.json"]
 
 
 def test_nothing_that_can_be_read_is_a_failure_without_a_folder(here, capsys):

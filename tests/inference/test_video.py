@@ -1,13 +1,11 @@
 """Video files that are written: their speed, their size, live sources, full disks."""
 
-import contextlib
-import resource
-import signal
 import sys
 
 import cv2
 import numpy as np
 import pytest
+from full_disk import full_disk
 from white_square_detector import dark_image, read_video
 
 from yolov3.inference.sources import Kind, Source
@@ -64,19 +62,6 @@ def test_frames_of_a_live_source_fill_their_time(tmp_path):
     video.close()
     greys = [round(frame.mean() / 50) * 50 for frame in read_video(video.path)[1]]
     assert greys == [50, 100, 100, 100, 200, 200, 200, 200, 200, 200, 200]  # 1.0 s and a frame
-
-
-@contextlib.contextmanager
-def full_disk(size):
-    """Bound every file of this process to a number of bytes: that of pytest's output, too."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing more is an error, no signal
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def write_noise(path, size_hw):

@@ -30,13 +30,13 @@ class Frame(NamedTuple):
     source: Source
     index: int = 0  # in the video
     seconds: float = 0.0  # since its start
-    length: float = 0.0  # of the video in seconds, if this is its last frame and that is known
     fps: float = 0.0  # of the video
     is_live: bool = False
     image_rgb: np.ndarray | None = None  # (H, W, 3) uint8; not held where it is not needed
     size_hw: tuple[int, int] = (0, 0)  # pixels
     error: str = ""  # why there is no image
     lost: int = 0  # how many frames the error stands for; none where a source broke off
+    length: float = 0.0  # of the video in seconds, if this is its last frame and that is known
     is_end: bool = False  # a stream or camera is given up with this error
 
     def with_image(self, image_rgb: np.ndarray) -> "Frame":
@@ -122,7 +122,7 @@ def read_capture(
             image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
             seconds = arrived - started if is_live else _position(capture, index, fps)
             length = stated / fps if index + 1 == stated else 0.0
-            frame = Frame(source, index, seconds, length, fps, is_live)
+            frame = Frame(source, index, seconds, fps, is_live, length=length)
             yield frame.with_image(image_rgb)
             index += 1
     finally:

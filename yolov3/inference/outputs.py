@@ -1,17 +1,20 @@
 """The files of a detection: annotated images and videos, labels, crops, JSON."""
 
+import contextlib
 import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from yolov3.draw import draw_boxes
-from yolov3.files import short_name
+from yolov3.files import short_name, write_whole
 from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
-from yolov3.inference.frames import Frame, load
+from yolov3.inference.frames import load
 from yolov3.inference.names import own_names, safe_name
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import Kind, Source
@@ -19,6 +22,7 @@ from yolov3.inference.video import VideoFile
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
+NO_UNICODE = re.compile("[\ud800-\udfff]")  # bytes of a file name that are not UTF-8
 JPEG_SUFFIXES, JPEG_MAX = {".jpg", ".jpeg"}, 65_500  # pixels of a side
 
 
@@ -46,11 +50,18 @@ class Outputs:
 
     For a frame of a video <name> is <name of the video>/<number of the frame>, six digits. The
     names of sources differ and `folder` is empty at the start, so nothing is overwritten. Leaving
-    the `with` finishes video and JSON, whatever happened.
+    the `with` finishes video and JSON, whatever happened. A file that cannot be written ends
+    nothing: `tell` is called with its name and the reason, and the entry of its frame has both.
     """
 
     def __init__(
-        self, folder, sources: list[Source], class_names, options: OutputOptions, head: dict
+        self,
+        folder,
+        sources: list[Source],
+        class_names,
+        options: OutputOptions,
+        head: dict,
+        tell: Callable[[str], None],
     ):
         self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
         taken = {source.name.parts[0] for source in sources}  # folders of a source are not ours
@@ -58,12 +69,13 @@ class Outputs:
         self._labels, crops = (self.folder / name for name in ours)
         folders = (safe_name(name) or f"class {label}" for label, name in enumerate(class_names))
         self._crops = [crops / name for name in own_names(map(Path, folders))]  # of each class
+        self._tell = tell
         self._video: VideoFile | None = None
         self._video_source: Source | None = None
         self._json = JsonFile(self.folder / JSON_NAME, head) if options.json else None
         if options.txt:
             names = "".join(f"{name}\n" for name in class_names)
-            _write_new(self._labels / CLASS_FILE, names)
+            write_whole(self._labels / CLASS_FILE, names.encode(errors="backslashreplace"))
 
     def __enter__(self):
         return self
@@ -80,19 +92,21 @@ class Outputs:
 
         Frames may be drawn at the same time and in any order.
         """
-        options = self.options
+        options, unsaved = self.options, []
         if options.txt and not found.frame.error:
-            self._write_labels(found)
+            with _noted(unsaved):
+                self._write_labels(found)
         if not (options.save or options.crops or options.show):
-            return found, None
+            return found._replace(unsaved=tuple(unsaved)), None
         found = found._replace(frame=load(found.frame))
-        drawn = None if found.frame.error else self._draw_image(found)
-        return found._replace(frame=found.frame._replace(image_rgb=None)), drawn
+        drawn = None if found.frame.error else self._draw_image(found, unsaved)
+        frame = found.frame._replace(image_rgb=None)
+        return found._replace(frame=frame, unsaved=tuple(unsaved)), drawn
 
-    def _draw_image(self, found) -> np.ndarray | None:
+    def _draw_image(self, found, unsaved) -> np.ndarray | None:
         frame, options = found.frame, self.options
         if options.crops:
-            self._write_crops(found)
+            self._write_crops(found, unsaved)
         if not (options.save or options.show):
             return None
         drawn = draw_boxes(
@@ -101,24 +115,34 @@ class Outputs:
         is_image = frame.source.kind is Kind.IMAGE
         if options.save and is_image:
             path = self.folder / frame.source.name
-            write_image(_file(path, _suffix(frame.source, drawn)), drawn)
+            with _noted(unsaved):
+                write_image(_file(path, _suffix(frame.source, drawn)), drawn)
         return None if is_image and not options.show else drawn
 
     def write(self, found: Detections, drawn: np.ndarray | None) -> None:
         """Append a drawn frame to the files that hold several; to be called in order."""
-        frame = found.frame
-        if self._json:
-            self._json.write(frame_entry(*found, self.class_names))
+        frame, unsaved = found.frame, [*found.unsaved]
         if frame.source is not self._video_source:
             self._close_video()
         if drawn is not None and self.options.save and frame.source.kind is not Kind.IMAGE:
-            self._add_to_video(frame, drawn)
+            with _noted(unsaved):
+                self._add_to_video(frame, drawn)
+        self._add_to_json(frame_entry(found, self.class_names), unsaved)
+
+    def _add_to_json(self, entry: dict, unsaved: list[str]):
+        if self._json:
+            with _noted(unsaved):
+                self._json.write({**entry, "unsaved": unsaved} if unsaved else entry)
+        for message in unsaved:
+            self._tell(message)
 
     def _add_to_video(self, frame, drawn):
-        if not self._video:
+        if frame.source is not self._video_source:
+            self._video_source = frame.source  # first: a video that does not open is told once
             path = self.folder / frame.source.name
             self._video = VideoFile(path, frame.size_hw, frame.fps)
-            self._video_source = frame.source
+        if not self._video:
+            return
         if frame.is_live:
             self._video.write_at(frame.seconds, drawn)
         else:
@@ -128,45 +152,88 @@ class Outputs:
         size_wh = found.frame.size_hw[::-1]
         image = AnnotatedImage(found.frame.source.address, size_wh, found.boxes_xyxy, found.classes)
         path = _file(self._labels / _frame_name(found.frame), ".txt")
-        _write_new(path, "".join(format_labels(image)))
+        write_whole(path, "".join(format_labels(image)).encode())
 
-    def _write_crops(self, found):
+    def _write_crops(self, found, unsaved):
         objects = zip(found.boxes_xyxy, found.classes, strict=True)
         for number, (box_xyxy, label) in enumerate(objects, start=1):
             cropped = crop(found.frame.image_rgb, box_xyxy)
             ending = f"-{number}{_suffix(found.frame.source, cropped)}"
-            write_image(_file(self._crops[label] / _frame_name(found.frame), ending), cropped)
+            with _noted(unsaved):
+                write_image(_file(self._crops[label] / _frame_name(found.frame), ending), cropped)
 
     def _close_video(self):
-        video, self._video, self._video_source = self._video, None, None
+        video, source, unsaved = self._video, self._video_source, []
+        self._video = self._video_source = None
         if video:
-            video.close()
+            with _noted(unsaved):
+                video.close()
+        if unsaved:
+            self._add_to_json({"source": source.title}, unsaved)
 
 
 class JsonFile:
     """A JSON object with the members of `head`, at least one, and an array `frames`.
 
-    Each frame is written at once, so memory does not grow with the length of a video; `close`
-    completes the file.
+    Each frame is written at once, so memory does not grow with the length of a video, and the file
+    is complete after each. Raises OSError that names the file if it cannot be written; after that
+    it has the frames up to then, and takes no more.
     """
 
+    END = b"\n]}\n"
+
     def __init__(self, path: Path, head: dict):
-        self._stream = open(path, "x", encoding="utf-8")
-        self._stream.write(json.dumps(head)[:-1] + ', "frames": [')
+        self._path, self._is_full = path, False
+        self._stream = open(path, "xb", buffering=0)
+        self._end, self._separator = 0, ""  # where END starts
+        self._append(_to_json(head)[:-1] + ', "frames": [')
         self._separator = "\n"
 
     def write(self, frame: dict) -> None:
         """Append what `frame_entry` returns, on a line of its own."""
-        self._stream.write(self._separator + json.dumps(frame))
-        self._separator = ",\n"
+        if not self._is_full:
+            self._append(_to_json(frame))
+            self._separator = ",\n"
+
+    def _append(self, text: str):
+        rest = content = (self._separator + text).encode() + self.END
+        self._stream.seek(self._end)
+        try:
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+        except OSError as error:
+            self._is_full = True
+            with contextlib.suppress(OSError):  # the disk has room for what was there before
+                self._stream.truncate(self._end)
+                self._stream.seek(self._end)
+                self._stream.write(self.END)
+            raise OSError(f"{self._path}: {error.strerror}") from None
+        self._end += len(content) - len(self.END)
 
     def close(self) -> None:
-        self._stream.write("\n]}\n")
         self._stream.close()
 
 
-def frame_entry(frame: Frame, boxes_xyxy, scores, classes, class_names) -> dict:
-    """Describe a frame and its objects: boxes (N, 4) in pixels, scores (N,), classes (N,)."""
+def _to_json(value) -> str:
+    """Write JSON in Unicode; bytes of a name that are none become text: \\udcff."""
+    text = json.dumps(value, ensure_ascii=False)
+    return NO_UNICODE.sub(lambda match: f"\\\\u{ord(match[0]):x}", text)
+
+
+@contextlib.contextmanager
+def _noted(unsaved: list[str]) -> Iterator[None]:
+    """Note why a file could not be written, in place of an error."""
+    try:
+        yield
+    except OSError as error:
+        unsaved.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:
+        unsaved.append(str(error))
+
+
+def frame_entry(found: Detections, class_names) -> dict:
+    """Describe a frame and its objects."""
+    frame = found.frame
     entry = {"source": frame.source.title}
     if frame.error:
         return {**entry, "error": frame.error}
@@ -180,7 +247,7 @@ def frame_entry(frame: Frame, boxes_xyxy, scores, classes, class_names) -> dict:
             "score": round(float(score), SCORE_DIGITS),
             "box_xyxy": [round(float(value), BOX_DIGITS) for value in box],
         }
-        for box, score, label in zip(boxes_xyxy, scores, classes, strict=True)
+        for box, score, label in zip(found.boxes_xyxy, found.scores, found.classes, strict=True)
     ]
     return {**entry, "width": width, "height": height, "objects": objects}
 
@@ -207,9 +274,3 @@ def _suffix(source: Source, image_rgb) -> str:
     suffix = Path(source.address).suffix
     is_jpeg = suffix.lower() in JPEG_SUFFIXES and max(image_rgb.shape) <= JPEG_MAX
     return suffix if is_jpeg else ".png"
-
-
-def _write_new(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "x", encoding="utf-8") as stream:
-        stream.write(text)

@@ -40,8 +40,8 @@ def run_detection(
     """Detect in all sources, write what `options` say to `output` or a new folder.
 
     Streams and cameras that break off are opened again up to `reconnect` times in a row. Returns
-    the exit code: 0, or 1 if no frame could be read or a stream or camera was given up. On Ctrl-C
-    and errors, too, the files are finished and the summary is printed.
+    the exit code: 0, or 1 if no frame could be read, a stream or camera was given up, or a file was
+    not written. On Ctrl-C and errors, too, the files are finished and the summary is printed.
     """
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
@@ -54,7 +54,14 @@ def run_detection(
     stop = threading.Event()
     try:
         with (
-            Outputs(folder, sources, detector.class_names, options, _head(detector)) as outputs,
+            Outputs(
+                folder,
+                sources,
+                detector.class_names,
+                options,
+                _head(detector),
+                report.tell_unsaved,
+            ) as outputs,
             report.progress,
         ):
             found = detect_frames(detector, sources, batch_size, stop, reconnect)
@@ -62,11 +69,11 @@ def run_detection(
                 _follow(drawn, outputs, report)
     finally:
         report.summarize(folder)
-        if is_new and not any(folder.iterdir()):
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     if report.frames and not report.objects and (examples := _examples(sources)):
         print(nothing_found(detector, examples))
-    return 0 if report.frames and not any(report.broken.values()) else 1
+    return 1 if not report.frames or report.unsaved or any(report.broken.values()) else 0
 
 
 def _follow(drawn, outputs, report) -> None:
@@ -121,7 +128,7 @@ class Report:
     def __init__(self, class_names, total: int | None, limit: int, clock=time.monotonic):
         self.class_names, self.total, self.limit = class_names, total, limit
         self.progress = Progress(total, clock=clock)
-        self.frames, self.lost, self.full = 0, 0, 0
+        self.frames, self.lost, self.full, self.unsaved = 0, 0, 0, 0
         self.broken: dict[str, bool] = {}  # streams that broke off, and whether for good
         self.objects: Counter = Counter()  # by class, of all sources
         self._frames_before, self._objects_before = 0, Counter()  # before the current source
@@ -147,6 +154,11 @@ class Report:
             f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s",
         )
 
+    def tell_unsaved(self, message: str) -> None:
+        """Name a file that could not be written, and count it."""
+        self.unsaved += 1
+        self.progress.message(f"not saved: {message}")
+
     def end(self, source: Source) -> None:
         """Print the line of a source of which at least one frame could be read."""
         frames = self.frames - self._frames_before
@@ -166,11 +178,13 @@ class Report:
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
+        if self.unsaved:
+            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
         print("; ".join(parts))
         if self.full:
             frames = f"{counted(self.full, 'frame')} with {self.limit:,} objects"
             print(f"note: {frames}, the most that --max-detections keeps")
-        if folder and any(folder.iterdir()):
+        if folder and folder.is_dir() and any(folder.iterdir()):
             print(f"saved in {folder}")
 
     def _frames_per_second(self) -> float:
