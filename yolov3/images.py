@@ -46,9 +46,10 @@ RARE_JPEG = re.compile(rb"\xff[\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.\x08", re.DOTA
 PILLOW_MODES = ("1", "I", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
-# What cannot be read is an error here, so neither library prints; a large image is read.
+# What cannot be read is an error here, so neither library prints: nor of odd metadata, or a large
+# image, which do no harm.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageFileError(ValueError):

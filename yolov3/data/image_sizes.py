@@ -3,8 +3,6 @@
 A pool of processes is faster only beyond 40,000 images, by seconds.
 """
 
-import warnings
-
 from yolov3.cli.progress import track
 from yolov3.images import ImageFileError, read_image_size
 
@@ -14,9 +12,7 @@ BATCH = 256  # images between two signs of progress
 def read_sizes(paths: list[str], label: str) -> list[tuple[int, int] | ImageFileError]:
     """Return (width, height) of each image, or the error; show the progress with a label."""
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata, which nobody reads
-        sizes = [list(map(_read_size, batch)) for batch in track(batches, len(paths), label)]
+    sizes = [list(map(_read_size, batch)) for batch in track(batches, len(paths), label)]
     return [size for batch in sizes for size in batch]
 
 
