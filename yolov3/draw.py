@@ -1,7 +1,7 @@
 """Draw labelled boxes on an image."""
 
 import colorsys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 
@@ -96,23 +96,16 @@ def _outline(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -
 
 def _forms(
     number: int, name: str, score: str, size: int, max_width: int
-) -> Iterable[tuple[tuple[Run, ...], int]]:
-    """Return the texts of a label with their sizes, the best first."""
-    runs = split_by_font(name) or ((f"class {number}", default_font()),)
+) -> list[tuple[tuple[Run, ...], int]]:
+    """Return the texts of a label with their sizes, the best first, cut if wider than the image."""
     smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
-    with_score = (*runs, (score, default_font())) if score else runs
-    forms = [(with_score, size), (with_score, smaller), (_cut(runs, smaller, max_width), smaller)]
-    return dict.fromkeys(forms)
-
-
-def _cut(runs: tuple[Run, ...], size: int, max_width: int) -> tuple[Run, ...]:
-    """Cut a text whose label is wider than the image."""
-    shown = runs
-    while runs and _label_size(shown, size)[0] > max_width:
-        *before, (text, file) = runs
-        runs = (*before, (text[:-1], file)) if len(text) > 1 else tuple(before)
-        shown = (*runs, ("...", default_font()))
-    return shown
+    as_number = ((f"class {number}", default_font()),)
+    runs = split_by_font(name) or as_number
+    while len(name) > 1 and _label_size(runs, smaller)[0] > max_width:
+        name = f"{name[:-2]}…"
+        runs = split_by_font(name) or as_number
+    with_score = (*runs, (score, default_font()))
+    return [(with_score, size), (with_score, smaller), (runs, smaller)]
 
 
 class _Layout:

@@ -1,6 +1,5 @@
 """Fonts of this machine that have the letters of a text."""
 
-import contextlib
 import re
 from functools import cache, lru_cache
 from itertools import groupby
@@ -55,11 +54,10 @@ def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
     cannot be seen are escapes in it.
     """
     text = VARIANTS.sub("", normalize("NFC", printable(text)))
-    if not (features.check("raqm") if shaped is None else shaped) and any(map(_is_shaped, text)):
-        return ()
+    shaped = features.check("raqm") if shaped is None else shaped
     words = re.findall(r"\s*\S+\s*", text)
     files = list(map(_file_of, words))
-    if not all(files):
+    if not all(files) or not shaped and any(map(_is_shaped, text)):
         return ()
     pairs = groupby(zip(files, words, strict=True), key=lambda pair: pair[0])
     return tuple(("".join(word for _, word in pair), file) for file, pair in pairs)
@@ -67,13 +65,10 @@ def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
 
 def missing_letters(names: list[str]) -> str:
     """Say which classes are drawn as their numbers since no font has their letters, or ""."""
-    numbers = [
-        f"class {index} is {printable(name)}"
-        for index, name in enumerate(names)
-        if not split_by_font(name)
-    ]
-    lack = "images show numbers, as no font here has all letters of the names: "
-    return lack + ", ".join(numbers) if numbers else ""
+    missing = [index for index, name in enumerate(names) if not split_by_font(name)]
+    classes = ", ".join(f"class {index} is {printable(names[index])}" for index in missing)
+    lack = "images show numbers, as no font here has all letters of the names"
+    return f"{lack}: {classes}" if missing else ""
 
 
 def _is_shaped(letter: str) -> bool:
@@ -88,19 +83,19 @@ def _file_of(word: str) -> str | None:
     codes = np.array([ord(letter) for letter in letters], np.uint32)
     for file in font_files():
         if np.isin(codes, _codes(file)).all():
-            with contextlib.suppress(OSError):  # a font of fixed sizes
-                font = load_font(file, CHECKED_SIZE)
-                if all(font.getmask(letter).getbbox() for letter in letters):
-                    return file
+            font = load_font(file, CHECKED_SIZE)
+            if all(font.getmask(letter).getbbox() for letter in letters):
+                return file
     return None
 
 
 @cache
 def _codes(file: str) -> np.ndarray:
-    """Return the codes of all letters of a font, none if it cannot be read."""
+    """Return the codes of all letters of a font, none of one that cannot be read at any size."""
     from matplotlib.ft2font import FT2Font
 
     try:
+        load_font(file, CHECKED_SIZE)
         return np.fromiter(FT2Font(file).get_charmap(), np.uint32)
     except (OSError, RuntimeError):
         return np.empty(0, np.uint32)
