@@ -163,6 +163,11 @@ def test_the_best_keep_their_labels_and_scores():
     assert changed[180:200, 200:260].any() and not changed[90:130, 90:160].any()
 
 
+def test_a_small_image_of_one_object_has_its_label():
+    drawn = draw_boxes(grey(32, 32), np.array([[0, 0, 32, 32]]), [0], ["cat"], [0.9])
+    assert filled_with(drawn[2:-2, 2:-2], class_colour(0)).any()
+
+
 def test_lines_of_a_small_object_do_not_hide_it():
     drawn = draw_boxes(grey(2000, 2000), np.array([[500, 500, 518, 518]]), [0], NAMES)
     assert (drawn[503:515, 503:515] == GREY).all()

@@ -40,9 +40,9 @@ def draw_boxes(
     (N,) are printed behind the names, and boxes of a high score cover those of a low one. A name
     whose letters no font here has is drawn as its number: class 3.
 
-    Labels stay inside the image, off one another, and cover at most a fifth of any box. So where
-    objects are dense, letters get smaller, then scores are left out, then labels, those of low
-    scores first.
+    Labels stay inside the image, off one another, and cover at most a fifth of any box, unless it
+    is the only one. So where objects are dense, letters get smaller, then scores are left out, then
+    labels, those of low scores first.
     """
     drawn = np.array(image_rgb, order="C")
     size_wh = drawn.shape[1::-1]
@@ -116,7 +116,8 @@ class _Layout:
         # Boxes, then room for as many labels: rectangles of which nothing may be covered.
         self._edges = np.concatenate([boxes, np.zeros_like(boxes)]).T.astype(np.int32)  # (4, 2N)
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        self._free = np.concatenate([areas * COVERED, np.zeros(len(boxes))])  # pixels, (2N,)
+        covered = COVERED if len(boxes) > 1 else 1.0  # a small image of one object is its box
+        self._free = np.concatenate([areas * covered, np.zeros(len(boxes))])  # pixels, (2N,)
 
     def find(self, label_wh: tuple[int, int], box: np.ndarray) -> Rectangle | None:
         """Take the first free place for the label of a box, None if there is none."""

@@ -36,13 +36,12 @@ def default_font() -> str:
 
 
 @lru_cache
-def font_files() -> list[str]:
-    """Return all fonts, DejaVu Sans first, then those of the system, plain ones before others."""
+def system_fonts() -> list[str]:
+    """Return the files of the system's fonts, plain ones first; on a Mac it takes seconds."""
     from matplotlib.font_manager import findSystemFonts
 
     found = [file for file in findSystemFonts() if not PLACEHOLDERS.search(Path(file).stem)]
-    found.sort(key=lambda file: (bool(STYLES.search(Path(file).stem)), file))
-    return [default_font(), *found]
+    return sorted(found, key=lambda file: (bool(STYLES.search(Path(file).stem)), file))
 
 
 @lru_cache(maxsize=4096)
@@ -78,15 +77,19 @@ def _is_shaped(letter: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _file_of(word: str) -> str | None:
-    """Return the first font that draws all letters of a word; those of colours leave no ink."""
+    """Return the first font that draws all letters of a word: DejaVu Sans if it does."""
     letters = {letter for letter in word if not letter.isspace() and letter not in JOINERS}
-    codes = np.array([ord(letter) for letter in letters], np.uint32)
-    for file in font_files():
-        if np.isin(codes, _codes(file)).all():
-            font = load_font(file, CHECKED_SIZE)
-            if all(font.getmask(letter).getbbox() for letter in letters):
-                return file
-    return None
+    if _draws(default_font(), letters):
+        return default_font()
+    return next((file for file in system_fonts() if _draws(file, letters)), None)
+
+
+def _draws(file: str, letters: set[str]) -> bool:
+    """Tell whether a font has these letters and they leave ink, unlike those of colours only."""
+    if not np.isin([ord(letter) for letter in letters], _codes(file)).all():
+        return False
+    font = load_font(file, CHECKED_SIZE)
+    return all(font.getmask(letter).getbbox() for letter in letters)
 
 
 @cache
