@@ -83,6 +83,14 @@ def test_what_a_split_lacks_is_named(tmp_path):
     assert "dropped 1 image, listed in list.txt, not found: 'gone.png'" in summary
 
 
+def test_images_that_share_a_label_file_are_faults(tmp_path):
+    write_images(tmp_path / "set", ("images/a.png", 0), ("images/a.bmp", 0), ("images/b.png", 0))
+    one = job(tmp_path / "set", "train: images\nnames: [cat]")
+    assert_refused(one, "a.txt: labels of 2 images: ")
+    convert(one._replace(bad_files="skip"))
+    assert list(found(tmp_path, "train")) == ["images/b.png"]
+
+
 def test_all_splits_are_divided_anew(tmp_path):
     folder = tmp_path / "set"
     rows = [(f"{split}/images/{n}.png", 0) for split in ("train", "valid") for n in range(5)]

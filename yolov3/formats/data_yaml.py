@@ -6,6 +6,7 @@ of an image has its name, in the folder `labels` in place of `images` or else be
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
     root = content.get("path") or ""
     require(isinstance(root, str), f"{path}: path", "a folder", root)
     beside = path.absolute().parent
-    bases = [folder.absolute()] if folder else list(dict.fromkeys([beside / root, beside]))
+    bases = [folder.absolute()] if folder else [_find(root, [beside]) or beside, beside]
     sets = {}
     for split in filter(content.get, SPLITS):
         places = content[split] if isinstance(content[split], list) else [content[split]]
@@ -48,7 +49,7 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
     if not sets:
         raise ValueError(
             f"{path}: expected labelled images of {', '.join(SPLITS)}; "
-            f"received none, in {' or '.join(map(str, bases))}"
+            f"received none, in {' or '.join(map(str, dict.fromkeys(bases)))}"
         )
     return sets
 
@@ -60,8 +61,12 @@ def _read_split(places: list[Path], bases: list[Path], names: list[str], log) ->
         images |= {image: _label_file(image) for image in _images(place, bases, log)}
         if place.is_dir() and _in_labels(place).is_dir():
             labels.update(log.search(_in_labels(place), {LABEL_SUFFIX}))
-    used = {label for label in images.values() if label}
-    strays = {label for label in labels - used if label.name.lower() != CLASS_FILE}
+    used = Counter(label for label in images.values() if label)
+    for label in [label for label, count in used.items() if count > 1]:
+        shared = [str(image) for image, other in images.items() if other == label]
+        log.bad(f"{label}: labels of {len(shared)} images: {', '.join(shared)}")
+        images = {image: other for image, other in images.items() if other != label}
+    strays = {label for label in labels - used.keys() if label.name.lower() != CLASS_FILE}
     note_strays(sorted(strays), log, True, "")
     read = [_read_image(*pair, len(names), log) for pair in images.items()]
     sources = sorted(map(str, used))
@@ -71,14 +76,18 @@ def _read_split(places: list[Path], bases: list[Path], names: list[str], log) ->
 def _find(place: str, bases: list[Path]) -> Path | None:
     """Return what a path of a `data.yaml` means: Roboflow's ../train is the folder train beside it.
 
-    None if there is no such thing, in no base.
+    None if there is no such thing, in no base. Of a path that leads nowhere the end counts, but not
+    a mere `images`, which may be of another split.
     """
     parts = [part for part in re.split(r"[\\/]+", place) if part not in ("", ".", "..")]
-    tails = ["/".join(parts[start:]) for start in range(len(parts))]
-    inner = tails[:1] if place.startswith("..") else [place]
-    likely = [*inner, place, *(tail for tail in tails if tail not in ("images", "labels", ""))]
-    candidates = (os.path.abspath(base / one) for one in likely for base in bases)
-    return next((Path(one) for one in candidates if os.path.exists(one)), None)
+    inner = "/".join(parts) if place.startswith("..") else place
+    candidates = [base / one for one in (inner, place) for base in bases]
+    for base in bases:
+        for start in range(len(parts)):
+            if parts[start:] != ["images"] or base.name in parts[:start][-1:]:
+                candidates.append(base.joinpath(*parts[start:]))
+    existing = (os.path.abspath(one) for one in candidates if os.path.exists(one))
+    return next(map(Path, existing), None)
 
 
 def _images(found: Path, bases: list[Path], log: ConversionLog) -> list[Path]:
@@ -99,12 +108,8 @@ def _label_file(image: Path) -> Path | None:
 
 def _in_labels(path: Path) -> Path:
     """Return a path with `labels` in place of the last folder `images`."""
-    parts = list(path.parts)
-    for index in reversed(range(len(parts))):
-        if parts[index].lower() == "images":
-            parts[index] = "labels"
-            break
-    return Path(*parts)
+    before, found, after = f"{path}/".rpartition("/images/")
+    return Path(before, "labels", after) if found else path
 
 
 def _read_image(

@@ -74,14 +74,16 @@ def _class_names(folder: Path, files: Iterable[Path], given: list[str] | None) -
     """Return the names in the class files of a data set.
 
     Those given are returned instead if there is no such file, or several that disagree, or if they
-    have no name in common: then they are other words for the classes.
+    are as many and all different: then they are other words for the classes.
     """
     above = folder.absolute().parents[:2]
     candidates = [parent / name for parent in (folder, *above) for name in CLASS_FILES]
     files = [*files] or [path for path in candidates if path.is_file()]
     lists = [read_class_names(path) for path in files]
     others = [path for path, names in zip(files, lists, strict=True) if names != lists[0]]
-    if given and (not lists or others or set(given).isdisjoint(lists[0])):
+    if given and (
+        others or all(len(one) == len(given) and set(one).isdisjoint(given) for one in lists)
+    ):
         return given
     if not lists:
         raise ValueError(f"{folder}: expected class names in {CLASS_FILE}, or --names FILE")
