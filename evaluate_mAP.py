@@ -33,6 +33,7 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
     from yolov3 import evaluation
+    from yolov3.class_names import check_numbering
     from yolov3.data.annotation_check import existing_file, fingerprint, load_records
     from yolov3.detection import Detector
     from yolov3.files import check_outputs
@@ -53,11 +54,13 @@ def main(argv=None) -> int:
         check_outputs([Path(args.json)], inputs, overwrite=True)
         evaluation.check_replaced(args.json, source)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
+    notes = [check_numbering(annotations, detector.class_names, detector.weights)]
     if checkpoint:
         source["images_are"] = evaluation.which_images(checkpoint, fingerprint(records))
-        print(evaluation.IMAGES[source["images_are"]])
-    difference = evaluation.class_difference(annotations, detector.class_names)
-    for note in filter(None, (difference, limit_note(records))):
+        notes.append(evaluation.IMAGES[source["images_are"]])
+        if source["images_are"] == "other":
+            notes.append(training_overlap(annotations, records, checkpoint.config))
+    for note in filter(None, (*notes, limit_note(records))):
         print(note, flush=True)
     result = evaluation.evaluate(detector, records, args.batch_size)
     print(evaluation.format_table(result))
@@ -67,6 +70,19 @@ def main(argv=None) -> int:
         evaluation.write_json(args.json, result | source)
         print(f"saved {args.json}")
     return 0
+
+
+def training_overlap(annotations, records, config) -> str:
+    """Say how many images the run was trained on, if its annotations are still here."""
+    from yolov3.annotations import read_annotations
+    from yolov3.data.annotation_check import describe_overlap, existing_file
+
+    try:
+        trained = read_annotations(existing_file(config.train_annot_path), skip_bad=True)
+    except ValueError:
+        return ""
+    path = f"{config.train_annot_path}, which the run was trained on"
+    return describe_overlap(annotations, records, path, trained)
 
 
 if __name__ == "__main__":

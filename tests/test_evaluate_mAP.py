@@ -89,6 +89,16 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     write(of_more_classes, digit_scenes.read_text().splitlines()[0] + " 1,1,9,9,10")
     line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={of_more_classes}"])
     assert "expected a label in [0, 9]" in line and "may be those of another task" in line
+    part = tmp_path / "part.txt"
+    write(part, digit_scenes.read_text().splitlines()[0])
+    write(tmp_path / "part.names", "zero\none\n")
+    assert evaluate_mAP.main([weights, f"--annotations={part}", "--input-size=32"]) == 0
+    out = capfd.readouterr().out
+    assert f"note: class 0 is 'zero' in {tmp_path / 'part.names'}, but '0' in " in out
+    assert "warning: 1 of 1 image of" in out and IMAGES["other"] in out
+    write(tmp_path / "part.names", "1\n0\n")
+    line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={part}"])
+    assert "part.txt: class '1' is 0 in" in line
 
 
 def test_bad_lines_are_skipped_if_the_run_skipped_them(

@@ -9,7 +9,6 @@ from perfect_network import DENSE, SETTINGS, SIZE, dense_record, perfect_network
 from yolov3.configs import Config
 from yolov3.detection import Detector
 from yolov3.evaluation import (
-    class_difference,
     evaluate,
     format_table,
     mismatch_hint,
@@ -59,17 +58,6 @@ def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
     read = json.loads(path.read_text())
     assert read["per_class"]["nine"] == {"AP50": None, "AP75": None, "AP": None, "boxes": 0}
     assert read["mAP50"] == 0.5 and read["images"] == 200
-
-
-def test_other_classes_beside_the_annotations_are_told(tmp_path):
-    annotations = tmp_path / "parts.txt"
-    assert class_difference(annotations, ["nut"]) == ""
-    (tmp_path / "parts.names").write_text("nut\nbolt\n")
-    assert class_difference(annotations, ["nut", "bolt"]) == ""
-    assert class_difference(annotations, [str(digit) for digit in range(20)]) == (
-        f"note: the classes of {tmp_path / 'parts.names'} (nut, bolt) are not those of the weights "
-        "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
-    )
 
 
 @pytest.mark.parametrize(("value", "is_told"), [(0.0, True), (0.02, False), (math.nan, False)])

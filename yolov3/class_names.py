@@ -108,7 +108,7 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
             if path == own and known.get(name, number) != number:
                 raise ValueError(
                     f"{annotations}: class {name!r} is {number} in {path}, but {known[name]} in "
-                    f"{source}; convert with --names {source}, so that both have the same numbers"
+                    f"{source}; convert with --names, so that both have the same numbers"
                 )
         ours = [*map(repr, class_names), *["none"] * len(theirs)]
         for number, name in enumerate(theirs):

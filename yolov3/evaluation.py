@@ -4,19 +4,16 @@ import json
 import math
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 
 from yolov3.checkpoints import Checkpoint
-from yolov3.class_names import read_class_names
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write, read_json
 from yolov3.metrics import average_precision, detection_limit
 
 MEAN_ROW = "all classes (mAP)"
-NAMES_SHOWN = 10
 HARDLY_ANY = 0.01  # mAP50; even a short training has more
 IMAGES = {  # which they are, by a checkpoint's field
     "trained_on": "warning: the run was trained on these images; of new ones this says little",
@@ -108,18 +105,6 @@ def check_replaced(path, source: dict) -> None:
         if earlier[name] != value:
             what = f"the evaluation of {earlier[name]}"
             raise ValueError(f"{path}: refusing to overwrite {what}; give another file")
-
-
-def class_difference(annotations, class_names: list[str]) -> str:
-    """Say if the names file beside annotations, if there is one, has other classes than these.
-
-    Labels are mere numbers, so the wrong weights would give a wrong figure without an error.
-    """
-    names_file = Path(annotations).with_suffix(".names")
-    if not names_file.is_file() or (names := read_class_names(names_file)) == class_names:
-        return ""
-    ours, theirs = (", ".join(list(row)[:NAMES_SHOWN]) for row in (class_names, names))
-    return f"note: the classes of {names_file} ({theirs}) are not those of the weights ({ours})"
 
 
 def write_json(path, result: dict) -> None:
