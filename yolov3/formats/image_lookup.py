@@ -75,7 +75,7 @@ class ImageLookup:
             *folders, last = _parts(text.strip()) or [""]
             for candidate in (last, UPLOAD.sub("", last)):
                 found = self._choose(candidate, _kindless(folders), place, there)
-                if len({os.path.realpath(one.path) for one in found}) > 1:
+                if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
                     shown = ", ".join(repr(one.path) for one in found)
                     raise ValueError(
                         f"{where}: {name!r} may be any of {len(found)} images: {shown}"
@@ -105,16 +105,17 @@ class ImageLookup:
 
         candidates = self._by_stem.get(stem_of(name)) or self._by_stem.get(name.lower(), [])
         candidates = [one for one in candidates if one.place == place or not there]
-        best = max(map(agreement, candidates), default=None)
-        chosen = [one for one in candidates if agreement(one) == best]
-        for one in chosen:
+        if len(candidates) > 1:
+            best = max(map(agreement, candidates))
+            candidates = [one for one in candidates if agreement(one) == best]
+        for one in candidates:
             self.unused.pop(one.path, None)
-        return chosen
+        return candidates
 
 
 def place_of(path: Path, root: Path) -> tuple[str, ...]:
     """Return the folders from `root` to a file in lower case, without those of `KINDS`."""
-    return _kindless(path.relative_to(root).parts[:-1])
+    return _kindless(path.parts[len(root.parts) : -1])
 
 
 def stem_of(name: str) -> str:
