@@ -22,6 +22,8 @@ def write(folder, name, content):
         ("0: cat\n1: 'dog: tame'\n", ["cat", "dog: tame"]),
         ('{"nc": 1,\n "names": ["cat"]}', ["cat"]),
         ("names: [no, 010, 1.50]\n", ["no", "010", "1.50"]),
+        ('["cat",\n "dog"]', ["cat", "dog"]),
+        ("- cat\n- dog\n", ["cat", "dog"]),
     ],
 )
 @pytest.mark.parametrize("file", ["x.names", "x.txt", "data.yaml"])
@@ -57,11 +59,12 @@ def test_darknet_data_names_a_file(tmp_path, file, names_at):
         (b"names: [[cat], dog]\n", "names: expected names, as 'names:"),
         (b"names:\n  1: cat\n  2: dog\n", "numbered from 0"),
         (b"names: [cat\n", "names:2: broken YAML: "),
-        (b'[\n"cat"]', "names: expected settings as 'names: .*; received a list"),
+        (b"[net]\nbatch = 64\n", "names:2: broken YAML: "),
+        (b"0 cat\n1 dog\n", "names:1: expected a class name alone; received '0 cat'"),
+        (b"0,cat\n1,dog\n", "names:1: expected a class name alone; received '0,cat'"),
         (b'{"images": [], "categories": []}', "names: expected names, as 'names:"),
         (b"names = gone.names\n", "names: expected class names in gone.names; there is no such"),
         (b"classes = 2\n", "names: expected a line 'names = FILE'"),
-        (b"- cat\n- dog\n", "names:1: expected a class name; received '- cat'"),
         (b'<?xml version="1.0"?>\n', "names:1: expected a class name"),
         (b"item {\n  id: 1\n  name: 'cat'\n}\n", "names:1: expected a class name"),
         (b"# label:color_rgb:parts:actions\ncat:0,128,0::\n", "names:2: expected a class name"),

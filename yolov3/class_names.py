@@ -16,13 +16,13 @@ from yolov3.annotations import LineError, decode_line, numbered_lines, read_byte
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
 COMMENT = re.compile(r"#(\s|$)")
-# A setting of data.yaml, or a numbered name as YAML lists them, or of a .data file.
+# A setting of data.yaml, or a name as YAML lists them, or a setting of a .data file.
 SETTING = re.compile(
-    r"[{\[]|(?:\d+|names|nc|path|train|val|valid|test)\s*:|(names|classes|train|valid|test)\s*="
+    r"[{\[]|-\s|(?:\d+|names|nc|path|train|val|valid|test)\s*:|(names|classes|train|valid|test)\s*="
 )
-# A line of another kind of file: XML, a TensorFlow label map, a list in YAML, a colour map, boxes.
+# A line of another kind of file: XML, a TensorFlow label map, a colour map, boxes.
 NO_NAME = re.compile(
-    r"<[?!]|<annotation|item\s*\{|-\s|.*:\d+,\d+,\d+:|.*\s(?:[\d.]+,){4}\d+(?:\s|$)|\d+(?:\s+[\d.]+){4}$"
+    r"<[?!]|<annotation|item\s*\{|.*:\d+,\d+,\d+:|.*\s(?:[\d.]+,){4}\d+(?:\s|$)|\d+(?:\s+[\d.]+){4}$"
 )
 
 
@@ -39,10 +39,13 @@ def read_class_names(path: str | Path) -> list[str]:
         path = _named_file(path, lines)
         lines = _read_lines(path)
     elif setting or path.suffix.lower() in (".yaml", ".yml"):
-        return names_in_yaml(read_yaml(path), path)
+        return names_in_yaml(_load_yaml(path), path)
+    are_numbered = len(lines) > 1 and all(
+        re.match(rf"{number}[\s,;:]", text) for number, (_, text) in enumerate(lines)
+    )
     for line, text in lines:
-        if SETTING.match(text) or NO_NAME.match(text):
-            raise ValueError(f"{path}:{line}: expected a class name; received {text!r:.80}")
+        if are_numbered or SETTING.match(text) or NO_NAME.match(text):
+            raise ValueError(f"{path}:{line}: expected a class name alone; received {text!r:.80}")
     return _checked(lines, path)
 
 
@@ -51,33 +54,27 @@ def read_yaml(path: str | Path) -> dict:
 
     So a class may be called `no` or 010. Raises ValueError, in one line, for anything else.
     """
-    try:
-        content = yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"{path}:{line}: broken YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: broken YAML: {reason}") from None
+    content = _load_yaml(path)
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise ValueError(f"{path}: expected settings as 'names: [cat, dog]'; received a {kind}")
     return content
 
 
-def names_in_yaml(content: dict, path: str | Path) -> list[str]:
-    """Return the class names of a `data.yaml`: a list, or a dict by index.
+def names_in_yaml(content: dict | list, path: str | Path) -> list[str]:
+    """Return the class names of a `data.yaml`: a list, or a dict by index, or no more than these.
 
     Raises ValueError, naming `path`, if there are none, or fewer or more than `nc`.
     """
-    names = content.get("names", content)  # or no more than names by index
+    settings = content if isinstance(content, dict) else {}
+    names = settings.get("names", content)
     if isinstance(names, dict):
         numbered = {str(index): name for index, name in names.items()}
         names = [numbered.get(str(index)) for index in range(len(numbered))]
     if not names or not isinstance(names, list) or not all(isinstance(x, str) for x in names):
         raise ValueError(f"{path}: expected names, as 'names: [cat, dog]' or numbered from 0")
-    if str(content.get("nc", len(names))) != str(len(names)):
-        raise ValueError(f"{path}: nc is {content['nc']}, but names has {len(names)}")
+    if str(settings.get("nc", len(names))) != str(len(names)):
+        raise ValueError(f"{path}: nc is {settings['nc']}, but names has {len(names)}")
     return _checked(enumerate(names), path)
 
 
@@ -115,6 +112,17 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
             if repr(name) != ours[number]:
                 return f"note: class {number} is {name!r} in {path}, but {ours[number]} in {source}"
     return ""
+
+
+def _load_yaml(path: str | Path) -> dict | list | str:
+    try:
+        return yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"{path}:{line}: broken YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: broken YAML: {reason}") from None
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:

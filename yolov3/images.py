@@ -7,6 +7,7 @@ not matter: a PNG called x.jpg is a PNG. Of an animation or several pages, the f
 
 import contextlib
 import ctypes
+import logging
 import os
 import re
 import threading
@@ -25,8 +26,7 @@ UNREADABLE = "unreadable image"
 
 # What OpenCV reads as well. The common ones go first: Pillow loads the other plugins on demand.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF")
-# How their names end, where a folder is searched for them.
-IMAGE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(  # where a folder is searched for them
     ".apng .avif .bmp .dib .gif .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .pbm .pgm "
     ".png .pnm .ppm .tif .tiff .webp".split()
 )
@@ -46,10 +46,10 @@ RARE_JPEG = re.compile(rb"\xff[\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.\x08", re.DOTA
 PILLOW_MODES = ("1", "I", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
-# What cannot be read is an error here, so neither library prints: nor of odd metadata, or a large
-# image, which do no harm.
+# What cannot be read is an error here, and odd metadata do no harm: neither library prints.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class ImageFileError(ValueError):
