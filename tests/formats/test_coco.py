@@ -54,6 +54,7 @@ def boxes(data):
         ({"iscrowd": None}, [1, 2, 4, 6]),
         ({"iscrowd": 0.0}, [1, 2, 4, 6]),
         ({"bbox": [], "segmentation": [[1, 2, 5, 2, 5, 9.5]]}, [1, 2, 5, 9.5]),
+        ({"bbox": [0, 0, 0, 0.0], "segmentation": [[1, 2, 5, 2, 5, 9.5]]}, [1, 2, 5, 9.5]),
         ({"bbox": None, "segmentation": [[1, 2, 5, 2, 5, 9], [8, 8, 9, 8, 9, 20]]}, [1, 2, 9, 20]),
     ],
 )
@@ -139,7 +140,7 @@ def test_root_categories_and_double_names_are_no_classes(folder):
     annotations = [BOX, BOX | {"category_id": 4, "bbox": [5, 6, 7, 8]}]
     data, log = read(folder, categories=categories, annotations=annotations)
     assert data.class_names == ["cat", "7"] and data.images[1].classes.tolist() == [0, 0]
-    assert "skipped 1 class, without annotation, over others: 'animals'" in str(log)
+    assert "skipped 1 class, the root of others, without annotation: 'animals'" in str(log)
     assert "merged 1 class, of a name that another category has: 'cat'" in str(log)
 
 

@@ -100,7 +100,7 @@ UNUSED = "skipped 1 image, without annotation"
         ({"a.xml": xml("a.png"), "a.png": "", "copy/a.xml": xml("a.png")}, "a.png", "alike: "),
         ({"a.xml": xml("a.png"), "a.png": "", "a.heic": "", ".b.png": ""}, "a.png", "hidden"),
         ({"a.xml": xml("a.png"), "a.png": "", "b.heic": ""}, "a.png", "that is not read"),
-        ({"a.xml": xml("a.png"), "a.png": "", "pom.xml": "<p/>"}, "a.png", "no VOC file"),
+        ({"a.xml": xml("a.png"), "a.png": "", "pom.xml": "<p/>"}, "a.png", "not VOC"),
         ({"a.xml": xml("gone.png")}, "gone.png", ""),  # cleaning says so
     ],
 )
@@ -155,8 +155,8 @@ def test_images_of_coco(tmp_path, names, files, expected, note):
         ),
         ({"labels/a.txt": label(), "images/t/a.png": ""}, "images/t/a.png", MOVED),
         ({"a.txt": label(), "a.png": "", "b.txt": label()}, "a.png", "file, without an image"),
-        ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "no label file"),
-        ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "no label file"),
+        ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "without labels"),
+        ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "without labels"),
         ({"a.txt": label(), "a.png": "", "classes.txt": "cat"}, "a.png", ""),
         ({"a.txt": label(), "a.png": "", "a.TXT": ""}, "a.png", "that another one annotates alike"),
     ],

@@ -82,7 +82,7 @@ def test_chinese_encodings_are_read(folder, declared):
 
 def test_namespaces_blanks_and_missing_sizes_do_not_matter(folder):
     text = VOC.replace("<annotation>", '<annotation xmlns="http://example.org/voc">')
-    text = text.replace("<width>60", "<width>0").replace("<ymin>1<", "<ymin>\n 1.0 <")
+    text = text.replace("<width>60", "<width>").replace("<ymin>1<", "<ymin>\n 1.0 <")
     convert(write_voc(folder, text))
     assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
 

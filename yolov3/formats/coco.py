@@ -56,19 +56,16 @@ def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     entries = _read_images(images_, path, lookup, log)
     names = _read_categories(categories, annotations, path, log)
     bad = _read_annotations(annotations, entries, names, path, log)
-    log.add("dropped", "image", "with an annotation that cannot be read", list(map(repr, bad)))
+    log.add(
+        "dropped", "image", "with an annotation that cannot be read", list(map(repr, sorted(bad)))
+    )
     good = _merge([one for one in entries.values() if one and one.path not in bad], log)
     class_names = list(dict.fromkeys(names.values()))
     place = {name: index for index, name in enumerate(class_names)}
-    read = [
-        annotated_image(
-            one.path,
-            one.size_wh,
-            [box[:4] for box in one.boxes],
-            [place[box[4]] for box in one.boxes],
-        )
-        for one in good
-    ]
+    read = []
+    for one in good:
+        labels = [place[box[4]] for box in one.boxes]
+        read.append(annotated_image(one.path, one.size_wh, [box[:4] for box in one.boxes], labels))
     read = single_annotations(read, [one.where for one in good], log)
     return DataSet(read, class_names, [str(path)])
 
@@ -119,8 +116,8 @@ def _load(path: Path) -> dict:
 
 def _forget_outline(element: dict) -> dict:
     """Free the polygons while the file is parsed: they are most of it. Keep the box they need."""
-    outline = element.pop("segmentation", None)
-    if isinstance(outline, list) and not element.get("bbox"):
+    outline, box = element.pop("segmentation", None), element.get("bbox")
+    if isinstance(outline, list) and (not box or box == [0, 0, 0, 0]):
         points = [part for part in outline if isinstance(part, list)] or [outline]
         xs, ys = (sum((part[start::2] for part in points), []) for start in (0, 1))
         if len(xs) > 2 and len(xs) == len(ys) and all(map(is_coordinate, xs + ys)):
@@ -205,7 +202,7 @@ def _read_categories(
         require(is_new, f"{where}.id", "an id of its own", category["id"])
         is_over_others = parents.count(name) > (category.get("supercategory") == name)
         if identity not in used and is_over_others:
-            log.add("skipped", "class", "without annotation, over others", [repr(name)])
+            log.add("skipped", "class", "the root of others, without annotation", [repr(name)])
         else:
             reason = "of a name that another category has"
             log.add("merged", "class", reason, [repr(name)] * (name in names.values()))

@@ -62,7 +62,7 @@ def read_voc(
             log.bad(error)
     if len(others) == len(files):
         raise ValueError(others[0])
-    log.add("skipped", "file", "which is no VOC file", others)
+    log.add("skipped", "file", "of XML that is not VOC", others)
     if path.is_dir():
         lookup.note_unused()
     class_names = sorted({name for *_, names in rows for name in names})
@@ -105,9 +105,10 @@ def _read_image(
     root: ElementTree.Element, path: Path, corners: Corners | None, log: ConversionLog
 ) -> tuple[tuple[int, int], list, list[str]]:
     """Return size (0, 0 if unknown), boxes_xyxy, and class names of an image."""
-    size, size_wh = root.find("size"), (0, 0)
-    if size is not None:
-        size_wh = tuple(int(_number(size, tag, f"{path}: size")) for tag in ("width", "height"))
+    size_wh = tuple(
+        int(parse_number(_text(root, f"size/{tag}") or "0", f"{path}: size <{tag}>"))
+        for tag in ("width", "height")
+    )
     boxes, names = [], []
     for number, element in enumerate(root.iterfind("object"), start=1):
         where = f"{path}: object {number}"

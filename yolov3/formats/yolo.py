@@ -102,7 +102,7 @@ def note_strays(strays: list[Path], log: ConversionLog, has_others: bool, where:
         )
     others = [repr(str(path)) for path in strays if str(path) not in without]
     log.add("dropped", "label file", "without an image", list(map(repr, without)))
-    log.add("skipped", "text file", "which is no label file", others)
+    log.add("skipped", "text file", "without labels", others)
 
 
 def _has_labels(path: Path) -> bool:
