@@ -78,6 +78,8 @@ UNUSED = "skipped 1 image, without annotation"
         ({"a.xml": xml(r"C:\Users\me\pets\a.png"), "a.png": ""}, "a.png", MOVED),
         ({"1.xml": xml("", r"D:\pets\a.png"), "a.png": ""}, "a.png", MOVED),
         ({"a.xml": xml("renamed.png"), "a.png": ""}, "a.png", MOVED),
+        ({"1.xml": xml("old.png", "/home/me/a.png"), "a.png": ""}, "a.png", MOVED),
+        ({"Annotations/b.xml": xml("a.png"), "JPEGImages/b.png": ""}, "JPEGImages/b.png", MOVED),
         ({"a.v2.xml": xml("a.v2"), "a.v2.png": "", "a.png": ""}, "a.v2.png", MOVED),
         ({"a.xml": xml("sub/a.png"), "a.png": "", "sub/a.png": ""}, "sub/a.png", UNUSED),
         ({"Annotations/a.xml": xml("a.png"), "JPEGImages/a.png": ""}, "JPEGImages/a.png", ""),
@@ -106,7 +108,7 @@ UNUSED = "skipped 1 image, without annotation"
 )
 def test_images_of_voc(tmp_path, files, expected, note):
     lay_out(tmp_path, files)
-    source = "Annotations" if "Annotations/a.xml" in files else "."
+    source = "Annotations" if next(iter(files)).startswith("Annotations") else "."
     names, log = read(tmp_path, "voc", source)
     assert " ".join(names) == expected and not log.faults
     assert note in str(log) and bool(note) == bool(str(log))

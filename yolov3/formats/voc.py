@@ -95,7 +95,8 @@ def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageL
         located = lookup.locate(given, str(file), place, str(file.parent.relative_to(top)))
         if os.path.isfile(located):
             return located
-        own = lookup.find(file.stem, str(file), place)
+        others = (file.stem, _text(root, "path"))
+        own = next(filter(None, (lookup.find(name, str(file), place) for name in others)), None)
     if own:
         lookup.note(f"{file} {given!r}", own)
     return own.path if own else located
