@@ -165,7 +165,7 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
     same = [(record, first[key]) for record, key in found if key in first]
     if not same:
         return ""
-    here, there = (os.path.relpath(record.image_path) for record in same[0])
+    here, there = (os.path.basename(record.image_path) for record in same[0])
     example = repr(here) if here == there else f"{here!r} is {there!r}"
     return (
         f"warning: {len(same):,} of {counted(len(records), 'image')} of {path} have the content of "
