@@ -1,15 +1,18 @@
 """Video files that are written: their speed, their size, live sources, full disks."""
 
 import sys
+import threading
 
 import cv2
 import numpy as np
 import pytest
 from full_disk import full_disk
+from timed_video import write_timed_video
 from white_square_detector import dark_image, read_video
 
-from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video import VideoFile, open_capture
+from yolov3.inference.frames import read_frames
+from yolov3.inference.sources import Kind, Source, find_sources
+from yolov3.inference.video import VideoFile, open_capture, saved_rate
 
 
 @pytest.mark.parametrize(
@@ -18,7 +21,7 @@ from yolov3.inference.video import VideoFile, open_capture
 def test_frames_and_speed_come_back(tmp_path, fps):
     video = VideoFile(tmp_path / "new" / "a.b", (48, 64), fps)
     for index in range(8):
-        video.write(dark_image(64, 48, (index, 8, index + 24, 40)))
+        video.write(dark_image(64, 48, (index, 8, index + 24, 40)), index / fps)
     video.close()
     assert video.path == tmp_path / "new" / "a.b.mp4"
     read_fps, frames = read_video(video.path)
@@ -31,8 +34,8 @@ def test_frames_and_speed_come_back(tmp_path, fps):
 )
 def test_sizes_that_mpeg4_does_not_take_become_motion_jpeg(tmp_path, size_hw, suffix):
     video = VideoFile(tmp_path / "x", size_hw, 25)
-    for _ in range(3):
-        video.write(np.full((*size_hw, 3), 200, np.uint8))
+    for index in range(3):
+        video.write(np.full((*size_hw, 3), 200, np.uint8), index / 25)
     video.close()
     _, frames = read_video(tmp_path / f"x{suffix}")
     assert [frame.shape for frame in frames] == [(*size_hw, 3)] * 3
@@ -41,7 +44,7 @@ def test_sizes_that_mpeg4_does_not_take_become_motion_jpeg(tmp_path, size_hw, su
 @pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
 def test_a_name_that_is_not_utf_8(tmp_path):
     video = VideoFile(tmp_path / "x\udcff", (48, 64), 25)
-    video.write(dark_image(64, 48))
+    video.write(dark_image(64, 48), 0.0)
     video.close()
     capture = open_capture(Source(Kind.VIDEO, str(video.path), video.path))
     assert video.path.is_file() and capture.read()[0]
@@ -49,26 +52,97 @@ def test_a_name_that_is_not_utf_8(tmp_path):
 
 def test_a_source_that_changes_its_size_fills_the_first_one(tmp_path):
     video = VideoFile(tmp_path / "x", (48, 64), 25)
-    for size_wh in ((64, 48), (128, 96), (32, 24)):
-        video.write(np.full((*size_wh[::-1], 3), 200, np.uint8))
+    for index, size_wh in enumerate([(64, 48), (128, 96), (32, 24)]):
+        video.write(np.full((*size_wh[::-1], 3), 200, np.uint8), index / 25)
     video.close()
     assert [frame.shape for frame in read_video(video.path)[1]] == [(48, 64, 3)] * 3
 
 
-def test_frames_of_a_live_source_fill_their_time(tmp_path):
+def greys_of(path):
+    return [round(frame.mean() / 50) * 50 for frame in read_video(path)[1]]
+
+
+@pytest.mark.parametrize(
+    ("times", "length", "expected"),
+    [
+        ([7.0, 7.31, 7.36, 8.0], 0, [50] * 3 + [100] + [150] * 6 + [200]),  # from the first on
+        ([0.0, 0.1, 0.11, 0.2], 0, [50, 150, 200]),  # two in one place
+        ([0.0, 0.1, 0.2, 0.3], 0.8, [50, 100, 150] + [200] * 5),
+        ([0.0, 0.1, 0.2, 0.3], 99, [50, 100, 150] + [200] * 100),  # nonsense has a bound
+        ([0.0, 0.0, 0.0, 0.0], 0, [50, 100, 150, 200]),  # times that are none
+        ([5.0, 5.1, 0.0, 1e9], 0, [50, 100, 150, 200]),
+        ([float("nan")] * 4, 0, [50, 100, 150, 200]),
+    ],
+)
+def test_each_frame_is_shown_from_its_time_on(tmp_path, times, length, expected):
     video = VideoFile(tmp_path / "x", (48, 64), 10)
-    for seconds, grey in ((0.0, 50), (0.31, 100), (0.35, 150), (1.0, 200)):
-        video.write_at(seconds, np.full((48, 64, 3), grey, np.uint8))
+    for index, seconds in enumerate(times):
+        image = np.full((48, 64, 3), 50 * (index + 1), np.uint8)
+        video.write(image, seconds, length if index == 3 else 0.0)
     video.close()
-    greys = [round(frame.mean() / 50) * 50 for frame in read_video(video.path)[1]]
-    assert greys == [50, 100, 100, 100, 200, 200, 200, 200, 200, 200, 200]  # 1.0 s and a frame
+    assert greys_of(video.path) == expected
+
+
+STEPS = {  # seconds between frames
+    "constant": [1 / 30] * 40,
+    "phone": (1 / 30 + np.random.default_rng(0).uniform(-0.008, 0.008, 40)).tolist(),
+    "slow then fast": [0.2] * 20 + [1 / 30] * 20,
+    "screen recording": [0.02, 0.02, 0.9, 0.1] * 10,
+    "irregular": np.random.default_rng(1).uniform(0.01, 0.3, 40).tolist(),
+    "a long end": [0.04] * 39 + [3.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        ("constant", 30),
+        ("phone", 50),
+        ("slow then fast", 30),
+        ("screen recording", 50),
+        ("irregular", 60),
+        ("a long end", 30),
+    ],
+)
+def test_a_variable_rate_keeps_its_times(tmp_path, name, rate):
+    path, steps = tmp_path / "x.mp4", STEPS[name]
+    greys = 20 + 30 * (np.arange(40) % 8)
+    write_timed_video(path, greys, steps)
+    [source] = find_sources([str(path)])
+    frames = list(read_frames([source], threading.Event()))
+    assert saved_rate(source, frames[0].fps, is_live=False) == rate
+    video = VideoFile(tmp_path / "out", (48, 64), saved_rate(source, frames[0].fps, is_live=False))
+    for frame in frames:
+        video.write(frame.image_rgb, frame.seconds, frame.length)
+    video.close()
+    fps, saved = read_video(video.path)
+    assert len(saved) / fps == pytest.approx(sum(steps), abs=1 / fps)
+    starts = np.cumsum([0, *steps[:-1]])
+    for index, image in enumerate(saved):  # shows what its source shows, half a place off at most
+        times = (index + np.array([-0.51, 0.51])) / fps
+        first, last = np.searchsorted(starts, times, "right") - 1
+        assert np.abs(image.mean() - greys[max(first, 0) : last + 1]).min() < 12
+
+
+def test_frames_that_are_missing_leave_a_constant_rate(tmp_path):
+    for step in (1 / 25, 1 / 120):
+        write_timed_video(tmp_path / "x.mp4", [50] * 9, [step] * 4 + [3 * step] + [step] * 4)
+        [source] = find_sources([str(tmp_path / "x.mp4")])
+        assert saved_rate(source, 1 / step, is_live=False) == pytest.approx(1 / step)
+    assert saved_rate(source, 1000, is_live=False) == 60  # told by some containers: a clock's rate
+
+
+def test_a_video_that_was_filmed_upright_stays_upright(tmp_path):
+    write_timed_video(tmp_path / "x.mp4", [50] * 3, [0.1] * 3, rotate=True)
+    frame = next(read_frames(find_sources([str(tmp_path / "x.mp4")]), threading.Event()))
+    assert frame.size_hw == (64, 48)
 
 
 def write_noise(path, size_hw):
     rng = np.random.default_rng(0)
     video = VideoFile(path, size_hw, 25)
-    for _ in range(20):
-        video.write(rng.integers(0, 256, (*size_hw, 3), np.uint8))
+    for index in range(20):
+        video.write(rng.integers(0, 256, (*size_hw, 3), np.uint8), index / 25)
     video.close()
     return video.path
 

@@ -18,7 +18,7 @@ from yolov3.inference.frames import load
 from yolov3.inference.names import own_names, safe_name
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video import VideoFile
+from yolov3.inference.video import VideoFile, saved_rate
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
@@ -140,13 +140,10 @@ class Outputs:
         if frame.source is not self._video_source:
             self._video_source = frame.source  # first: a video that does not open is told once
             path = self.folder / frame.source.name
-            self._video = VideoFile(path, frame.size_hw, frame.fps)
-        if not self._video:
-            return
-        if frame.is_live:
-            self._video.write_at(frame.seconds, drawn)
-        else:
-            self._video.write(drawn)
+            rate = saved_rate(frame.source, frame.fps, frame.is_live)
+            self._video = VideoFile(path, frame.size_hw, rate)
+        if self._video:
+            self._video.write(drawn, frame.seconds, frame.length)
 
     def _write_labels(self, found):
         size_wh = found.frame.size_hw[::-1]

@@ -175,11 +175,11 @@ class Report:
             parts.append(f"{self.lost:,} could not be read")
         if self.broken:
             parts.append(f"{counted(len(self.broken), 'stream')} failed")
+        if self.unsaved:
+            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
-        if self.unsaved:
-            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
         print("; ".join(parts))
         if self.full:
             frames = f"{counted(self.full, 'frame')} with {self.limit:,} objects"

@@ -9,6 +9,11 @@ import numpy as np
 from yolov3.files import short_name
 from yolov3.inference.sources import Kind, Source
 
+COMMON_FPS = (30, 50, 60)  # of files whose sources have a variable rate
+SAMPLE = 100  # frames of a video, by whose times its rate is judged
+ON_TIME = 0.1  # of the time between two frames, by which one may miss its place
+LONGEST_PAUSE = 600.0  # seconds between two frames; longer ones are nonsense, or a day of no camera
+LONGEST_END = 10.0  # seconds for which the last frame stays
 DEFAULT_FPS = 25.0  # of a source that does not tell, or tells nonsense
 FPS_RANGE = (0.01, 1000.0)  # outside of it is nonsense
 TIMEOUT_MS = 10_000  # of a server that does not answer
@@ -53,8 +58,39 @@ def frame_rate(capture: cv2.VideoCapture) -> float:
     return fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else DEFAULT_FPS
 
 
+def saved_rate(source: Source, fps: float, is_live: bool) -> float:
+    """Return the frames per second of a file that is to hold a video, of which `fps` is told.
+
+    That of a constant rate stays, though frames may be missing. Of a variable one the average is
+    told, or any other number: it gets a common rate at which its first frames have places.
+    """
+    if source.kind is not Kind.VIDEO:
+        return min(fps, COMMON_FPS[-1]) if is_live else fps
+    capture, times = open_capture(source), []
+    while len(times) < SAMPLE and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    capture.release()
+    places = (np.array(times) - times[0]) * fps if times else np.zeros(0)
+    steps = np.diff(places)
+    if not len(steps) or steps.min() <= 0 or _are_constant(places):
+        return fps
+    needed = max(fps if fps <= COMMON_FPS[-1] else 0.0, (1 - ON_TIME) * fps / steps.min())
+    return next((rate for rate in COMMON_FPS if rate >= needed), COMMON_FPS[-1])
+
+
+def _are_constant(places: np.ndarray) -> bool:
+    """Tell whether frames lie on the places of a constant rate: each nearly, or all but some."""
+    if np.abs(places - np.arange(len(places))).max() < 0.5:
+        return True
+    nearest = places.round()
+    return np.abs(places - nearest).max() < ON_TIME and np.diff(nearest).min() == 1
+
+
 class VideoFile:
     """A video that is being written; `close` must be called, which writes the index.
+
+    Its rate is fixed, so a frame is repeated until the next one is shown, and one that is followed
+    too soon is left out.
 
     It is MPEG-4 in .mp4, or Motion JPEG in .avi for sizes that MPEG-4 does not take; `path` has no
     extension. Raises OSError if the file cannot be written. `close` checks that, too, since OpenCV
@@ -66,6 +102,10 @@ class VideoFile:
         suffix, codec = (".mp4", "mp4v") if fits else (".avi", "MJPG")
         self.path = path.with_name(short_name(path.name, suffix))
         self.size_wh, self.fps, self.frames = size_hw[::-1], _writable_rate(fps), 0
+        self._places_per_second = fps  # not rounded: else a long video would lose a frame
+        self._shown_bgr: np.ndarray | None = None  # the last frame, which is not written yet
+        self._seconds = self._clock = 0.0  # when it is shown: here, and by its source
+        self._length = 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fourcc = cv2.VideoWriter_fourcc(*codec)
         # As bytes here and below: a name that is not UTF-8 as text would end the process.
@@ -74,23 +114,33 @@ class VideoFile:
         if not self._writer.isOpened():
             raise OSError(f"{self.path}: cannot write a video of {size_hw[1]}x{size_hw[0]} pixels")
 
-    def write(self, image_rgb: np.ndarray) -> None:
-        """Append a frame, uint8 (H, W, 3) RGB, resized should its source have changed its size."""
+    def write(self, image_rgb: np.ndarray, seconds: float, length: float = 0.0) -> None:
+        """Append a frame, uint8 (H, W, 3) RGB, resized should its source have changed its size.
+
+        `seconds` is when it is shown, by the clock of its source. `length` is that of the source in
+        seconds, if this is its last frame and that is known.
+        """
+        if self._shown_bgr is not None:
+            step = seconds - self._clock
+            is_sound = 0 < step <= LONGEST_PAUSE
+            self._seconds += step if is_sound else 1 / self._places_per_second
+            self._fill(self._seconds)
+        self._clock, self._length = seconds, length
         if image_rgb.shape[1::-1] != self.size_wh:
             image_rgb = cv2.resize(image_rgb, self.size_wh, interpolation=cv2.INTER_AREA)
-        self._writer.write(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-        self.frames += 1
+        self._shown_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
 
-    def write_at(self, seconds: float, image_rgb: np.ndarray) -> None:
-        """Append a frame as often as it takes to fill the time up to `seconds` since the start.
-
-        Frames of something live come at their own pace, and the file has a fixed one.
-        """
-        while self.frames <= seconds * self.fps:
-            self.write(image_rgb)
+    def _fill(self, seconds: float) -> None:
+        """Repeat the last frame up to a time."""
+        while self.frames < round(seconds * self._places_per_second):
+            self._writer.write(self._shown_bgr)
+            self.frames += 1
 
     def close(self) -> None:
-        """Write the rest. Raises OSError if frames are missing from the file then."""
+        """Write the last frame and the index. Raises OSError if frames are missing then."""
+        if self._shown_bgr is not None:
+            shortest = (self.frames + 1) / self._places_per_second
+            self._fill(max(shortest, min(self._length, self._seconds + LONGEST_END)))
         self._writer.release()
         if self.frames and not self._is_complete():
             raise OSError(f"{self.path}: the video is incomplete; is the disk full?")
