@@ -110,12 +110,12 @@ def test_a_name_that_no_class_has_is_refused(tmp_path):
 
 
 def test_an_image_of_two_sources_is_there_once(tmp_path):
-    rows = [("a.png", 1, f"{BOX},0"), ("b.png", 2), ("c.png", 3, f"{BOX},0")]
+    rows = [("a.png", 1, f"{BOX},0"), ("b.png", 2), ("c{}.png", 3, f"{BOX},0")]
     one = write_set(tmp_path / "1", rows, ["cat", "dog"])
     rows = [
         ("other.png", 1, f"{SHIFTED},1"),  # the same but for rounding
         ("b.png", 2),
-        ("c.png", 3, f"{SHIFTED},1", f"{SHIFTED},0", f"{OTHER},1"),
+        ("c{}.png", 3, f"{SHIFTED},1", f"{SHIFTED},0", f"{OTHER},1"),
         ("new.png", 4, f"{BOX},0"),
     ]
     two = write_set(tmp_path / "2", rows, ["dog", "cat"])
@@ -123,14 +123,14 @@ def test_an_image_of_two_sources_is_there_once(tmp_path):
     assert boxes == {
         "1/a.png": [(1, 2, 30, 20, "cat")],
         "1/b.png": [],
-        "1/c.png": [(1, 2, 30, 20, "cat"), (1.5, 2, 30, 20.5, "dog"), (31, 21, 59, 39, "cat")],
+        "1/c{}.png": [(1, 2, 30, 20, "cat"), (1.5, 2, 30, 20.5, "dog"), (31, 21, 59, 39, "cat")],
         "2/new.png": [(1, 2, 30, 20, "dog")],
     }
     same = f"{str(tmp_path / '2/other.png')!r} is {str(tmp_path / '1/a.png')!r}"
     assert "dropped 4 images, which came before with the same boxes: " in summary
     assert same in summary
     assert "joined 2 images, annotated differently twice, with all objects of both: " in summary
-    assert "c.png' (1 and 3 boxes, together 3)" in summary
+    assert "c{}.png' (1 and 3 boxes, together 3)" in summary
 
 
 def random_set(folder, rng, count, num_classes):

@@ -135,12 +135,11 @@ def _join(image: AnnotatedImage, other: AnnotatedImage, log: ConversionLog) -> A
         log.add("dropped", "image", "which came before with the same boxes", [example])
         return image
     new = ~(same_class & (_ious(image.boxes_xyxy, other.boxes_xyxy) > SAME_OBJECT)).any(axis=0)
-    counts = len(image.classes), len(other.classes), len(image.classes) + new.sum()
-    example = f"{image.path!r} and {other.path!r} ({{}} and {{}} boxes, together {{}})"
-    reason = "annotated differently twice, with all objects of both"
-    log.add("joined", "image", reason, [example.format(*counts)])
     boxes_xyxy = np.concatenate([image.boxes_xyxy, other.boxes_xyxy[new]])
     classes = np.concatenate([image.classes, other.classes[new]])
+    counts = f"{len(image.classes)} and {len(other.classes)} boxes, together {len(classes)}"
+    reason = "annotated differently twice, with all objects of both"
+    log.add("joined", "image", reason, [f"{image.path!r} and {other.path!r} ({counts})"])
     return image._replace(boxes_xyxy=boxes_xyxy, classes=classes)
 
 
