@@ -182,6 +182,7 @@ def test_a_missing_file_is_an_error(tmp_path):
         ('{"images": [], "annotations": []}', "this is JSON, .*--from coco"),
         ('\ufeff{\n  "images": [\n', "this is JSON, .*--from coco"),
         ('<?xml version="1.0"?>', "this is XML, .*--from voc"),
+        ("# Roboflow\n\ntrain: ../train/images\nnc: 1\n", "this is YAML, .*--from yolo"),
     ],
 )
 def test_a_file_of_another_format_says_how_to_convert_it(tmp_path, content, message):

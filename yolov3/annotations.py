@@ -45,6 +45,7 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 OTHER_FORMATS = {
     ("JSON", "coco"): re.compile(rb"\s*(?:\{\s*\"|\[\s*\{)"),
     ("XML", "voc"): re.compile(rb"\s*<(?:\?xml|annotation)\b"),
+    ("YAML", "yolo"): re.compile(rb"(?:\s*#.*\n)*\s*(?:path|train|val|test|nc|names)\s*:"),
 }
 MAX_BYTES = 2**30  # more than any public data set has; a bound of the memory that a file takes
 MAX_EXACT = 2**24  # float32 holds every whole number up to here: larger ones are no pixels

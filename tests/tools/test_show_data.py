@@ -29,6 +29,7 @@ def test_the_tool_draws_both_images(folder, capsys):
     augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-color", "0.2"]
     assert show_data.main([*command, *augmented]) == 0
     printed = capsys.readouterr().out
+    assert "boxes per class: cat 1, dog $x_1$ 1" in printed
     assert "2 images, 2 boxes" in printed and "saved" in printed
     plain, both = (Image.open(folder / name / "images.png") for name in ("plain", "both"))
     assert plain.size == both.size == (1280, 344)
