@@ -101,8 +101,8 @@ def _forms(
     smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
     as_number = ((f"class {number}", default_font()),)
     runs = split_by_font(name) or as_number
-    while len(name) > 1 and _label_size(runs, smaller)[0] > max_width:
-        name = f"{name[:-2]}…"
+    while len(name) > 1 and (width := _label_size(runs, smaller)[0]) > max_width:
+        name = f"{name[: int((len(name) - 1) * max_width / width)]}…"
         runs = split_by_font(name) or as_number
     with_score = (*runs, (score, default_font()))
     return [(with_score, size), (with_score, smaller), (runs, smaller)]

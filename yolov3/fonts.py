@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from unicodedata import bidirectional, category, normalize
 
-import numpy as np
 from PIL import ImageFont, features
 
 from yolov3.text import JOINERS, printable
@@ -86,19 +85,19 @@ def _file_of(word: str) -> str | None:
 
 def _draws(file: str, letters: set[str]) -> bool:
     """Tell whether a font has these letters and they leave ink, unlike those of colours only."""
-    if not np.isin([ord(letter) for letter in letters], _codes(file)).all():
+    if not _codes(file).issuperset(map(ord, letters)):
         return False
     font = load_font(file, CHECKED_SIZE)
     return all(font.getmask(letter).getbbox() for letter in letters)
 
 
 @cache
-def _codes(file: str) -> np.ndarray:
+def _codes(file: str) -> frozenset[int]:
     """Return the codes of all letters of a font, none of one that cannot be read at any size."""
     from matplotlib.ft2font import FT2Font
 
     try:
         load_font(file, CHECKED_SIZE)
-        return np.fromiter(FT2Font(file).get_charmap(), np.uint32)
+        return frozenset(FT2Font(file).get_charmap())
     except (OSError, RuntimeError):
-        return np.empty(0, np.uint32)
+        return frozenset()
