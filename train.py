@@ -2,6 +2,7 @@
 
     python train.py                      the MNIST tutorial, as yolov3/configs.py has it
     python train.py --tiny               the same with YOLOv3-tiny
+    python train.py --max-minutes 30     as many epochs as fit into half an hour
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
     python train.py --resume             resume the newest run where it stopped
 
@@ -11,6 +12,7 @@ codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (C
 """
 
 import argparse
+import time
 
 from yolov3.cli.flags import Parser, add_config_flags, config_from_flags
 from yolov3.cli.run import import_tensorflow, run_script
@@ -31,13 +33,13 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def main(argv=None) -> int:
-    args = parse_args(argv)
+    started, args = time.monotonic(), parse_args(argv)
     if args.resume is None:
         config_from_flags(args)  # refuses bad values at once: importing TensorFlow takes seconds
     import_tensorflow()
     from yolov3.runs.start import start_training
 
-    return start_training(args)
+    return start_training(args, started)
 
 
 if __name__ == "__main__":

@@ -126,9 +126,10 @@ class Config:
 
     # training
     train_epochs: float = setting(
-        None,
-        f"passes over the images, or a part of one (default: {EPOCHS}, with --tiny {TINY_EPOCHS})",
-        ABOVE_0,
+        None, f"passes over the images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})", ABOVE_0
+    )
+    max_minutes: float = setting(
+        0, "end in so many minutes, with as many epochs as fit (0: without a limit)", AT_LEAST_0
     )
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(
@@ -137,9 +138,7 @@ class Config:
         ABOVE_0,
     )
     train_lr_end: float = setting(
-        None,
-        f"last learning rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)",
-        AT_LEAST_0,
+        None, f"last rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)", AT_LEAST_0
     )
     train_warmup_epochs: float = setting(0.5, "epochs of linear warm-up from zero", AT_LEAST_0)
     train_weight_decay: float = setting(
@@ -155,9 +154,7 @@ class Config:
         "progressive resizing: fractions of the input size, one per equal part of the epochs",
         FRACTIONS,
     )
-    seed: int = setting(
-        0, "seed of the initial weights, the image order and the augmentation", SEED
-    )
+    seed: int = setting(0, "seed of initial weights, image order and augmentation", SEED)
 
     # augmentation
     augment_flip: float = setting(

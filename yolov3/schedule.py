@@ -1,5 +1,6 @@
 """What changes during a run: the learning rate per step, the input size per epoch."""
 
+import dataclasses
 import math
 
 import keras
@@ -14,16 +15,19 @@ class TrainingSchedule:
     """
 
     def __init__(self, config: Config, num_images: int):
-        self._config = config
+        self.config, self.num_images = config, num_images
         self.batch_size = config.train_batch_size
         self.steps_per_epoch = math.ceil(num_images / config.train_batch_size)
         self.total_steps = steps_of(config.train_epochs, self.steps_per_epoch)
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
+    def change(self, **settings) -> "TrainingSchedule":
+        """Return the schedule that other settings make."""
+        return TrainingSchedule(dataclasses.replace(self.config, **settings), self.num_images)
+
     def input_size(self, epoch: int) -> int:
         """Return the input size of an epoch in pixels."""
-        config = self._config
-        scales = config.train_input_scales
+        config, scales = self.config, self.config.train_input_scales
         return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
 
     def last_step(self, epoch: int) -> int:

@@ -11,23 +11,24 @@ MAX_SKIPPED_IN_A_ROW = 10  # steps that are not finite: a single one is bad luck
 
 
 class Outcome(Enum):
-    """How a run ended; the value is the exit code."""
+    """How a run ended; the value is the exit code, None where it goes on."""
 
     FINISHED = 0
     DIVERGED = 1
+    REPLANNED = None  # the rest is to follow another schedule, `manager.pace.schedule`
     INTERRUPTED = 130
 
 
 def train(
     train_step: TrainStep, make_batches, validate, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
-    """Train to the last epoch, to Ctrl-C, or until the training diverges.
+    """Train to the last epoch, to Ctrl-C, to a change of plan, or until the training diverges.
 
     `make_batches(input_size, (first_step, last_step))` yields (images, boxes_xyxy, classes,
     indices) as `dataset.training_batches`; `validate(model, input_size)` returns metrics, or is
-    None for no validation. `manager` saves checkpoints and knows how many epochs are done,
-    `logger` tells people and TensorBoard, and `stop.requested` asks to end. Raises OSError where
-    the disk fails or no image can be read any more.
+    None for no validation. `manager` saves checkpoints, and knows how many epochs are done and
+    whether the run keeps its `pace`; `logger` tells people and TensorBoard, and `stop.requested`
+    asks to end. Raises OSError where the disk fails or no image can be read any more.
     """
     for epoch in range(manager.epochs_done, schedule.epochs):
         freeze(train_step, epoch, logger)
@@ -48,6 +49,8 @@ def train_one_epoch(
     """Take the steps that are left of an epoch, and save whenever it is due or asked for."""
     input_size = schedule.input_size(epoch)
     for *batch, indices in batches:
+        if manager.pace.changed(int(train_step.step_count)):
+            return Outcome.REPLANNED
         if (indices == NONE).any():
             manager.save("last", input_size, logger)
             raise OSError("none of the images to train on can be read any more")

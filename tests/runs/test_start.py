@@ -14,7 +14,7 @@ from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.class_names import read_class_names
 from yolov3.cli.run import run_script
 from yolov3.configs import REPO, Config
-from yolov3.runs import checkpoint_manager, start
+from yolov3.runs import checkpoint_manager, pace, run_folders, start
 from yolov3.runs.run_folders import locked
 from yolov3.runs.start import start_training
 
@@ -174,8 +174,8 @@ def test_own_classes_are_not_validated_on_the_tutorials_images(flags, tmp_path, 
 
 def resumed(path, *flags):
     args = train.parse_args(["--resume", str(path), *flags])
-    checkpoint, config = start.find_resumable(args)
-    start.print_changes(checkpoint, config, args)
+    checkpoint, config = run_folders.find_resumable(args)
+    run_folders.print_changes(checkpoint, config, args)
     return config, checkpoint
 
 
@@ -206,3 +206,54 @@ def test_what_cannot_be_resumed_is_refused(tmp_path):
         resumed(tmp_path, "--anchors=yolov3-tiny-darknet")
     with pytest.raises(ValueError, match=rf"{best}: a checkpoint to detect with; resume a last-\*"):
         resumed(best)
+
+
+# A budget of minutes
+
+
+def final_weights(folder):
+    return find_checkpoint(folder, "last").resume_state()
+
+
+def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
+    flags, capsys, monkeypatch
+):
+    costs = pace.Costs(2.0, 0.0, graph=0.0, validated=0, save=0.0)  # 2 s an image
+    monkeypatch.setattr(pace, "measure_costs", lambda *_: costs)
+    monkeypatch.setattr(pace.Pace, "used", 0.0)
+    monkeypatch.setattr(pace, "CHECKS", ())  # the real clock is not that of the costs
+    *flags, _, precision = flags
+    flags += [precision, "--max-minutes=0.5"]
+    assert run(*flags, "--train-checkpoints-folder=planned") == 0
+    out = capsys.readouterr().out
+    assert "the 30 s of --max-minutes; without it the same are:\n" in out
+    [said] = [line.split() for line in out.splitlines() if "--train-epochs" in line]
+    assert said[:2] == ["--train-epochs", "11"]  # 2 s to learn and 0.7 s to save each
+    explicit = [*flags[:-1], *said, "--train-checkpoints-folder=explicit"]
+    assert run(*explicit) == 0
+
+    def stop(step, *_):
+        if step == 3:  # the checkpoint is that of step 2
+            raise Stop
+
+    with pytest.raises(Stop), after_each("log_step", stop):
+        run(*flags, "--train-checkpoints-folder=parts")
+    capsys.readouterr()
+    monkeypatch.setattr(pace, "measure_costs", None)  # what was measured is stored
+    assert run("--resume", "parts") == 0
+    assert "changed" not in capsys.readouterr().out
+    expected = final_weights("explicit")
+    for folder in ("planned", "parts"):
+        state = final_weights(folder)
+        for name in state.keys() - {checkpoint_manager.PACE}:
+            np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
+
+    assert run("--resume", "planned") == 0
+    assert "was finished after " in capsys.readouterr().out
+    assert run("--resume", "planned", "--max-minutes=0.7") == 0
+    assert "changed: max_minutes from 0.5 to 0.7" in capsys.readouterr().out
+    assert find_checkpoint("planned", "last").step > expected["step"]
+    monkeypatch.setattr(pace, "measure_costs", lambda *_: costs)
+    with pytest.raises(ValueError, match="max_minutes: over before the first step; --max-minutes "):
+        run(*flags[:-1], "--max-minutes=0.001", "--train-checkpoints-folder=none")
+    assert not os.path.exists("none")

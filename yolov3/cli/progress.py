@@ -81,6 +81,10 @@ class Progress:
         """Count work that was done before, as in a resumed run: it says nothing of the speed."""
         self._rich.tasks[self._task].completed += amount
 
+    def change_rest(self, amount: float) -> None:
+        """Change the work that is left."""
+        self._rich.update(self._task, total=self.done + amount)
+
     def advance(self, amount: float, text: str, now: bool = False) -> None:
         """Count work, and show `text` with the time left if it is time to, or `now`."""
         self._rich.advance(self._task, amount)

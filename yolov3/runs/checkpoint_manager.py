@@ -6,12 +6,14 @@ from pathlib import Path
 
 from yolov3.checkpoints import Checkpoint, save_checkpoint
 from yolov3.configs import Config, changed_settings
+from yolov3.runs.pace import Pace
 from yolov3.train_step import TrainStep
 from yolov3.weights import assign_by_name, state_dict
 
 # Settings on which a validation mAP depends besides the weights.
 VALIDATION_SETTINGS = {"test_annot_path", "test_iou_threshold"}
 LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `TrainStep.variables` names them
+PACE = "pace"  # seconds used and costs, beside these variables
 MAX_SECONDS_LOST = 300.0
 FIRST_VALIDATION = 60.0  # seconds: a guess until one was measured
 
@@ -29,6 +31,7 @@ class CheckpointManager:
         self.metrics: dict[str, float] = {}  # of the newest validation
         self.best_mAP = -1.0  # the highest validation mAP so far, at the largest input size
         self.best_size = 0  # pixels
+        self.pace = Pace(config.max_minutes)
 
     def start(self, folder: Path) -> None:
         """Save to a run's folder from now on."""
@@ -40,6 +43,7 @@ class CheckpointManager:
         If the validation settings or images changed, the best checkpoint is reset.
         """
         state = checkpoint.resume_state()
+        pace = state.pop(PACE, None)
         was_scaled = any(name.startswith(LOSS_SCALE) for name in state)
         if was_scaled != self.train_step.scales_loss:
             raise ValueError(
@@ -48,6 +52,8 @@ class CheckpointManager:
                 else "precision: this run was not trained in float16; resume it without it"
             )
         assign_by_name(self.train_step.variables(), state)
+        if pace is not None:
+            self.pace.restore(pace, checkpoint.step)
         self.metrics = checkpoint.metrics
         changed = {
             *changed_settings(checkpoint.config, self.config),
@@ -93,7 +99,9 @@ class CheckpointManager:
             **self.data,
         }
         weights = state_dict(self.train_step.ema)
-        resume = state_dict(self.train_step.variables()) if kind == "last" else None
+        resume = None
+        if kind == "last":
+            resume = {**state_dict(self.train_step.variables()), PACE: self.pace.state()}
         save_checkpoint(self.folder, kind, self.config, state, weights, resume)
         if kind == "last":
             self.timer.done("save")

@@ -1,6 +1,8 @@
 """The folders of a run, its own for checkpoints and log, and their lock: never shared."""
 
+import argparse
 import contextlib
+import dataclasses
 import fcntl
 import os
 import socket
@@ -8,11 +10,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from yolov3.checkpoints import Checkpoint
-from yolov3.configs import Config
+from yolov3.checkpoints import RESUME, Checkpoint, find_checkpoint
+from yolov3.cli.flags import config_from_flags
+from yolov3.configs import Config, changed_settings, read_anchors
 from yolov3.files import fresh_folders
+from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS
 
 LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on it
+
+
+# Settings that may change without making the run another one. All others change what is learned.
+HARMLESS = {
+    "train_classes",  # whose names must be the same
+    "train_logdir",
+    "weights",  # it continues from the checkpoint's
+    "transfer",
+    "test_score_threshold",
+}
+BEST_IS_RESET = "weights unaffected; best checkpoint reset"
 
 
 class Run(NamedTuple):
@@ -52,6 +67,41 @@ def _started_in(runs: Path, name: str) -> Path:
     if Path(name).resolve() == runs.resolve() or runs.parts[-len(parts) :] != parts:
         return Path()
     return runs.parents[len(parts) - 1]
+
+
+def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
+    """Return the checkpoint to resume, and its configuration with the flags that were given.
+
+    `args.resume` is a checkpoint, a run or a folder of runs; an empty one stands for
+    --train-checkpoints-folder. The run stays in its folder. Raises ValueError if there is none,
+    or if a flag asks for another network.
+    """
+    default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
+    checkpoint = find_checkpoint(args.resume or default, kind="last")
+    if not (checkpoint.path / RESUME).is_file():
+        raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
+    before = checkpoint.config
+    if getattr(args, "tiny", before.tiny) != before.tiny:
+        flag = "--tiny" if before.tiny else "--no-tiny"
+        raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
+    if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
+        raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
+    if hasattr(args, "train_epochs") and not hasattr(args, "max_minutes"):
+        args.max_minutes = 0  # the length that is asked for counts
+    config = config_from_flags(args, base=before)
+    folder = before.train_checkpoints_folder
+    return checkpoint, dataclasses.replace(config, train_checkpoints_folder=folder)
+
+
+def print_changes(checkpoint: Checkpoint, config: Config, args: argparse.Namespace) -> None:
+    """Say which settings flags change, and what that does."""
+    if args.resume and hasattr(args, "train_checkpoints_folder"):
+        print("note: --train-checkpoints-folder has no effect: the run stays in its folder")
+    for name in changed_settings(checkpoint.config, config):
+        before, now = getattr(checkpoint.config, name), getattr(config, name)
+        effect = "weights unaffected" if name in HARMLESS else "the run will differ"
+        effect = BEST_IS_RESET if name in VALIDATION_SETTINGS else effect
+        print(f"changed: {name} from {before!r} to {now!r} ({effect})")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """From flags to a finished run: find what to resume, check, build, say what will happen, train."""
 
 import argparse
-import dataclasses
 import shlex
 import time
 from dataclasses import dataclass
@@ -12,21 +11,30 @@ import tensorflow as tf
 
 from yolov3.annotations import Record
 from yolov3.augment import Augmentation
-from yolov3.checkpoints import FOLDER_NAME, RESUME, Checkpoint, checkpoint_folders, find_checkpoint
+from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.class_names import read_class_names
 from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
-from yolov3.configs import REPO, Config, changed_settings, read_anchors
+from yolov3.configs import REPO, Config
 from yolov3.data.annotation_check import existing_file, fingerprint, load_data
 from yolov3.dataset import training_batches
 from yolov3.fonts import missing_letters
 from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
-from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS, CheckpointManager
+from yolov3.runs.checkpoint_manager import CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
+from yolov3.runs.pace import plan, time_text
 from yolov3.runs.resources import check_disk, check_memory
-from yolov3.runs.run_folders import Run, locked, new_run, resumed_run
+from yolov3.runs.run_folders import (
+    BEST_IS_RESET,
+    Run,
+    find_resumable,
+    locked,
+    new_run,
+    print_changes,
+    resumed_run,
+)
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule
 from yolov3.train_step import TrainStep
@@ -34,15 +42,6 @@ from yolov3.training import Outcome, train
 from yolov3.transfer import transfer_weights
 from yolov3.validation import Validator
 
-# Settings that may change without making the run another one. All others change what is learned.
-HARMLESS = {
-    "train_classes",  # whose names must be the same
-    "train_logdir",
-    "weights",  # it continues from the checkpoint's
-    "transfer",
-    "test_score_threshold",
-}
-BEST_IS_RESET = "weights unaffected; best checkpoint reset"
 CHANGED_DATA = {  # by the names of `Checkpoint`
     "trained_on": "images to train on, or their boxes (the run will differ)",
     "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
@@ -69,60 +68,53 @@ class Training:
         """Steps done since the start of the run, resumed ones included."""
         return int(self.train_step.step_count)
 
+    def batches(self, input_size: int, steps: tuple[int, int]):
+        """Yield the batches of a range of steps, as `train` takes them."""
+        config, strategy = self.config, self.train_step.strategy
+        augmentation = Augmentation(
+            *(getattr(config, f"augment_{x}") for x in Augmentation._fields)
+        )
+        size = config.train_batch_size, input_size
+        batches = training_batches(self.records, augmentation, config.seed, *size, steps)
+        for *batch, indices in distribute_batches(strategy, batches):
+            yield (*batch, gather(strategy, indices))
 
-def start_training(args: argparse.Namespace) -> int:
+    def follow(self, schedule: TrainingSchedule) -> None:
+        """Train by another schedule from now on."""
+        self.schedule, self.config = schedule, schedule.config
+        self.manager.config = schedule.config
+        self.train_step.follow(schedule.config, schedule.steps_per_epoch)
+
+
+def start_training(args: argparse.Namespace, started: float | None = None) -> int:
     """Start or resume a run as the flags of train.py say; return the exit code of the script.
+
+    The minutes of a new run count from `started` on, a time of `time.monotonic` (default: now).
 
     Raises ValueError for bad annotations, names or a checkpoint that does not fit, for too little
     memory or disk, and for a run that another process trains: all before anything is written.
     Raises OSError that says how to resume if the disk fails.
     """
+    most_epochs = getattr(args, "train_epochs", None)
     if args.resume is None:
+        started = started or time.monotonic()
         training = prepare(config_from_flags(args))
+        training.manager.pace.started = started
+        plan(training, most_epochs)
         run = new_run(training.config)
         with locked(run.checkpoints):
             return report(training, run)
     checkpoint, config = find_resumable(args)
-    if checkpoint.epoch >= config.train_epochs:
+    has_new_budget = config.max_minutes not in (0, checkpoint.config.max_minutes)
+    if checkpoint.epoch >= config.train_epochs and not has_new_budget:
         epochs = counted(checkpoint.epoch, "epoch")
         print(f"{checkpoint.path.parent}: was finished after {epochs}; more with --train-epochs")
         return Outcome.FINISHED.value
     print_changes(checkpoint, config, args)
     with locked(checkpoint.path.resolve().parent):
-        return report(prepare(config, checkpoint), resumed_run(config, checkpoint))
-
-
-def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
-    """Return the checkpoint to resume, and its configuration with the flags that were given.
-
-    `args.resume` is a checkpoint, a run or a folder of runs; an empty one stands for
-    --train-checkpoints-folder. The run stays in its folder. Raises ValueError if there is none,
-    or if a flag asks for another network.
-    """
-    default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
-    checkpoint = find_checkpoint(args.resume or default, kind="last")
-    if not (checkpoint.path / RESUME).is_file():
-        raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
-    before = checkpoint.config
-    if getattr(args, "tiny", before.tiny) != before.tiny:
-        flag = "--tiny" if before.tiny else "--no-tiny"
-        raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
-    if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
-        raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
-    config = config_from_flags(args, base=before)
-    folder = before.train_checkpoints_folder
-    return checkpoint, dataclasses.replace(config, train_checkpoints_folder=folder)
-
-
-def print_changes(checkpoint: Checkpoint, config: Config, args: argparse.Namespace) -> None:
-    """Say which settings flags change, and what that does."""
-    if args.resume and hasattr(args, "train_checkpoints_folder"):
-        print("note: --train-checkpoints-folder has no effect: the run stays in its folder")
-    for name in changed_settings(checkpoint.config, config):
-        before, now = getattr(checkpoint.config, name), getattr(config, name)
-        effect = "weights unaffected" if name in HARMLESS else "the run will differ"
-        effect = BEST_IS_RESET if name in VALIDATION_SETTINGS else effect
-        print(f"changed: {name} from {before!r} to {now!r} ({effect})")
+        training = prepare(config, checkpoint)
+        plan(training, most_epochs, has_new_budget)
+        return report(training, resumed_run(config, checkpoint))
 
 
 def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
@@ -203,23 +195,19 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
 
 def fit(training: Training, run: Run) -> Outcome:
     """Train until the end, writing to the folders of a run. Raises OSError if the disk fails."""
-    config, records, schedule = training.config, training.records, training.schedule
-    train_step, validate, manager = training.train_step, training.validate, training.manager
-    strategy = train_step.strategy
-    augmentation = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
-
-    def make_batches(input_size, steps):
-        size = config.train_batch_size, input_size
-        batches = training_batches(records, augmentation, config.seed, *size, steps)
-        for *batch, indices in distribute_batches(strategy, batches):
-            yield (*batch, gather(strategy, indices))
-
+    train_step, manager = training.train_step, training.manager
     log = TensorBoardLog(run.log, training.step, training.is_validated)
-    logger = RunLogger(log, schedule, records, training.class_names, strategy)
+    data = training.records, training.class_names
+    logger = RunLogger(log, training.schedule, *data, train_step.strategy)
     manager.start(run.checkpoints)
     with logger, StopRequest() as stop:
-        logger.log_start(training.step, "" if training.is_logged else config.to_json())
-        outcome = train(train_step, make_batches, validate, schedule, manager, logger, stop)
+        settings = "" if training.is_logged else training.config.to_json()
+        logger.log_start(training.step, settings)
+        how, after = (train_step, training.batches, training.validate), (manager, logger, stop)
+        while (outcome := train(*how, training.schedule, *after)) is Outcome.REPLANNED:
+            training.follow(manager.pace.schedule)
+            logger.log_schedule(training.step, training.schedule)
+            manager.save("last", training.schedule.input_size(manager.epochs_done), logger)
         if outcome is not Outcome.DIVERGED:  # then the logger has said so
             logger.log_summary(int(train_step.skipped_steps))
     return outcome
@@ -263,13 +251,12 @@ def print_plan(training: Training, run: Run) -> None:
         f"({config.train_annot_path}), {validated}\n"
         f"training    {counted(config.train_epochs, 'epoch')} at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
+        f"time        {time_text(training.manager.pace, training.step, gpus > 0)}\n"
         f"checkpoints {run.checkpoints}\n"
         f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})"
     )
     if note := limit_note(training.test_records):
         print(f"validation  {note}")
-    if not config.tiny and not gpus:
-        print("time        hours on a laptop without a GPU; --tiny takes minutes")
     if lack := missing_letters(training.class_names):
         print(f"names       {lack}")
     print(end="", flush=True)
