@@ -80,6 +80,7 @@ def test_images_that_still_show_a_crowd_are_counted(folder, value):
             "[1].category_id: expected the id of a category; received 9",
         ),
         ({"category_id": True}, "category_id: expected the id of a category; received True"),
+        ({"category_id": "9" * 5000}, "category_id: expected the id of a category; received '99"),
         ({"iscrowd": "maybe"}, "annotations[1].iscrowd: expected 0 or 1; received 'maybe'"),
         ({"bbox": [1, 2]}, "annotations[1].bbox: expected [x, y, width, height] as numbers; rec"),
         ({"bbox": [1, 2, 3, "four"]}, "annotations[1].bbox: expected a number; received 'four'"),

@@ -139,7 +139,8 @@ def _identity(value: object) -> int | str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
-        return int(value) if value.isdecimal() and str(int(value)) == value else value
+        is_number = value.isdecimal() and len(value) < 20 and str(int(value)) == value
+        return int(value) if is_number else value
     return value if type(value) is int else None
 
 
