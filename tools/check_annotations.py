@@ -55,9 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
         others = read_annotations(args.against, len(class_names), skip_bad=True)
         none = f"no image of {args.file} is in {args.against}"
         print(describe_overlap(args.file, records, args.against, others) or none)
-    for path in filter(None, (args.file, args.against)):
-        if note := check_numbering(path, class_names, args.names):
-            print(note)
+    files = filter(None, (args.file, args.against))
+    notes = [check_numbering(file, class_names, args.names) for file in files]
+    for note in filter(None, dict.fromkeys(notes)):
+        print(note)
     return 0 if report.ok else BAD_INPUT
 
 
