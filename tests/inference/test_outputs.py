@@ -162,6 +162,28 @@ def test_a_video_that_is_cut_off_is_told_and_in_the_json(tmp_path, monkeypatch):
     ]
 
 
+def test_a_video_that_cannot_be_written_is_told_once_and_the_next_one_is(tmp_path, monkeypatch):
+    sources = find_sources(["rtsp://host/door", "rtsp://host/gate"])
+    frames = [
+        Frame(source, index, index / 10, 10, is_live=True).with_image(dark_image(64, 48))
+        for source in sources
+        for index in range(3)
+    ]
+
+    class Refused(VideoFile):
+        def __init__(self, path, *rest):
+            if path.name == "door":
+                raise OSError(f"{path}: cannot write a video")
+            super().__init__(path, *rest)
+
+    monkeypatch.setattr(outputs, "VideoFile", Refused)
+    told, options = [], OutputOptions(save=True, json=True)
+    written = write_all(tmp_path / "out", sources, options, frames, told=told)
+    assert written == ["detections.json", "gate.mp4"]
+    assert told == [f"{tmp_path / 'out' / 'door'}: cannot write a video"]
+    assert ["unsaved" in entry for entry in entries(tmp_path)] == [True] + [False] * 5
+
+
 def entries(tmp_path):
     return json.loads((tmp_path / "out" / "detections.json").read_text())["frames"]
 

@@ -127,17 +127,24 @@ def read_capture(
             index += 1
     finally:
         capture.release()
-    path = urlsplit(source.address).path if source.kind is Kind.STREAM else source.address
-    is_counted = Path(path).suffix.lower() in COUNTED_SUFFIXES
-    lost = max(0, stated - index)
     if index == first == 0:
-        error = f"{source.title}: no frame can be read"
-        yield Frame(source, error=error, lost=max(1, lost), is_end=not is_file)
-    elif is_file:
-        if is_counted and lost:
-            yield _lost_frames(source, index, lost)
-    elif is_live or (lost if is_counted else stated / fps - seconds > MISSING_END):
+        error, lost = f"{source.title}: no frame can be read", max(1, stated)
+        yield Frame(source, error=error, lost=lost, is_end=not is_file)
+        return
+    lost = _missing(source, stated, index, seconds, fps)
+    if is_file and lost:
+        yield _lost_frames(source, index, lost)
+    elif is_live or (lost and not is_file):
         yield Frame(source, index, error=_broke_off(source, index, arrived), lost=lost, is_end=True)
+
+
+def _missing(source, stated, index, seconds, fps) -> int:
+    """Return how many frames are missing at the end of a file, as far as its headers tell."""
+    is_stream = source.kind is Kind.STREAM
+    path = urlsplit(source.address).path if is_stream else source.address
+    is_counted = Path(path).suffix.lower() in COUNTED_SUFFIXES
+    is_early = is_stream and stated / fps - seconds > MISSING_END
+    return max(0, stated - index) if is_counted or is_early else 0
 
 
 def _position(capture, index, fps) -> float:
