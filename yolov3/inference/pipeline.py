@@ -36,17 +36,13 @@ class Detections(NamedTuple):
 
 
 def detect_frames(
-    detector: Detector,
-    sources: list[Source],
-    batch_size: int | None,
-    stop: threading.Event,
-    reconnect: int = 0,
+    detector: Detector, sources: list[Source], batch_size: int | None, stop, reconnect: int = 0
 ) -> Generator[Detections, None, None]:
     """Yield what a detector finds in each frame of the sources, in their order.
 
     Frames are read and letterboxed in threads while the network runs. A frame that cannot be read
-    has an error; large images come without their pixels, to save memory. `stop` ends the threads.
-    `reconnect` is that of `read_frames`.
+    has an error; large images come without their pixels, to save memory. `stop`, an
+    event, ends the threads. `reconnect` is that of `read_frames`.
     """
     is_live = any(source.kind in (Kind.STREAM, Kind.CAMERA) for source in sources)
     batch_size = batch_size or (1 if is_live else BATCH_SIZE)

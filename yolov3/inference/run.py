@@ -48,20 +48,14 @@ def run_detection(
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     is_new = options.files and not (output and Path(output).exists())
     folder = _make_folder(output) if options.files else None
-    report = Report(detector.class_names, count_frames(sources), detector.max_detections)
+    names = detector.class_names
+    report = Report(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(detector.class_names)):
         report.progress.message(lack)
-    stop = threading.Event()
+    tell, stop = report.tell_unsaved, threading.Event()
     try:
         with (
-            Outputs(
-                folder,
-                sources,
-                detector.class_names,
-                options,
-                _head(detector),
-                report.tell_unsaved,
-            ) as outputs,
+            Outputs(folder, sources, names, options, _head(detector), tell) as outputs,
             report.progress,
         ):
             found = detect_frames(detector, sources, batch_size, stop, reconnect)

@@ -120,14 +120,12 @@ def _matches(pattern: str) -> list[Path]:
         ]
         _tell_left_out(pattern, [note for found in searched.values() for note in found.left_out])
     else:
-        shown, everything = (
-            set(map(Path, glob.glob(pattern, include_hidden=hidden))) for hidden in (False, True)
-        )
+        shown = set(map(Path, glob.glob(pattern)))
+        hidden = set(map(Path, glob.glob(pattern, include_hidden=True))) - shown
         media = [path for path in shown if _is_media(path)]
-        hidden = sum(map(_is_media, everything - shown))
+        notes = [counted(n, "hidden file") for n in [sum(map(_is_media, hidden))] if n]
         others = Counter(path.suffix.lower() for path in shown - {*media} if path.is_file())
-        notes = [counted(hidden, "hidden file")] * bool(hidden) + _count_others(others)
-        _tell_left_out(pattern, notes)
+        _tell_left_out(pattern, notes + _count_others(others))
     if not media:
         raise ValueError(f"{pattern}: no image or video matches this pattern")
     return sorted(media)
