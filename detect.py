@@ -36,7 +36,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
     add_detector_flags(parser, size=input_hw)
     parser.add_argument("--classes", type=names_list, metavar="CLASS,...", help="find only these")
-    several = "each class of a prediction above the threshold, not only the best"
+    several = "each class of an object above the threshold, not only the best"
     parser.add_argument("--multi-label", action="store_true", help=several)
     parser.add_argument(
         "--max-detections", type=positive_int, default=MAX_DETECTIONS, metavar="N", help=best

@@ -68,14 +68,20 @@ def test_an_object_of_another_class_is_not_found_as_the_chosen_one():
     np.testing.assert_allclose(scores, [0.8, 0.54], atol=1e-5)
 
 
-def test_same_class_is_suppressed_and_another_is_not():
+def test_same_class_is_suppressed_and_another_is_not_unless_it_is_the_same_object():
     pair = [(2, 3, 0, 0, 0.6), (2, 3, 1, 0, 0.9)]
     boxes, scores, _ = detect(raw_map(pair))[0]
     np.testing.assert_allclose(scores, [0.9], atol=1e-5)
-    pair[1] = (2, 3, 1, 1, 0.9)
+    pair[1] = (2, 3, 1, 1, 0.9)  # another anchor is surer that it is of the other class
     boxes, scores, classes = detect(raw_map(pair))[0]
+    np.testing.assert_allclose(scores, [0.9], atol=1e-5)
+    assert classes.tolist() == [1]
+    boxes, scores, classes = detect(raw_map(pair), multi_label=True)[0]
     np.testing.assert_allclose(scores, [0.9, 0.6], atol=1e-5)
     assert classes.tolist() == [1, 0]
+    raw = raw_map([(2, 3, 0, 0, 0.6), (2, 3, 1, 1, 0.9)])
+    raw[0, 2, 3, 0, 2] = np.log(0.55)  # IoU 0.55: two objects, one before the other
+    assert len(detect(raw)[0][1]) == 2
 
 
 @pytest.mark.parametrize(("iou_threshold", "count"), [(0.32, 1), (0.35, 2)])
@@ -169,17 +175,24 @@ def by_loops(
         for label, score in enumerate(scores):
             if score > 0.05 and (multi_label or score == max(scores)):
                 found.append((score, label, np.concatenate([centre - half, centre + half])))
-    kept = []
-    for score, label, box in sorted(found, key=lambda item: -item[0]):
-        if classes is not None and label not in classes:
-            continue
-        rivals = [other for _, rival, other in kept if agnostic or rival == label]
-        if not rivals or iou(box, np.array(rivals)).max() <= 0.45:
-            kept.append((score, label, box))
+    kept = sorted(found, key=lambda item: -item[0])
+    if agnostic or not multi_label:
+        kept = suppressed(kept, 0.45 if agnostic else 0.6, across_classes=True)
+    kept = [row for row in kept if classes is None or row[1] in classes]
+    kept = suppressed(kept, 0.45)
     if max_per_class:
         kept = [row for k, row in enumerate(kept) if places(kept, k) < max_per_class]
     scores, labels, boxes = zip(*kept[: None if max_per_class else max_detections], strict=True)
     return np.array(boxes), np.array(scores), np.array(labels)
+
+
+def suppressed(found, threshold, across_classes=False):
+    kept = []
+    for score, label, box in found:
+        rivals = [other for _, rival, other in kept if across_classes or rival == label]
+        if not rivals or iou(box, np.array(rivals)).max() <= threshold:
+            kept.append((score, label, box))
+    return kept
 
 
 def places(kept, index):

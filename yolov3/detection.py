@@ -28,10 +28,10 @@ class Detector:
     the name of a preset. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
     With `classes`, names or indices, no others are found, and with `agnostic_nms` NMS does not
-    distinguish classes. Each prediction takes its best class, with `multi_label` each class above
-    the threshold. Of each image the best `max_detections` are kept. The network runs with batch
-    normalisation folded into the convolutions, in the precision that suits this hardware. On a CPU
-    it runs faster where nothing else is done with TensorFlow: call
+    distinguish classes. An object gets its best class, with `multi_label` each class above the
+    threshold: see `detect_boxes`. Of each image the best `max_detections` are kept. The network
+    runs with batch normalisation folded into the convolutions, in the precision that suits this
+    hardware. On a CPU it runs faster where nothing else is done with TensorFlow: call
     `cli.run.import_tensorflow(frozen_weights=True)` first.
 
     Its settings are attributes that cannot be changed; `checkpoint` is None for other sources.

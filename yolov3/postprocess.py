@@ -8,6 +8,9 @@ from yolov3.images import boxes_from_letterbox, letterbox_params
 from yolov3.yolov3 import decode
 
 MAX_DETECTIONS = 100  # per image
+# Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
+SAME_OBJECT_IOU = 0.6
+ROOM = 4  # times as many boxes as an image may keep are looked at per class
 LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppresses nothing
 
 
@@ -32,11 +35,13 @@ def detect_boxes(
     `max_detections` of an image are kept, or, if given, `max_per_class` of each class; both are
     Python ints, and M is the most that this can be.
 
-    The score of a class is confidence times class probability. Each prediction, of a cell and an
-    anchor, takes its best class; with `multi_label`, every class above the threshold. If `classes`,
-    indices, are given, others are then left out. NMS works per class: a box goes when its IoU with
-    a better one of the same class exceeds `iou_threshold`. With `agnostic` a better one of any
-    class suffices, so that an object gets one box and one class. Both are Python bools.
+    The score of a class is confidence times class probability. NMS works per class: a box goes
+    when its IoU with a better one of the same class exceeds `iou_threshold`. An object gets one
+    label: each prediction, of a cell and an anchor, takes its best class, and a box also goes when
+    its IoU with a better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it
+    exceeds `iou_threshold`. With `multi_label` a prediction has every class above the threshold.
+    Both are Python bools; `agnostic` leaves one label in any case. If `classes`, indices, are
+    given, objects of others are then left out.
     """
     candidates = [
         _candidates(raw, anchor, stride, score_threshold)
@@ -44,18 +49,15 @@ def detect_boxes(
     ]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
     num_classes = raw_maps[0].shape[-1] - 5
-    if not multi_label:
-        is_best = tf.one_hot(tf.argmax(scores, axis=-1), num_classes, True, False)
-        scores = tf.where(is_best, scores, 0.0)
+    per_class = max_per_class or max_detections
+    total = max_per_class * num_classes if max_per_class else max_detections
+    if num_classes > 1 and (agnostic or not multi_label):
+        room = total if max_per_class else ROOM * total
+        one_iou = iou_threshold if agnostic else tf.maximum(iou_threshold, SAME_OBJECT_IOU)
+        boxes_xyxy, scores = _one_label(boxes_xyxy, scores, score_threshold, one_iou, room)
     if classes is not None:
         scores = tf.where([index in classes for index in range(num_classes)], scores, 0.0)
-    if max_per_class:
-        max_detections = max_per_class * num_classes
-    thresholds = score_threshold, iou_threshold
-    if agnostic:
-        return _nms_class_agnostic(boxes_xyxy, scores, *thresholds, max_detections)
-    limits = max_per_class or max_detections, max_detections
-    return _nms_per_class(boxes_xyxy, scores, *thresholds, *limits)
+    return _nms_per_class(boxes_xyxy, scores, score_threshold, iou_threshold, per_class, total)
 
 
 def _nms_per_class(
@@ -75,26 +77,26 @@ def _nms_per_class(
     return boxes, scores, tf.cast(classes, tf.int32), counts
 
 
-def _nms_class_agnostic(boxes_xyxy, scores, score_threshold, iou_threshold, max_detections):
-    """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
-    best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1, output_type=tf.int32)
-    most = tf.minimum(max_detections, tf.shape(best)[1])  # the time grows with its square
+def _one_label(boxes_xyxy, scores, score_threshold, iou_threshold, limit):
+    """Suppress across classes, and leave each box its best class: (B, M, 4) and (B, M, C).
+
+    `boxes_xyxy` is (B, K, 4), `scores` (B, K, C); M is the most boxes left in an image.
+    """
+    best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1)  # (B, K)
     chosen, counts = tf.image.non_max_suppression_padded(
         boxes_xyxy,
         best,
-        most,
+        tf.minimum(limit, tf.shape(best)[1]),  # the time grows with its square
         tf.maximum(iou_threshold, LEAST_IOU),
         score_threshold,
         pad_to_max_output_size=True,
         canonicalized_coordinates=True,  # x before y changes no IoU
     )  # (B, M), (B,)
-    chosen = tf.pad(chosen, [[0, 0], [0, max_detections - most]])
-    is_chosen = tf.sequence_mask(counts, max_detections)  # (B, M)
-    boxes, best, classes = (
+    boxes_xyxy, best, classes = (
         tf.gather(part, chosen, batch_dims=1) for part in (boxes_xyxy, best, classes)
     )
-    boxes = tf.where(is_chosen[..., tf.newaxis], boxes, 0.0)
-    return boxes, tf.where(is_chosen, best, 0.0), tf.where(is_chosen, classes, 0), counts
+    best = tf.where(tf.sequence_mask(counts, tf.shape(best)[1]), best, 0.0)
+    return boxes_xyxy, best[..., tf.newaxis] * tf.one_hot(classes, scores.shape[-1])
 
 
 def _candidates(raw, anchors, stride, score_threshold):
