@@ -168,3 +168,8 @@ def test_labels_keep_the_names_that_are_beside_them(tmp_path, kind):
     (tmp_path / "names").write_text("dog\nant\ncat\n")
     convert(with_source(job, names=tmp_path / "names"))
     assert lines(tmp_path, "new/out.txt") == ["a.png 0,0,60,40,2 0,0,9,9,0"]
+    if kind == "annotations":
+        again = job._replace(target=tmp_path / "in.csv", overwrite=True)
+        (tmp_path / "in.csv").touch()
+        with pytest.raises(ValueError, match="in.names: refusing to overwrite an input file"):
+            convert(again)

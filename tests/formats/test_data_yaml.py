@@ -68,6 +68,29 @@ def test_splits_are_found_where_they_really_are(tmp_path, text, images):
     assert not (tmp_path / "out_test.txt").exists() and "skipped" not in summary
 
 
+def test_a_folder_is_not_taken_for_that_of_another_split_or_set(tmp_path):
+    folder = tmp_path / "set"
+    write_images(folder, ("images/a.png", 0), ("train/images/b.png", 0))
+    write_images(tmp_path, ("train/images/c.png", 0), ("lists/d.png", 0), ("d.png", 0))
+    (tmp_path / "lists" / "list.txt").write_text("d.png\n")
+    text = "path: somewhere/set\ntrain: ../train/images\nval: /content/valid/images\n"
+    text += "test: ../lists/list.txt\nnames: [cat]"
+    summary = convert(job(folder, text))
+    assert found(tmp_path, "train") == {"train/images/b.png": [0]}
+    assert "skipped 1 folder, not found: val: '/content/valid/images'" in summary
+    [record] = read_annotations(tmp_path / "out_test.txt")
+    assert record.image_path == str(tmp_path / "lists" / "d.png")
+    elsewhere = tmp_path / "yaml" / "coco.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("path: ../set\ntrain: images\nnames: [cat]")
+    convert(
+        ConversionJob(
+            [Source("yolo", elsewhere)], tmp_path / "out.txt", "annotations", overwrite=True
+        )
+    )
+    assert found(tmp_path, "train") == {"images/a.png": [0]}
+
+
 def test_what_a_split_lacks_is_named(tmp_path):
     folder = tmp_path / "set"
     write_images(folder, ("train/images/a.png", 0), ("test/images/a.png", None))

@@ -103,6 +103,14 @@ def test_classes_get_other_names(tmp_path, renames, names, labels):
     assert (twins in summary) == (renames == {})
 
 
+def test_names_to_keep_get_their_new_names_too(tmp_path):
+    source = write_set(tmp_path / "1", [("a.png", 1, f"{BOX},0", f"{OTHER},1")], ["Bolt", "nut"])
+    source = source._replace(names=tmp_path / "chosen")
+    source.names.write_text("Bolt\n")
+    _, boxes = run(tmp_path, source, renames={"Bolt": "bolt"})
+    assert boxes == {"1/a.png": [(1, 2, 30, 20, "bolt")]}  # out.names has them: `chosen` does not
+
+
 def test_a_name_that_no_class_has_is_refused(tmp_path):
     source = write_set(tmp_path / "1", [("a.png", 1, f"{BOX},0")], ["Bolt", "nut"])
     with pytest.raises(ValueError, match="no class 'bolts', but Bolt, nut"):
@@ -110,11 +118,17 @@ def test_a_name_that_no_class_has_is_refused(tmp_path):
 
 
 def test_an_image_of_two_sources_is_there_once(tmp_path):
-    rows = [("a.png", 1, f"{BOX},0"), ("b.png", 2), ("c{}.png", 3, f"{BOX},0")]
+    rows = [
+        ("a.png", 1, f"{BOX},0"),
+        ("b.png", 2),
+        ("d.png", 5, f"{BOX},0"),
+        ("c{}.png", 3, f"{BOX},0"),
+    ]
     one = write_set(tmp_path / "1", rows, ["cat", "dog"])
     rows = [
         ("other.png", 1, f"{SHIFTED},1"),  # the same but for rounding
         ("b.png", 2),
+        ("d.png", 5, f"{BOX},0"),
         ("c{}.png", 3, f"{SHIFTED},1", f"{SHIFTED},0", f"{OTHER},1"),
         ("new.png", 4, f"{BOX},0"),
     ]
@@ -124,12 +138,13 @@ def test_an_image_of_two_sources_is_there_once(tmp_path):
         "1/a.png": [(1, 2, 30, 20, "cat")],
         "1/b.png": [],
         "1/c{}.png": [(1, 2, 30, 20, "cat"), (1.5, 2, 30, 20.5, "dog"), (31, 21, 59, 39, "cat")],
+        "1/d.png": [(1, 2, 30, 20, "cat"), (1, 2, 30, 20, "dog")],  # nobody knows which it is
         "2/new.png": [(1, 2, 30, 20, "dog")],
     }
     same = f"{str(tmp_path / '2/other.png')!r} is {str(tmp_path / '1/a.png')!r}"
     assert "dropped 4 images, which came before with the same boxes: " in summary
     assert same in summary
-    assert "joined 2 images, annotated differently twice, with all objects of both: " in summary
+    assert "joined 4 images, annotated differently twice, with all objects of both: " in summary
     assert "c{}.png' (1 and 3 boxes, together 3)" in summary
 
 
@@ -168,6 +183,34 @@ def test_a_split_has_a_fraction_of_each_class_in_its_test_part(
     background = [sum(not len(one.classes) for one in part.images) for part in (train, test)]
     assert min(background) > 0
     assert abs(len(test.images) / count - fraction) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_of_two_images_is_in_both_parts_of_a_split(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    labels = [[label for label in range(5) if rng.random() < 0.2] for _ in range(14)]
+    images = [
+        annotated_image(tmp_path / f"{n}.png", (9, 9), [[0, 0, 9, 9]] * len(row), row)
+        for n, row in enumerate(labels)
+    ]
+    train, test = split(DataSet(images, list("abcde"), ["x"]), 0.2, seed)
+    for label in range(5):
+        if sum(label in row for row in labels) > 1:
+            assert 0 < test.boxes_per_class[label] and 0 < train.boxes_per_class[label]
+
+
+def test_a_split_is_fair_where_some_images_have_most_of_the_boxes(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = (rng.pareto(2, (300, 3)) * 4).astype(int)
+    images = [
+        annotated_image(
+            tmp_path / f"{n}.png", (9, 9), [[0, 0, 9, 9]] * sum(row), np.repeat([0, 1, 2], row)
+        )
+        for n, row in enumerate(numbers)
+    ]
+    _, test = split(DataSet(images, list("abc"), ["x"]), 0.2, seed=0)
+    np.testing.assert_allclose(test.boxes_per_class / numbers.sum(axis=0), 0.2, atol=0.015)
+    assert 58 <= len(test.images) <= 62
 
 
 def test_a_split_depends_on_the_seed_alone(tmp_path):

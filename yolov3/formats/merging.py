@@ -98,23 +98,27 @@ def _counts(images: list[AnnotatedImage], labels: np.ndarray) -> np.ndarray:
 def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
     """Choose some of G groups of images, (G, K) with counts of K kinds each, as a mask (G,).
 
-    The chosen ones have about `fraction` of each kind. Each group goes to the part that needs its
-    kinds more, those of the rarest kind first: the iterative stratification of Sechidis et al.,
-    2011. Of a kind in two groups each part gets one.
+    The chosen ones have about `fraction` of each kind: the groups are placed one by one, those of
+    the rarest kind first, where the balance of all kinds becomes better, as in the iterative
+    stratification of Sechidis et al., 2011. The last group of a kind goes where none of it is.
     """
     counts = counts[:, counts.any(axis=0)]
-    table = counts / counts.sum(axis=0)
-    need = np.ones((2, table.shape[1]))  # of the others and the chosen: 0 has its share
+    table, has = counts / counts.sum(axis=0), counts > 0
+    lead = np.zeros(
+        table.shape[1]
+    )  # of the others over the chosen, in shares that they should have
+    placed, left = np.zeros((2, table.shape[1]), bool), has.sum(axis=0)
     part = np.full(len(table), -1)
-    for column in np.argsort((table > 0).sum(axis=0), kind="stable"):
-        rows = np.flatnonzero((table[:, column] > 0) & (part < 0))
-        rows = rows[np.argsort(-table[rows, column], kind="stable")]  # small ones level out
-        for row in rows:
-            part[row] = table[row] @ (need[1] - need[0]) > 0
-            without = np.flatnonzero(need[:, column] == 1)
-            if row == rows[-1] and len(without) == 1:
-                part[row] = without[0]
-            need[part[row]] -= table[row] / (1 - fraction, fraction)[part[row]]
+    for kind in np.argsort(left, kind="stable"):
+        rows = np.flatnonzero(has[:, kind] & (part < 0))
+        for row in rows[np.argsort(-table[rows, kind], kind="stable")]:  # small ones level out
+            leads = lead + table[row] / (1 - fraction), lead - table[row] / fraction
+            part[row] = np.sum(leads[1] ** 2) < np.sum(leads[0] ** 2)
+            last = has[row] & (left == 1) & (placed.sum(axis=0) == 1)
+            if last.any():
+                part[row] = placed[0, last].mean() >= 0.5
+            lead, left = leads[part[row]], left - has[row]
+            placed[part[row]] |= has[row]
     return part == 1
 
 
