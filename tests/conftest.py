@@ -19,7 +19,7 @@ from script_runs import TIMEOUT_S, command, environment, training_flags  # noqa:
 
 from mnist.scenes import paste  # noqa: E402
 from mnist.sklearn_digits import read_offline_digits  # noqa: E402
-from yolov3 import fonts  # noqa: E402
+from yolov3 import text  # noqa: E402
 from yolov3.annotations import format_line  # noqa: E402
 
 # What a shell starts in the background ignores Ctrl-C; these tests send it and count on it.
@@ -103,7 +103,7 @@ def installed_fonts(monkeypatch):
     """Return a function that makes these font files all that the machine has, at first none."""
 
     def forget():
-        for function in vars(fonts).values():
+        for function in vars(text).values():
             getattr(function, "cache_clear", lambda: None)()
 
     def install(*files):

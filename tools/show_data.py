@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
-    from yolov3.fonts import missing_letters
+    from yolov3.text import missing_letters
 
     class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))

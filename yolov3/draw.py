@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 from PIL import Image, ImageDraw
 
-from yolov3.fonts import Run, default_font, load_font, split_by_font
+from yolov3.text import Run, default_font, load_font, split_by_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
 TEXT_RANGE = (11, 64)  # pixels: below it is hard to read, above it hides the image

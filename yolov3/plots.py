@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from yolov3.fonts import split_by_font
+from yolov3.text import split_by_font
 
 # Okabe and Ito's colours, which people with colour-blindness tell apart as well.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"

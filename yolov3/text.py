@@ -1,9 +1,23 @@
-"""Text that people see, whatever characters are in it."""
+"""Text that people see: escapes for what cannot be seen, and fonts that have its letters."""
 
-from unicodedata import category
+import re
+from functools import cache, lru_cache
+from itertools import groupby
+from pathlib import Path
+from unicodedata import bidirectional, category, normalize
+
+from PIL import ImageFont, features
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction, lone surrogates, ends of lines
 JOINERS = "\u200c\u200d"  # parts of Persian words and of emoji
+PLACEHOLDERS = re.compile("lastresort|blank|notdef", re.IGNORECASE)  # a sign for every letter
+STYLES = re.compile(
+    "bold|italic|oblique|light|thin|black|medium|serif|mono|condensed", re.IGNORECASE
+)
+VARIANTS = re.compile("[\ufe00-\ufe0f]")  # choose between forms of the letter before
+CHECKED_SIZE = 20  # pixels
+
+Run = tuple[str, str]  # a part of a text, and the file of its font
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -36,3 +50,86 @@ class PrintableStream:
 
     def __getattr__(self, name: str):
         return getattr(self.unfiltered, name)
+
+
+@lru_cache
+def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load a font for letters of `size` pixels."""
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache
+def default_font() -> str:
+    """Return the file of DejaVu Sans, which comes with matplotlib: Pillow's has English only."""
+    from matplotlib import get_data_path
+
+    return str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+
+
+@lru_cache
+def system_fonts() -> list[str]:
+    """Return the files of the system's fonts, plain ones first; on a Mac it takes seconds."""
+    from matplotlib.font_manager import findSystemFonts
+
+    found = [file for file in findSystemFonts() if not PLACEHOLDERS.search(Path(file).stem)]
+    return sorted(found, key=lambda file: (bool(STYLES.search(Path(file).stem)), file))
+
+
+@lru_cache(maxsize=4096)
+def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
+    """Return the parts of a text, each in the first font that has all letters of its words.
+
+    Empty where no font has them, and for a script whose letters join or run from right to left if
+    what draws them cannot do that: `shaped` tells, by default whether Pillow can. Characters that
+    cannot be seen are escapes in it.
+    """
+    text = VARIANTS.sub("", normalize("NFC", printable(text)))
+    shaped = features.check("raqm") if shaped is None else shaped
+    words = re.findall(r"\s*\S+\s*", text)
+    files = list(map(_file_of, words))
+    if not all(files) or not shaped and any(map(_is_shaped, text)):
+        return ()
+    pairs = groupby(zip(files, words, strict=True), key=lambda pair: pair[0])
+    return tuple(("".join(word for _, word in pair), file) for file, pair in pairs)
+
+
+def missing_letters(names: list[str]) -> str:
+    """Say which classes are drawn as their numbers since no font has their letters, or ""."""
+    missing = [index for index, name in enumerate(names) if not split_by_font(name)]
+    classes = ", ".join(f"class {index} is {printable(names[index])}" for index in missing)
+    lack = "images show numbers, as no font here has all letters of the names"
+    return f"{lack}: {classes}" if missing else ""
+
+
+def _is_shaped(letter: str) -> bool:
+    is_mark = category(letter).startswith("M") or letter in JOINERS
+    return is_mark or bidirectional(letter) in ("R", "AL")
+
+
+@lru_cache(maxsize=4096)
+def _file_of(word: str) -> str | None:
+    """Return the first font that draws all letters of a word: DejaVu Sans if it does."""
+    letters = {letter for letter in word if not letter.isspace() and letter not in JOINERS}
+    if _draws(default_font(), letters):
+        return default_font()
+    return next((file for file in system_fonts() if _draws(file, letters)), None)
+
+
+def _draws(file: str, letters: set[str]) -> bool:
+    """Tell whether a font has these letters and they leave ink, unlike those of colours only."""
+    if not _codes(file).issuperset(map(ord, letters)):
+        return False
+    font = load_font(file, CHECKED_SIZE)
+    return all(font.getmask(letter).getbbox() for letter in letters)
+
+
+@cache
+def _codes(file: str) -> frozenset[int]:
+    """Return the codes of all letters of a font, none of one that cannot be read at any size."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        load_font(file, CHECKED_SIZE)
+        return frozenset(FT2Font(file).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()

@@ -15,8 +15,7 @@ from yolov3.cli.progress import counted
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
-from yolov3.data.image_sizes import read_sizes
-from yolov3.data.same_images import content_keys
+from yolov3.data.image_files import content_keys, read_sizes
 from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"

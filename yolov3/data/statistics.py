@@ -7,7 +7,7 @@ import numpy as np
 from yolov3.annotations import Record, read_annotations, stack_boxes
 from yolov3.augment import Augmentation, augment
 from yolov3.data.anchors import letterboxed_boxes
-from yolov3.data.image_sizes import read_sizes
+from yolov3.data.image_files import read_sizes
 from yolov3.images import ImageFileError
 
 MAX_AUGMENTED = 2000  # images; their statistics hardly change with more

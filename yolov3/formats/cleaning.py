@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from yolov3.annotations import box_text
-from yolov3.data.image_sizes import read_sizes
+from yolov3.data.image_files import read_sizes
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import ImageFileError

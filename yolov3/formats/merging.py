@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.data.same_images import content_keys
+from yolov3.data.image_files import content_keys
 from yolov3.formats.common import ConversionLog, require
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 

@@ -13,7 +13,6 @@ import numpy as np
 from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
 from yolov3.files import fresh_folders
-from yolov3.fonts import missing_letters
 from yolov3.inference.frames import count_frames, load, read_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
 from yolov3.inference.pipeline import Detections, detect_frames, prefetch
@@ -21,6 +20,7 @@ from yolov3.inference.scenes import nothing_found
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import quiet_opencv
 from yolov3.inference.window import open_window, show_frame
+from yolov3.text import missing_letters
 
 DEFAULT_FOLDER = "detections"
 WRITERS = 2  # threads that draw and write

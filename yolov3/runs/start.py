@@ -19,7 +19,6 @@ from yolov3.cli.run import StopRequest
 from yolov3.configs import REPO, Config
 from yolov3.data.annotation_check import existing_file, fingerprint, load_data
 from yolov3.dataset import training_batches
-from yolov3.fonts import missing_letters
 from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import CheckpointManager
@@ -37,6 +36,7 @@ from yolov3.runs.run_folders import (
 )
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule
+from yolov3.text import missing_letters
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
 from yolov3.transfer import transfer_weights
