@@ -32,14 +32,15 @@ class Costs(NamedTuple):
 
     per_image: float  # in training, to which comes
     per_pixel: float  # of the input
-    graph: float  # to build the graph of the training step, or of the first validation
+    graph: float  # to build that of the training step
     validated: float  # images, after each epoch
     save: float  # the checkpoints of an epoch
 
     def left(self, schedule: TrainingSchedule, step: int = 0) -> float:
         """Return the seconds from a step on to the end, with validations and checkpoints."""
         per_epoch = schedule.steps_per_epoch
-        seconds = self.graph if self.validated and step < per_epoch else 0.0
+        is_first = self.validated and step < per_epoch  # whose graph is to be built, too
+        seconds = self.graph * VALIDATION_SHARE if is_first else 0.0
         for epoch in range(step // per_epoch, schedule.epochs):
             steps = schedule.last_step(epoch) - max(step, epoch * per_epoch)
             images = steps * schedule.batch_size + self.validated * VALIDATION_SHARE
@@ -50,7 +51,7 @@ class Costs(NamedTuple):
     def times(self, factor: float) -> "Costs":
         """Return the costs on a machine that takes so many times as long."""
         scaled = [factor * seconds for seconds in self]
-        return Costs(*scaled)._replace(validated=self.validated)
+        return Costs(*scaled)._replace(validated=self.validated, graph=self.graph)
 
 
 def measure_costs(
@@ -227,7 +228,7 @@ class Pace:
         if abs(used + slowdown * left - self.budget) <= TOLERANCE * self.budget:
             return False
         costs, earlier = self.costs.times(slowdown), self.schedule
-        seconds = self.budget - used - costs.graph
+        seconds = self.budget - used - costs.graph - costs.save
         self.costs = costs
         self.schedule = longest(earlier, costs, seconds, self.most_epochs, step)
         if self.schedule.total_steps == earlier.total_steps:
