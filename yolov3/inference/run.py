@@ -176,7 +176,7 @@ class Report:
             parts += [self._list(self.objects), speed]
         print("; ".join(parts))
         if self.full:
-            frames = f"{counted(self.full, 'frame')} with {self.limit:,} objects"
+            frames = f"{counted(self.full, 'frame')} with {counted(self.limit, 'object')}"
             print(f"note: {frames}, the most that --max-detections keeps")
         if folder and folder.is_dir() and any(folder.iterdir()):
             print(f"saved in {folder}")
