@@ -37,13 +37,9 @@ TAIL_BYTES = 64  # where the mark is looked for first; some programs append data
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on rows and columns are swapped first
 SAMPLE_FORMAT, BITS_PER_SAMPLE = 339, 258  # tags of TIFF; sample formats 1 and 4 have no sign
-CHUNKS = ((273, 324), (279, 325))  # tags of TIFF: offsets of strips or tiles, and their bytes
-TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
 NO_BRIGHTNESS = "numbers whose brightness is not defined: with a sign, a fraction or over 16 bits"
 # A frame of a JPEG that is lossless, hierarchical or coded arithmetically.
 RARE_JPEG = re.compile(rb"\xff[\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.\x08", re.DOTALL)
-# What Pillow reads where OpenCV does not, and turns to RGB without knowing more.
-PILLOW_MODES = ("1", "I", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
 # What cannot be read is an error here, and odd metadata do no harm: neither library prints.
@@ -89,12 +85,12 @@ def read_image(path) -> np.ndarray:
 def read_image_size(path) -> tuple[int, int]:
     """Return (width, height) in pixels of the image that `read_image` would read.
 
-    Raises ImageFileError as that does. Common kinds are known by their headers, rare ones decoded:
-    only damage amid the pixels of a JPEG, PNG, WebP, BMP or TIFF stays unseen.
+    Raises ImageFileError as that does. JPEG, PNG and WebP are known by their headers and ends, all
+    others are decoded: only damage amid the pixels of those three stays unseen.
     """
     with _open(path) as stream:
         image, orientation = _read_header(stream, path)
-        if not _is_common(stream, image):
+        if not _is_surely_decoded(stream, image):
             _decode(stream, image, path)
     return image.size[::-1] if orientation >= 5 else image.size
 
@@ -123,25 +119,22 @@ class _QuietLibraries:
     """Keep libpng and libjpeg, which print to what C calls `stderr`, quiet in decoding threads."""
 
     def __init__(self):
-        self._lock, self._threads, self._nowhere = threading.Lock(), 0, None
+        self._lock, self._threads, self._c_stderr = threading.Lock(), 0, ctypes.c_void_p()
+        nowhere = None
         with contextlib.suppress(OSError, TypeError, ValueError):  # no C library that has it
             c_library = ctypes.CDLL(None)
             c_library.fopen.restype = ctypes.c_void_p
             self._c_stderr = ctypes.c_void_p.in_dll(c_library, "stderr")
-            self._printed_to = self._c_stderr.value
-            self._nowhere = c_library.fopen(os.devnull.encode(), b"w")
+            nowhere = c_library.fopen(os.devnull.encode(), b"w")
+        self._targets = self._c_stderr.value, nowhere or self._c_stderr.value
 
-    def __enter__(self):
-        self._count(1)
-
-    def __exit__(self, *_):
-        self._count(-1)
-
-    def _count(self, change: int) -> None:
+    def __enter__(self, change: int = 1):
         with self._lock:
             self._threads += change
-            if self._nowhere:
-                self._c_stderr.value = self._nowhere if self._threads else self._printed_to
+            self._c_stderr.value = self._targets[self._threads > 0]
+
+    def __exit__(self, *_):
+        self.__enter__(-1)
 
 
 _quiet_libraries = _QuietLibraries()
@@ -234,14 +227,12 @@ def _decode(stream: BinaryIO, image: Image.Image, path) -> np.ndarray:
         data = np.frombuffer(stream.read(), np.uint8)  # unlike imread, opens any file name
         with _quiet_libraries:
             image_rgb = None if image.format == "PPM" else cv2.imdecode(data, flags)
-            if image_rgb is None and image.mode in PILLOW_MODES:
-                if image.mode == "I":  # up to 65535
-                    image = image.point(lambda value: value / 256).convert("L")
+            if image_rgb is None:
+                if image.mode.startswith("I"):  # 16 bits
+                    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
                 image_rgb = np.array(image.convert("RGB"))
     except Exception as error:  # the disk or the memory fails, or a library objects
         raise _unreadable(path, getattr(error, "err", error)) from None
-    if image_rgb is None:
-        raise _unreadable(path, "one that cannot be decoded")
     if image_rgb.shape != (*image.size[::-1], 3):
         raise _unreadable(path, "pixels of another size than the header says")
     return image_rgb
@@ -254,22 +245,13 @@ def _has_no_brightness(image: Image.Image) -> bool:
     return image.mode == "F" or is_signed or max(tags.get(BITS_PER_SAMPLE, (1,))) > 16
 
 
-def _is_common(stream: BinaryIO, image: Image.Image) -> bool:
-    """Tell whether an image is of a kind that is always decoded, and its last pixel in the file."""
-    if image.format == "JPEG":
-        size = stream.tell()
-        stream.seek(0)
-        return not RARE_JPEG.search(stream.read(size))
-    if image.format in ("PNG", "WEBP"):  # Pillow opens no WebP that is cut off
-        return True
-    end = MAX_BYTES + 1
-    with contextlib.suppress(Exception):  # of broken tags, by which the decoder fails as well
-        if image.format == "BMP" and image.tile[0].codec_name == "raw":
-            end = image.tile[0].offset + image.tile[0].args[1] * image.height
-        elif image.format == "TIFF" and image.info["compression"] in TIFF_COMPRESSIONS:
-            chunks = [image.tag_v2.get(strip) or image.tag_v2[tile] for strip, tile in CHUNKS]
-            end = max(map(sum, zip(*chunks, strict=True)))
-    return image.mode in PILLOW_MODES and end <= stream.seek(0, os.SEEK_END)
+def _is_surely_decoded(stream: BinaryIO, image: Image.Image) -> bool:
+    """Tell whether every library decodes such an image, whose header was read and whose end is."""
+    if image.format != "JPEG":
+        return image.format in ("PNG", "WEBP")  # Pillow opens no WebP that is cut off
+    size = stream.tell()
+    stream.seek(0)
+    return not RARE_JPEG.search(stream.read(size))
 
 
 def _unreadable(path, error: object) -> ImageFileError:
