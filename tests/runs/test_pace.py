@@ -152,6 +152,9 @@ def test_a_resumed_run_goes_on_with_the_time_and_the_plan_that_it_had():
     assert again.used == 100.0 and not again.changed(50) and not again.changed(51)
     clock.now = 1001.0
     assert again.used == 101.0
+    for damaged in ([], [1.0], [-1.0, 7.0], [math.nan, 7.0], [1.0] * 8, [[1.0, 2.0]], 5.0):
+        with pytest.raises(ValueError, match="^pace: expected the seconds of a run; received "):
+            again.restore(np.array(damaged), 50)
 
 
 # What is measured

@@ -198,7 +198,14 @@ class Pace:
         self._used, self._first, self._checked = 0.0, 0, None
 
     def restore(self, state: np.ndarray, step: int) -> None:
-        """Go on as `state` says; the clock does so when the first step after `step` is done."""
+        """Go on as `state` says; the clock does so when the first step after `step` is done.
+
+        Raises ValueError for what `state` never returned.
+        """
+        if state.shape not in ((2,), (2 + len(Costs._fields),)) or not (state >= 0).all():
+            raise ValueError(
+                f"pace: expected the seconds of a run; received {state.tolist()!r:.80}"
+            )
         self._used, self.most_epochs, *costs = map(float, state)
         self.costs = Costs(*costs) if costs else None
         self.started, self._first = None, step
