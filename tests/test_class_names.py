@@ -34,12 +34,22 @@ def test_what_a_file_holds_decides_how_it_is_read(tmp_path, content, names, file
 
 
 @pytest.mark.parametrize("file", ["obj.data", "obj.txt"])
-@pytest.mark.parametrize("names_at", ["obj.names", "cfg/sub/obj.names", "../obj.names"])
-def test_darknet_data_names_a_file(tmp_path, file, names_at):
-    folder = tmp_path / "a" / "cfg"
-    (tmp_path / "a" / "cfg" / "sub").mkdir(parents=True)
-    write(tmp_path / "a" if "/" in names_at else folder, names_at, "cat\ndog\n")
-    path = write(folder, file, f"classes= 2\ntrain  = train.txt\nnames = {names_at}\nbackup=b/\n")
+@pytest.mark.parametrize(
+    ("named", "is_at"),
+    [
+        ("obj.names", "cfg/obj.names"),
+        ("cfg/sub/obj.names", "cfg/sub/obj.names"),
+        ("../obj.names", "obj.names"),
+        ("data/obj.names", "cfg/obj.names"),
+        ("/home/me/sub/obj.names", "cfg/sub/obj.names"),
+        (r"C:\data\obj.names", "cfg/obj.names"),
+    ],
+)
+def test_darknet_data_names_a_file(tmp_path, file, named, is_at):
+    (tmp_path / "cfg" / "sub").mkdir(parents=True)
+    write(tmp_path, is_at, "cat\ndog\n")
+    content = f"classes= 2\ntrain  = train.txt\nnames = {named}\nbackup=b/\n"
+    path = write(tmp_path / "cfg", file, content)
     assert read_class_names(path) == ["cat", "dog"]
 
 
@@ -62,6 +72,8 @@ def test_darknet_data_names_a_file(tmp_path, file, names_at):
         (b"[net]\nbatch = 64\n", "names:2: broken YAML: "),
         (b"0 cat\n1 dog\n", "names:1: expected a class name alone; received '0 cat'"),
         (b"0,cat\n1,dog\n", "names:1: expected a class name alone; received '0,cat'"),
+        (b"cat,0\ndog,1\n", "names:1: expected a class name alone; received 'cat,0'"),
+        (b"id,name\n0,cat\n1,dog\n", "names:1: expected a class name alone; received 'id,name'"),
         (b'{"images": [], "categories": []}', "names: expected names, as 'names:"),
         (b"names = gone.names\n", "names: expected class names in gone.names; there is no such"),
         (b"classes = 2\n", "names: expected a line 'names = FILE'"),

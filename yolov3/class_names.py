@@ -16,14 +16,11 @@ from yolov3.annotations import LineError, decode_line, numbered_lines, read_byte
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
 COMMENT = re.compile(r"#(\s|$)")
-# A setting of data.yaml, or a name as YAML lists them, or a setting of a .data file.
-SETTING = re.compile(
-    r"[{\[]|-\s|(?:\d+|names|nc|path|train|val|valid|test)\s*:|(names|classes|train|valid|test)\s*="
-)
-# A line of another kind of file: XML, a TensorFlow label map, a colour map, boxes.
-NO_NAME = re.compile(
-    r"<[?!]|<annotation|item\s*\{|.*:\d+,\d+,\d+:|.*\s(?:[\d.]+,){4}\d+(?:\s|$)|\d+(?:\s+[\d.]+){4}$"
-)
+# What no class name begins with: a line of data.yaml, or of a .data file ...
+YAML = re.compile(r"[{\[]|-\s|(\d+|names|nc|path|train|val|valid|test)\s*:")
+DARKNET = re.compile(r"(names|classes|train|valid|test)\s*=")
+# ... of XML, a TensorFlow label map, a colour map or an annotation line, a label file of YOLO.
+OTHER = re.compile(r"<[?!]|<annotation|item\s*\{|.*\d,[\d.]+,[\d.]+[,:]|\d+(\s+[\d.]+){4}$")
 
 
 def read_class_names(path: str | Path) -> list[str]:
@@ -34,17 +31,15 @@ def read_class_names(path: str | Path) -> list[str]:
     """
     path = Path(path)
     lines = _read_lines(path)
-    setting = next(filter(None, (SETTING.match(text) for _, text in lines)), None)
-    if path.suffix.lower() == ".data" or (setting and setting[1]):
+    if path.suffix.lower() in (".yaml", ".yml") or _any_begins(lines, YAML):
+        return names_in_yaml(_load_yaml(path), path)
+    if path.suffix.lower() == ".data" or _any_begins(lines, DARKNET):
         path = _named_file(path, lines)
         lines = _read_lines(path)
-    elif setting or path.suffix.lower() in (".yaml", ".yml"):
-        return names_in_yaml(_load_yaml(path), path)
-    are_numbered = len(lines) > 1 and all(
-        re.match(rf"{number}[\s,;:]", text) for number, (_, text) in enumerate(lines)
-    )
+    texts = [text for _, text in lines]
+    are_numbered = any(map(_are_numbered, (texts, texts[1:])))  # below a heading, perhaps
     for line, text in lines:
-        if are_numbered or SETTING.match(text) or NO_NAME.match(text):
+        if are_numbered or any(kind.match(text) for kind in (YAML, DARKNET, OTHER)):
             raise ValueError(f"{path}:{line}: expected a class name alone; received {text!r:.80}")
     return _checked(lines, path)
 
@@ -93,14 +88,12 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
     are mere numbers, and would mean other classes.
     """
     own = Path(annotations).with_suffix(".names")
+    known = {name: number for number, name in enumerate(class_names)}
     for path in (own, *(own.with_name(name) for name in OTHER_NAMES)):
-        if not path.is_file():
-            continue
         try:
             theirs = read_class_names(path)
-        except ValueError:  # what another tool left may be anything
+        except ValueError:  # there is none; and what another tool left may be anything
             continue
-        known = {name: number for number, name in enumerate(class_names)}
         for number, name in enumerate(theirs):
             if path == own and known.get(name, number) != number:
                 raise ValueError(
@@ -117,12 +110,10 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
 def _load_yaml(path: str | Path) -> dict | list | str:
     try:
         return yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"{path}:{line}: broken YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: broken YAML: {reason}") from None
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"{path}:{mark.line + 1 if mark else 1}: broken YAML: {reason}") from None
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
@@ -138,14 +129,33 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
     return lines
 
 
+def _are_numbered(texts: list[str]) -> bool:
+    """Tell whether each name has its number, before or behind it: "0 cat" or "cat,0"."""
+    return len(texts) > 1 and all(
+        re.match(rf"{number}[\s,;:]|.*[,;\t]\s*{number}$", text)
+        for number, text in enumerate(texts)
+    )
+
+
+def _any_begins(lines: list[tuple[int, str]], pattern: re.Pattern) -> bool:
+    return any(pattern.match(text) for _, text in lines)
+
+
 def _named_file(path: Path, lines: list[tuple[int, str]]) -> Path:
-    """Return the file that `names =` of a .data file names, from its folder or one above."""
+    """Return the file that `names =` of a .data file names, from its folder or one above.
+
+    Where all of that path is nowhere, as on another machine, the end of it beside the file counts.
+    """
     settings = dict(re.split(r"\s*=\s*", text, maxsplit=1) for _, text in lines if "=" in text)
     if not settings.get("names"):
         raise ValueError(f"{path}: expected a line 'names = FILE'; there is none")
-    for folder in path.absolute().parents:
-        if (folder / settings["names"]).is_file():
-            return folder / settings["names"]
+    parts = settings["names"].replace("\\", "/").split("/")
+    folder = path.absolute().parent
+    candidates = [(one, settings["names"]) for one in (folder, *folder.parents)]
+    candidates += [(folder, *parts[start:]) for start in range(1, len(parts))]
+    for named in (Path(*candidate) for candidate in candidates):
+        if named.is_file():
+            return named
     raise ValueError(f"{path}: expected class names in {settings['names']}; there is no such file")
 
 
