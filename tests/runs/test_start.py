@@ -245,6 +245,7 @@ def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
     expected = final_weights("explicit")
     for folder in ("planned", "parts"):
         state = final_weights(folder)
+        assert checkpoint_manager.PACE in state and checkpoint_manager.PACE not in expected
         for name in state.keys() - {checkpoint_manager.PACE}:
             np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
 

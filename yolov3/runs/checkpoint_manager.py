@@ -101,7 +101,9 @@ class CheckpointManager:
         weights = state_dict(self.train_step.ema)
         resume = None
         if kind == "last":
-            resume = {**state_dict(self.train_step.variables()), PACE: self.pace.state()}
+            resume = state_dict(self.train_step.variables())
+            if self.config.max_minutes:  # without, the file depends on no clock
+                resume[PACE] = self.pace.state()
         save_checkpoint(self.folder, kind, self.config, state, weights, resume)
         if kind == "last":
             self.timer.done("save")
