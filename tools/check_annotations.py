@@ -9,36 +9,19 @@ if no line is bad, else with 2. The file is never changed.
 
 import argparse
 
-from yolov3.cli.flags import Parser, config_from_flags, input_size
+from yolov3.cli.flags import Parser, add_data_flags, config_from_flags
 from yolov3.cli.run import BAD_INPUT, run_script
-from yolov3.configs import Config
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
-    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
-    parser.add_argument(
-        "--against",
-        metavar="FILE",
-        help="another annotation file, such as that of the test: name the images of both",
-    )
-    network = parser.add_argument_group("network, for objects that share an anchor")
-    network.add_argument(
-        "--input-size",
-        dest="train_input_size",
-        type=input_size,
-        default=Config.train_input_size,
-        metavar="PX",
-        help="input width and height (default: %(default)s)",
-    )
-    network.add_argument("--tiny", action="store_true", help="YOLOv3-tiny")
-    network.add_argument(
-        "--anchors",
-        default=argparse.SUPPRESS,
-        metavar="FILE|PRESET",
-        help="as for train.py (default: the network's)",
-    )
+    add_data_flags(parser)
+    against = "another annotation file, such as that of the test: name the images of both"
+    anchors = "of objects that share one: as for train.py (default: the network's)"
+    parser.add_argument("--against", metavar="FILE", help=against)
+    parser.add_argument("--tiny", action="store_true", help="the network is YOLOv3-tiny")
+    suppress = argparse.SUPPRESS
+    parser.add_argument("--anchors", metavar="FILE|PRESET", help=anchors, default=suppress)
     return parser.parse_args(arguments)
 
 
@@ -56,9 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         none = f"no image of {args.file} is in {args.against}"
         print(describe_overlap(args.file, records, args.against, others) or none)
     files = filter(None, (args.file, args.against))
-    notes = [check_numbering(file, class_names, args.names) for file in files]
-    for note in filter(None, dict.fromkeys(notes)):
-        print(note)
+    notes = (check_numbering(file, class_names, args.names) for file in files)
+    print(*(f"{note}\n" for note in dict.fromkeys(notes) if note), sep="", end="")
     return 0 if report.ok else BAD_INPUT
 
 

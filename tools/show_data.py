@@ -15,48 +15,25 @@ from pathlib import Path
 from yolov3.cli.flags import (
     Parser,
     add_config_flags,
+    add_data_flags,
     config_from_flags,
-    input_size,
     integer,
     positive_int,
 )
 from yolov3.cli.run import run_script
-from yolov3.configs import Config
 
-COUNT = 12  # images on the sheet
 FIGURES = ("images.png", "statistics.png")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="folder for the two images"
-    )
-    parser.add_argument(
-        "--count",
-        type=positive_int,
-        default=COUNT,
-        metavar="N",
-        help="images on the sheet, chosen at random (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--input-size",
-        dest="train_input_size",
-        type=input_size,
-        default=Config.train_input_size,
-        metavar="PX",
-        help="input width and height of the network (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=integer,
-        default=0,
-        metavar="K",
-        help="seed of choice and augmentation (default: 0)",
-    )
+    add_data_flags(parser)
+    output, seed = "folder for the two images", "seed of choice and augmentation (default: 0)"
+    count = "images on the sheet, chosen at random (default: %(default)s)"
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help=output)
+    parser.add_argument("--count", type=positive_int, default=12, metavar="N", help=count)
+    parser.add_argument("--seed", type=integer, default=0, metavar="K", help=seed)
     add_config_flags(parser, ["augmentation"])
     return parser.parse_args(argv)
 
@@ -75,30 +52,28 @@ def main(argv: list[str] | None = None) -> int:
 
     class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
-    settings = Augmentation(
-        **{name: getattr(config, f"augment_{name}") for name in Augmentation._fields}
-    )
+    settings = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
     statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
     if any(settings):
         changed = augment_sizes(records, sizes_wh, settings, config.seed)
         statistics["augmented"] = statistics_of(*changed, config.train_input_size)
+    outputs = [args.output / name for name in FIGURES]
     inputs = [args.file, args.names, *(record.image_path for record in records)]
-    check_outputs([args.output / name for name in FIGURES], inputs, overwrite=True)
-    boxes = sum(len(record.classes) for record in records)
-    print(f"{args.file}: {counted(len(records), 'image')}, {counted(boxes, 'box')}")
+    check_outputs(outputs, inputs, overwrite=True)
+    boxes = counted(len(statistics["annotated"].classes), "box")
+    print(f"{args.file}: {counted(len(records), 'image')}, {boxes}")
     print(*describe_classes(args.file, records, class_names), sep="\n")
     if note := check_numbering(args.file, class_names, args.names):
         print(note)
     if lack := missing_letters(class_names):
         print(lack, file=sys.stderr)
-    figures = [
-        contact_sheet(choose_tiles(records, settings, args), class_names),
-        statistics_figure(statistics, class_names),
-    ]
+    sheet = contact_sheet(choose_tiles(records, settings, args), class_names)
     args.output.mkdir(parents=True, exist_ok=True)
-    for name, figure in zip(FIGURES, figures, strict=True):
-        figure.savefig(args.output / name)
-        print(f"saved {args.output / name}")
+    for path, figure in zip(
+        outputs, (sheet, statistics_figure(statistics, class_names)), strict=True
+    ):
+        figure.savefig(path)
+        print(f"saved {path}")
     return 0
 
 

@@ -65,11 +65,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, doc: str):
-        super().__init__(
-            description=doc,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        as_written = argparse.RawDescriptionHelpFormatter
+        super().__init__(description=doc, formatter_class=as_written, allow_abbrev=False)
 
     def parse_known_args(self, args=None, namespace=None):
         """Look for unknown flags first: without them other arguments may seem to be missing."""
@@ -86,17 +83,14 @@ class Parser(argparse.ArgumentParser):
     def _answer(self, flag: str) -> str:
         """Say which flag or argument of this script is meant by an unknown flag."""
         flags = list(self._option_string_actions)
-        arguments = [
-            str(action.metavar or action.dest).upper() for action in self._get_positional_actions()
-        ]
-        ours = [name for name in OTHER_TOOLS.get(flag, "").split() if name in flags + arguments]
+        places = [str(one.metavar or one.dest).upper() for one in self._get_positional_actions()]
+        ours = [name for name in OTHER_TOOLS.get(flag, "").split() if name in flags + places]
         ours = ours or difflib.get_close_matches(flag, flags, n=1)
         advice = ADVICE.get(flag, "")
         if not ours:
             return advice or "there is no such flag; --help lists them"
-        answer = (
-            f"did you mean {ours[0]}?" if ours[0] in flags else f"give {ours[0]} without a flag"
-        )
+        is_flag = ours[0] in flags
+        answer = f"did you mean {ours[0]}?" if is_flag else f"give {ours[0]} without a flag"
         return f"{answer} ({advice})" if advice else answer
 
 
@@ -118,9 +112,8 @@ count = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), 
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-input_size = _parser_of(
-    int, f"a multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__
-)
+_SIZES = f"of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}"
+input_size = _parser_of(int, f"a multiple {_SIZES}", INPUT_SIZES.__contains__)
 
 
 def _height_and_width(text: str) -> tuple[int, int]:
@@ -128,11 +121,8 @@ def _height_and_width(text: str) -> tuple[int, int]:
     return int(height), int(width if x else height)
 
 
-input_hw = _parser_of(
-    _height_and_width,
-    f"one number or HEIGHTxWIDTH, multiples of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}",
-    lambda sides: all(side in INPUT_SIZES for side in sides),
-)
+_ONE_OR_TWO = f"one number or HEIGHTxWIDTH, multiples {_SIZES}"
+input_hw = _parser_of(_height_and_width, _ONE_OR_TWO, set(INPUT_SIZES).issuperset)
 
 
 def names_list(text: str) -> list[str]:
@@ -196,6 +186,15 @@ def _default_text(default) -> str:
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
     return f" (default: {SPELLED.get(str(default), default)})"
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """Add an annotation file, its class names, and the input size of the network it is for."""
+    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
+    parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
+    size = {"dest": "train_input_size", "type": input_size, "default": Config.train_input_size}
+    text = "input width and height of the network (default: %(default)s)"
+    parser.add_argument("--input-size", metavar="PX", help=text, **size)
 
 
 def add_detector_flags(
