@@ -4,9 +4,9 @@
     python detect_mnist.py --count 4 --seed 1 --output detections
     python detect_mnist.py --image my_scene.png --weights checkpoints/my_run
 
-The scene is a random one of the run's test annotations unless --image names it. A window opens
-where there is a screen. Exit codes: 0, 1 (nothing found, or failed), 2 (bad input),
-130 (Ctrl-C).
+The scene is --image, or else a random one of --annotations, by default the test annotations of the
+run. A window opens where there is a screen. Exit codes: 0, 1 (nothing found, or failed),
+2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -19,6 +19,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
     add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
+    annotations = "whose images to choose from (default: the ones that the run was validated on)"
+    parser.add_argument("--annotations", metavar="FILE", help=annotations)
     scenes, seed = "number of scenes (default: 1)", "seed of the choice (default: random)"
     parser.add_argument("--count", type=positive_int, default=1, metavar="N", help=scenes)
     parser.add_argument("--seed", type=integer, metavar="K", help=seed)
@@ -37,7 +39,8 @@ def main(argv=None) -> int:
 
     detector = Detector(**detector_settings(args))
     print(detector.description, flush=True)
-    images = [args.image] if args.image else choose_scenes(detector, args.count, args.seed)
+    scenes = args.count, args.seed, args.annotations
+    images = [args.image] if args.image else choose_scenes(detector, *scenes)
     found, show = 0, not args.no_show and can_open_window()
     for image_path, output in zip(images, output_paths(args.output, images), strict=True):
         count, drawn = detect_and_draw(detector, image_path, output)

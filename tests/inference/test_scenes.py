@@ -29,6 +29,7 @@ def test_a_seed_chooses_the_same_scenes(annotations):
     assert len(set(first)) == 3
     assert choose_scenes(detector(annotations), 3, seed=1) == first
     assert len(choose_scenes(detector(annotations), 100, seed=None)) == 9
+    assert choose_scenes(detector("other.txt"), 3, 1, str(annotations)) == first
 
 
 def test_bad_lines_are_skipped_if_the_run_skipped_them(annotations, tmp_path):

@@ -6,12 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 from checkpoint_samples import save
 
 import demo
-from yolov3.configs import REPO, TINY_EPOCHS
+import train
+from yolov3.cli.flags import config_from_flags
+from yolov3.configs import REPO
 
 FOLDER = "checkpoints/demo/yolov3-tiny"
 SCRIPT = """import json, os, pathlib, sys
@@ -19,7 +22,7 @@ with open("calls.txt", "a") as calls:
     print(pathlib.Path(sys.argv[0]).name, *sys.argv[1:], file=calls)
 """
 EVALUATE = """scores = {"mAP50": 0.97654, "mAP75": 0.9, "mAP": 0.75, "images": 200}
-pathlib.Path("demo").mkdir()
+pathlib.Path("demo").mkdir(exist_ok=True)
 pathlib.Path("demo/evaluation.json").write_text(json.dumps(scores))
 """
 DETECT = """pathlib.Path("demo/detections").mkdir()
@@ -48,11 +51,17 @@ def calls(root):
 
 def test_all_steps_run_and_the_results_are_named(project, capfd):
     assert demo.main([]) == 0
-    made, trained, evaluated, detected = calls(project)
+    made, crowded, trained, evaluated, detected = calls(project)
     assert made == ("make_data.py", "")
+    assert crowded[0] == "make_data.py" and "--size=224" in crowded[1]
     assert trained[0] == "train.py" and "--tiny" in trained[1] and FOLDER in trained[1]
     assert evaluated[0] == "evaluate_mAP.py" and FOLDER in evaluated[1]
     assert detected[0] == "detect_mnist.py" and FOLDER in detected[1]
+    for _, flags in (
+        evaluated,
+        detected,
+    ):  # digits are as large as in training
+        assert "--annotations mnist/mnist_test.txt --input-size 416" in flags
     printed = capfd.readouterr().out
     assert "Training yolov3-tiny takes" in printed
     assert "mAP50 0.977   mAP75 0.900   mAP 0.750" in printed
@@ -69,16 +78,18 @@ def test_darknet_53_has_folders_of_its_own_and_flags_are_passed_on(project):
 @pytest.mark.parametrize(
     ("epoch", "flags", "first", "told"),
     [
-        (TINY_EPOCHS - 1, ["--", "--seed=3"], "train.py --resume", "Continues the training in"),
-        (TINY_EPOCHS, ["--", "--seed=3"], "evaluate_mAP.py --weights", "Trained already in"),
-        (TINY_EPOCHS, ["--fresh", "--", "--seed=3"], "train.py --tiny", "$ python train.py"),
+        (0, ["--", "--seed=3"], "train.py --resume", "Continues the training in"),
+        (1, ["--", "--seed=3"], "evaluate_mAP.py --weights", "Trained already in"),
+        (1, ["--fresh", "--", "--seed=3"], "train.py --tiny", "$ python train.py"),
         (1, ["--", "--seed=4"], "train.py --tiny", "had other settings (seed)"),
     ],
 )
 def test_an_earlier_training_is_continued_or_used(project, capfd, epoch, flags, first, told):
-    folders = {"train_checkpoints_folder": FOLDER, "train_logdir": "log/demo/yolov3-tiny"}
-    save(project / FOLDER / "a run", "last", 45, state={"epoch": epoch}, **folders)
-    for name in demo.ANNOTATIONS:
+    config = config_from_flags(train.parse_args(demo.parse_args([]).train_flags))
+    settings = {k: v for k, v in asdict(config).items() if k not in ("tiny", "seed", "weights")}
+    save(project / FOLDER / "a run", "last", 45, state={"epoch": epoch}, **settings)
+    for name in (*demo.ANNOTATIONS, f"{demo.CROWDED}/mnist_train.txt"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()
     assert demo.main(flags) == 0
     assert " ".join(calls(project)[0]).startswith(first)
@@ -98,7 +109,7 @@ def test_a_failing_step_stops_the_demo_with_its_code(project, capfd, ending, cod
     (project / "train.py").write_text(SCRIPT + ending)
     assert demo.main([]) == code
     assert told in capfd.readouterr().err
-    assert [name for name, _ in calls(project)] == ["make_data.py", "train.py"]
+    assert [name for name, _ in calls(project)] == ["make_data.py", "make_data.py", "train.py"]
 
 
 @pytest.mark.slow
@@ -111,8 +122,10 @@ def test_the_demo_runs(tmp_path):
             shutil.copy(REPO / name, tmp_path / name)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "DISPLAY": ""}
     few = ["--train=24", "--test=8", "--size=128"]
-    subprocess.run([sys.executable, "mnist/make_data.py", *few], cwd=tmp_path, check=True)
-    flags = ["--train-input-size=64", "--train-input-scales=1", "--train-epochs=2"]
+    for folder in ("mnist", demo.CROWDED):
+        make = [sys.executable, "mnist/make_data.py", *few, "--output", folder]
+        subprocess.run(make, cwd=tmp_path, check=True)
+    flags = ["--train-input-size=64", "--train-epochs=2"]
     command = [sys.executable, "tools/demo.py", "--", *flags]
     for is_trained in (False, True):
         done = subprocess.run(

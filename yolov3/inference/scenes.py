@@ -19,13 +19,15 @@ from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image
 from yolov3.inference.names import output_name, own_names
 
 
-def choose_scenes(detector: Detector, count: int, seed: int | None) -> list[str]:
-    """Choose images of the annotations that the detector was validated on, at random unless seeded.
+def choose_scenes(
+    detector: Detector, count: int, seed: int | None, annotations: str | None = None
+) -> list[str]:
+    """Choose images at random unless seeded, by default among those of the run's validation.
 
     Raises ValueError if the file is missing or bad; bad lines are skipped if the run skipped them.
     """
     config = detector.config
-    path = existing_file(config.test_annot_path or config.train_annot_path)
+    path = existing_file(annotations or config.test_annot_path or config.train_annot_path)
     skip_bad = config.bad_lines == "skip"
     records = read_annotations(path, len(detector.class_names), skip_bad)
     shuffled = random.Random(seed).sample(records, len(records))
