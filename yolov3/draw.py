@@ -24,7 +24,6 @@ TONES = ((0.9, 0.95), (1.0, 0.6), (0.6, 0.85))  # saturation and value, in turns
 BRIGHT = 100  # luma of 255 above which a colour gets black text instead of white
 
 Colour = tuple[int, int, int]
-Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; the last two just outside
 
 
 def draw_boxes(
@@ -51,14 +50,22 @@ def draw_boxes(
     order = list(range(len(boxes)) if scores is None else np.argsort(scores, kind="stable"))
     for index in order:
         _outline(drawn, boxes[index], class_colour(int(classes[index])), text_size * LINE_SHARE)
-    layout = _Layout(boxes, size_wh)
+    # Rectangles, and how many pixels of each labels may cover: none of another label.
+    taken, free = boxes, np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    free = free * COVERED if len(boxes) > 1 else free  # a small image of one object is its box
     for index in reversed(order):  # the best one chooses its label's place first
         number = int(classes[index])
         score = "" if scores is None else f" {scores[index]:.2f}"
         for runs, size in _forms(number, names[number], score, text_size, size_wh[0]):
-            if place := layout.find(_label_size(runs, size), boxes[index]):
-                left, top, right, bottom = place
+            places = _places(_label_size(runs, size), boxes[index].tolist(), size_wh)
+            covered = _shared_pixels(places, taken)
+            is_free = (covered <= free).all(axis=1)
+            if is_free.any():
+                first = is_free.argmax()
+                left, top, right, bottom = places[first]
                 drawn[top:bottom, left:right] = _label(runs, size, class_colour(number))
+                taken = np.append(taken, places[first : first + 1], axis=0)
+                free = np.append(free - covered[first], 0)
                 break
     return drawn
 
@@ -108,33 +115,7 @@ def _forms(
     return [(with_score, size), (with_score, smaller), (runs, smaller)]
 
 
-class _Layout:
-    """The places of labels on an image, which cover neither one another nor the objects."""
-
-    def __init__(self, boxes: np.ndarray, size_wh: tuple[int, int]):
-        self._size_wh, self._count = size_wh, len(boxes)
-        # Boxes, then room for as many labels: rectangles of which nothing may be covered.
-        self._edges = np.concatenate([boxes, np.zeros_like(boxes)]).T.astype(np.int32)  # (4, 2N)
-        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        covered = COVERED if len(boxes) > 1 else 1.0  # a small image of one object is its box
-        self._free = np.concatenate([areas * covered, np.zeros(len(boxes))])  # pixels, (2N,)
-
-    def find(self, label_wh: tuple[int, int], box: np.ndarray) -> Rectangle | None:
-        """Take the first free place for the label of a box, None if there is none."""
-        places = _places(label_wh, box.tolist(), self._size_wh)
-        covered = _shared_pixels(places, self._edges[:, : self._count])
-        free = self._free[: self._count]
-        is_free = (covered <= free).all(axis=1)
-        if not is_free.any():
-            return None
-        first = is_free.argmax()
-        free -= covered[first]
-        self._edges[:, self._count] = places[first]
-        self._count += 1
-        return tuple(places[first].tolist())
-
-
-def _places(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int]) -> np.ndarray:
+def _places(label_wh: tuple[int, int], box: list[int], size_wh: tuple[int, int]) -> np.ndarray:
     """Return places (P, 4) for a label: above, below, inside the top and bottom edge of a box.
 
     They begin with the box or else end with it, and are moved into the image.
@@ -144,15 +125,14 @@ def _places(label_wh: tuple[int, int], box: Rectangle, size_wh: tuple[int, int])
     tops = (top - height, bottom, top, bottom - height)
     inside = [y for y in tops if 0 <= y <= size_wh[1] - height and width <= size_wh[0]]
     places = [(x, y, x + width, y + height) for x in lefts for y in inside]
-    return np.array(places, np.int32).reshape(-1, 4)
+    return np.array(places, int).reshape(-1, 4)
 
 
-def _shared_pixels(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the area (P, N) that places (P, 4) share with rectangles of these edges (4, N)."""
-    left, top, right, bottom = places.T[..., np.newaxis]
-    width = np.minimum(right, edges[2]) - np.maximum(left, edges[0])
-    height = np.minimum(bottom, edges[3]) - np.maximum(top, edges[1])
-    return np.maximum(width, 0) * np.maximum(height, 0)
+def _shared_pixels(places: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Return the area (P, N) that places (P, 4) share with rectangles (N, 4)."""
+    first = np.maximum(places[:, np.newaxis, :2], taken[:, :2])
+    last = np.minimum(places[:, np.newaxis, 2:], taken[:, 2:])  # (P, N, 2)
+    return np.maximum(last - first, 0).prod(axis=2)
 
 
 def _label_size(runs: tuple[Run, ...], size: int) -> tuple[int, int]:

@@ -10,10 +10,9 @@ from PIL import ImageFont, features
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction, lone surrogates, ends of lines
 JOINERS = "\u200c\u200d"  # parts of Persian words and of emoji
-PLACEHOLDERS = re.compile("lastresort|blank|notdef", re.IGNORECASE)  # a sign for every letter
-STYLES = re.compile(
-    "bold|italic|oblique|light|thin|black|medium|serif|mono|condensed", re.IGNORECASE
-)
+# In names of fonts: a sign for every letter, and other than plain letters.
+PLACEHOLDERS = re.compile("(?i)lastresort|blank|notdef")
+STYLES = re.compile("(?i)bold|italic|oblique|light|thin|black|medium|serif|mono|condensed")
 VARIANTS = re.compile("[\ufe00-\ufe0f]")  # choose between forms of the letter before
 CHECKED_SIZE = 20  # pixels
 

@@ -50,20 +50,18 @@ class Report:
         """Whether no line is bad, whatever the warnings say."""
         return not self.problems
 
-    @property
-    def error(self) -> str:
-        """One line that names file, line and value if one line is bad, else the full report."""
-        if len(self.problems) == 1:
-            return f"{self.path}:{self.problems[0].line}: {self.problems[0].message}"
-        return str(self)
-
     def __str__(self) -> str:
         counts = (self.images, self.boxes, len(self.problems), len(self.warnings))
         nouns = ("good line", "box", "bad line", "warning")
-        totals = ", ".join(map(counted, counts, nouns))
-        sections = [("bad", self.problems), ("warning", self.warnings)]
-        lines = [line for title, found in sections for line in _list_by_kind(title, found)]
-        return "\n".join([f"{self.path}: {totals}", *lines])
+        lines = [f"{self.path}: {', '.join(map(counted, counts, nouns))}"]
+        for title, found in (("bad", self.problems), ("warning", self.warnings)):
+            for kind, count in Counter(one.kind for one in found).most_common():
+                lines.append(f"{title}: {kind}: {count:,}")
+                of_kind = [f"  line {one.line}: {one.message}" for one in found if one.kind == kind]
+                lines += of_kind[:SHOWN_PER_KIND]
+                if count > SHOWN_PER_KIND:
+                    lines.append(f"  and {count - SHOWN_PER_KIND:,} more")
+        return "\n".join(lines)
 
 
 def load_data(config: Config, class_names: list[str]) -> tuple[list[Record], list[Record]]:
@@ -92,24 +90,25 @@ def load_records(
     setting of `config`), only if all are bad, and the good lines are used.
     """
     records, report = check_annotations(existing_file(annotation_path), num_classes, config)
-    shared = [one for one in report.warnings if one.kind == SAME_ANCHOR]
+    shared = sum(one.kind == SAME_ANCHOR for one in report.warnings)
     report = replace(report, warnings=[one for one in report.warnings if one.kind != SAME_ANCHOR])
     skip = (bad_lines or config.bad_lines) == "skip"
     hints = [CLASS_HINT] * any(one.kind == BAD_CLASS for one in report.problems)
     if not report.ok and not (skip and records):
         hints += [SKIP_HINT] * bool(records)
-        lines = [*report.error.split("\n"), *hints]
-        if len(report.problems) == 1 and hints:
-            lines = [f"{report.error} ({'; '.join(hints)})"]
-        raise InputErrors(*lines)
+        first, *more = report.problems
+        if more:
+            raise InputErrors(*str(report).split("\n"), *hints)
+        advice = f" ({'; '.join(hints)})" if hints else ""
+        raise ValueError(f"{report.path}:{first.line}: {first.message}{advice}")
     if report.problems or report.warnings:
         print(report)
     if shared:
-        boxes = f"{len(shared):,} of {counted(report.boxes, 'box')}"
+        boxes = f"{shared:,} of {counted(report.boxes, 'box')}"
         where = "tools/check_annotations.py lists them"
         print(f"{report.path}: {boxes} share their anchor with another; {where}")
     if not report.ok:
-        print("\n".join([*hints, "using the good lines alone"]))
+        print(*hints, "using the good lines alone", sep="\n")
     return records
 
 
@@ -128,13 +127,15 @@ def check_annotations(
     records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
     sizes = dict(zip(paths, read_sizes(paths, "checking images"), strict=True))
-    records, sizes_wh, unreadable = _drop_unreadable(records, sizes)
-    records, sizes_wh, outside = _clip(records, sizes_wh)
+    judged = [_fit_to_image(record, sizes[record.image_path]) for record in records]
+    records = [one for one in judged if isinstance(one, Record)]
+    problems += [one for one in judged if isinstance(one, Problem)]
+    problems.sort(key=lambda problem: problem.line)
     warnings = _repeated_images(records, by_content) + _repeated_boxes(records)
     if config:
+        sizes_wh = np.array([sizes[record.image_path] for record in records])
         network = config.anchors, config.strides, config.train_input_size
         warnings += find_shared_anchors(records, sizes_wh, *network)
-    problems = sorted(problems + unreadable + outside, key=lambda problem: problem.line)
     boxes = sum(len(record.classes) for record in records)
     return records, Report(path, len(records), boxes, problems, warnings)
 
@@ -164,12 +165,10 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
     same = [(record, first[key]) for record, key in found if key in first]
     if not same:
         return ""
-    here, there = (os.path.basename(record.image_path) for record in same[0])
-    example = repr(here) if here == there else f"{here!r} is {there!r}"
-    return (
-        f"warning: {len(same):,} of {counted(len(records), 'image')} of {path} have the content of "
-        f"images of {other_path}: {example} (lines {same[0][0].line} and {same[0][1].line})"
-    )
+    names = dict.fromkeys(repr(os.path.basename(record.image_path)) for record in same[0])
+    example = f"{' is '.join(names)} (lines {' and '.join(str(record.line) for record in same[0])})"
+    share = f"{len(same):,} of {counted(len(records), 'image')}"
+    return f"warning: {share} of {path} have the content of images of {other_path}: {example}"
 
 
 def fingerprint(records: list[Record]) -> str:
@@ -200,44 +199,19 @@ def existing_file(path: str) -> Path:
     raise ValueError(f"{path}: expected a file; there is none{hint}")
 
 
-def _drop_unreadable(
-    records: list[Record], sizes: dict[str, tuple[int, int] | ImageFileError]
-) -> tuple[list[Record], np.ndarray, list[Problem]]:
-    """Return the records with a readable image, the sizes (R, 2) of these, and the problems."""
-    readable, sizes_wh, problems = [], [], []
-    for record in records:
-        size = sizes[record.image_path]
-        if isinstance(size, ImageFileError):
-            message = f"expected an image; received {record.image_path!r:.300} ({size.reason})"
-            problems.append(Problem(size.kind, record.line, message))
-        else:
-            readable.append(record)
-            sizes_wh.append(size)
-    return readable, np.array(sizes_wh, int).reshape(-1, 2), problems
-
-
-def _clip(
-    records: list[Record], sizes_wh: np.ndarray
-) -> tuple[list[Record], np.ndarray, list[Problem]]:
-    """Clip boxes to their images; return the records and sizes (R, 2) left, and the problems."""
-    image_index, boxes_xyxy, _ = stack_boxes(records)
-    limits = np.tile(sizes_wh, 2).astype(np.float32)  # (R, 4)
-    over = (boxes_xyxy < 0) | (boxes_xyxy > limits[image_index])  # (M, 4)
-    clipped: list[Record | None] = list(records)
-    problems = []
-    for index in np.unique(image_index[over.any(axis=1)]):
-        record = records[index]
-        boxes_xyxy = np.clip(record.boxes_xyxy, 0, limits[index])
-        outside = (np.abs(boxes_xyxy - record.boxes_xyxy) > OUTSIDE_TOLERANCE).any(axis=1)
-        outside |= (boxes_xyxy[:, 2:] <= boxes_xyxy[:, :2]).any(axis=1)  # nothing of it is inside
-        clipped[index] = None if outside.any() else replace(record, boxes_xyxy=boxes_xyxy)
-        if outside.any():
-            width, height = sizes_wh[index]
-            box = box_text(record.boxes_xyxy[outside.argmax()])
-            message = f"expected boxes inside the {width}x{height} image; received {box}"
-            problems.append(Problem(OUTSIDE, record.line, message))
-    good = [index for index, record in enumerate(clipped) if record is not None]
-    return [clipped[index] for index in good], sizes_wh[good], problems
+def _fit_to_image(record: Record, size: tuple[int, int] | ImageFileError) -> Record | Problem:
+    """Return a record with its boxes clipped to its image, or what is wrong with either."""
+    if isinstance(size, ImageFileError):
+        message = f"expected an image; received {record.image_path!r:.300} ({size.reason})"
+        return Problem(size.kind, record.line, message)
+    boxes_xyxy = record.boxes_xyxy.clip(0, np.float32(size * 2))
+    outside = (np.abs(boxes_xyxy - record.boxes_xyxy) > OUTSIDE_TOLERANCE).any(axis=1)
+    outside |= (boxes_xyxy[:, 2:] <= boxes_xyxy[:, :2]).any(axis=1)  # nothing of it is inside
+    if outside.any():
+        box = box_text(record.boxes_xyxy[outside.argmax()])
+        message = f"expected boxes inside the {size[0]}x{size[1]} image; received {box}"
+        return Problem(OUTSIDE, record.line, message)
+    return replace(record, boxes_xyxy=boxes_xyxy)
 
 
 def _repeated_images(records: list[Record], by_content: bool) -> list[Problem]:
@@ -264,17 +238,6 @@ def _repeated_boxes(records: list[Record]) -> list[Problem]:
         Problem(SAME_BOX, records[image_index[second]].line, box_text(boxes_xyxy[second]))
         for _, second in repeated_rows(np.column_stack([image_index, boxes_xyxy, classes]))
     ]
-
-
-def _list_by_kind(title: str, found: list[Problem]) -> list[str]:
-    lines = []
-    for kind, count in Counter(one.kind for one in found).most_common():
-        lines.append(f"{title}: {kind}: {count:,}")
-        shown = [one for one in found if one.kind == kind][:SHOWN_PER_KIND]
-        lines += [f"  line {one.line}: {one.message}" for one in shown]
-        if count > len(shown):
-            lines.append(f"  and {count - len(shown):,} more")
-    return lines
 
 
 def _shown(words: list[str]) -> str:
