@@ -47,7 +47,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
                 others[path.suffix.lower()] += not _is_hidden(name)
             elif _is_hidden(name):
                 hidden["file"] += 1
-            elif path.is_file():
+            elif os.path.isfile(path):  # that of Path raises PermissionError
                 files.append(path)
             else:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")

@@ -1,5 +1,6 @@
 """A data.yaml of Ultralytics or Roboflow as a data set."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from yolov3.annotations import read_annotations
 from yolov3.formats.conversion import ConversionJob, Source, convert
 
+BOX = [18, 12, 42, 28]
 FULL = "{} .5 .5 1 1\n"
 
 
@@ -109,7 +111,36 @@ def test_what_a_split_lacks_is_named(tmp_path):
 def test_images_that_share_a_label_file_are_faults(tmp_path):
     write_images(tmp_path / "set", ("images/a.png", 0), ("images/a.bmp", 0), ("images/b.png", 0))
     one = job(tmp_path / "set", "train: images\nnames: [cat]")
-    assert_refused(one, "a.txt: labels of 2 images: ")
+    assert_refused(one, "a.txt: labels of several images: ")
+    convert(one._replace(bad_files="skip"))
+    assert list(found(tmp_path, "train")) == ["images/b.png"]
+
+
+@pytest.mark.parametrize(("shape", "right"), [("", [6, 4, 54, 36]), ("kpt_shape: [2, 2]\n", BOX)])
+def test_keypoints_are_no_outline_where_data_yaml_tells_them(tmp_path, shape, right):
+    write_images(tmp_path / "set", ("images/a.png", 0))
+    (tmp_path / "set/labels/a.txt").write_text("0 .5 .5 .4 .4 .1 .1 .9 .9\n")
+    job(tmp_path / "set", "train: images\n" + shape + "names: [cat]")
+    for path in ("set/data.yaml", "set"):
+        source = Source("yolo", tmp_path / path)
+        target = tmp_path / "new" / Path(path).stem / "x.txt"
+        convert(ConversionJob([source], target, "annotations"))
+        [written] = target.parent.glob("*.txt")
+        assert read_annotations(written)[0].boxes_xyxy.tolist() == [right]
+
+
+def test_a_label_file_that_may_not_be_read_is_a_fault_and_no_background(tmp_path, monkeypatch):
+    write_images(tmp_path / "set", ("images/a.png", 0), ("images/b.png", 0))
+    stat = os.stat
+
+    def refuse(path, **kwargs):
+        if str(path).endswith("a.txt"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    one = job(tmp_path / "set", "train: images\nnames: [cat]")
+    assert_refused(one, "labels/a.txt: expected a text file; received Permission denied (--bad")
     convert(one._replace(bad_files="skip"))
     assert list(found(tmp_path, "train")) == ["images/b.png"]
 

@@ -12,14 +12,13 @@ from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted
 from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, write_files
-from yolov3.formats import data_yaml
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.merging import merge, rename_classes, select_classes, split, unite
 from yolov3.formats.voc import Corners, format_voc, read_voc
-from yolov3.formats.yolo import format_yolo, read_yolo
+from yolov3.formats.yolo import YAML_SUFFIXES, format_yolo, read_data_yaml, read_yolo
 
 FOLDER_FORMATS = ("voc", "yolo")
 CLASSES_SHOWN = 20  # in the summary
@@ -101,8 +100,8 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[L
         has_own = own.is_file()
         data = read_lines(path, read_class_names(own) if has_own else names, log)
         data.sources.extend([str(own)] * has_own)
-    elif source.format == "yolo" and path.suffix.lower() in data_yaml.SUFFIXES:
-        sets = data_yaml.read_data_yaml(path, source.images, log)
+    elif source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
+        sets = read_data_yaml(path, source.images, log)
         return [Loaded(data, f"{path} ({part})", part, names) for part, data in sets.items()]
     elif source.format == "yolo":
         data = read_yolo(path, source.images, names, log)

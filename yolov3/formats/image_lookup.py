@@ -49,19 +49,31 @@ class ImageLookup:
                     self.unused[found.path] = found
                     self._by_stem[stem_of(path.name)].append(found)
 
-    def locate(self, name: str, where: str, place: tuple[str, ...] | None = None, below="") -> str:
-        """Return the path of the image that `where` calls `name`: the one there, or found, or none.
+    def locate(
+        self,
+        given: str,
+        where: str,
+        place: tuple[str, ...] | None = None,
+        folder: str = "",
+        names: tuple[str, ...] = (),
+    ) -> str:
+        """Return the path of the image that `where` calls `given`, whether it is there or not.
 
-        It starts at the folder `below`; `place` is as in `find`.
+        It is the first of `names`, else `given`, that is found in `folder` or as `find` does.
         """
-        exact = os.path.normpath(os.path.join(self.base, below, name))
-        if os.path.isfile(exact):
-            self.unused.pop(exact, None)
-            return exact
-        found = self.find(name, where, place)
-        if found and PurePath(found.path).parts[-len(_parts(name)) :] != tuple(_parts(name)):
-            self.note(f"{where} {name!r}", found)
-        return found.path if found else exact
+        for name in filter(None, names or (given,)):
+            exact = os.path.normpath(os.path.join(self.base, folder, name))
+            if os.path.isfile(exact):
+                self.unused.pop(exact, None)
+                return exact
+            found = self.find(name, where, place)
+            if found:
+                if PurePath(found.path).parts[-len(path_parts(given)) :] != tuple(
+                    path_parts(given)
+                ):
+                    self.note(f"{where} {given!r}", found)
+                return found.path
+        return os.path.normpath(os.path.join(self.base, folder, given))
 
     def find(
         self, name: str, where: str, place: tuple[str, ...] | None = None, there: bool = False
@@ -72,7 +84,7 @@ class ImageLookup:
         images in that place count. Raises ValueError, naming `where`, where several agree equally.
         """
         for text in (name, unquote(name)):
-            *folders, last = _parts(text.strip()) or [""]
+            *folders, last = path_parts(text.strip()) or [""]
             for candidate in (last, UPLOAD.sub("", last)):
                 found = self._choose(candidate, _kindless(folders), place, there)
                 if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
@@ -125,13 +137,13 @@ def stem_of(name: str) -> str:
     return stem if suffix in IMAGE_SUFFIXES | UNREADABLE else name
 
 
-def _kindless(folders) -> tuple[str, ...]:
-    return tuple(folder.lower() for folder in folders if folder.lower() not in KINDS)
-
-
-def _parts(name: str) -> list[str]:
+def path_parts(name: str) -> list[str]:
     """Split a path of any system, without what leads to its start."""
     return [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+
+
+def _kindless(folders) -> tuple[str, ...]:
+    return tuple(folder.lower() for folder in folders if folder.lower() not in KINDS)
 
 
 def _folders_near(folder: Path, part: str) -> list[Path]:

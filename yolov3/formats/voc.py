@@ -6,7 +6,6 @@ edges, so that is 0 to 500: xmin and ymin are one less, xmax and ymax stay. Labe
 edges into the same tags, cut to whole pixels, and 1 in place of 0; so do some other tools.
 """
 
-import os
 import xml.etree.ElementTree as ElementTree
 from enum import Enum
 from pathlib import Path, PureWindowsPath
@@ -87,19 +86,11 @@ def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageL
     files are left behind when image and file are renamed together.
     """
     given = _text(root, "filename") or _text(root, "path") or file.stem
-    place = place_of(file, top)
-    own = None
-    if stem_of(PureWindowsPath(given).name) != stem_of(file.stem):
-        own = lookup.find(file.stem, str(file), place, there=True)
-    if not own:
-        located = lookup.locate(given, str(file), place, str(file.parent.relative_to(top)))
-        if os.path.isfile(located):
-            return located
-        others = (file.stem, _text(root, "path"))
-        own = next(filter(None, (lookup.find(name, str(file), place) for name in others)), None)
-    if own:
-        lookup.note(f"{file} {given!r}", own)
-    return own.path if own else located
+    place, names = place_of(file, top), (given, file.stem, _text(root, "path"))
+    is_renamed = stem_of(PureWindowsPath(given).name) != stem_of(file.stem)
+    if is_renamed and lookup.find(file.stem, str(file), place, there=True):
+        names = (file.stem,)
+    return lookup.locate(given, str(file), place, str(file.parent.relative_to(top)), names)
 
 
 def _read_image(
