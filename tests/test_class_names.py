@@ -15,6 +15,7 @@ def write(folder, name, content):
     ("content", "names"),
     [
         ("\ufeffzero\r\n\r\ntraffic light \nzwölf\n", ["zero", "traffic light", "zwölf"]),
+        ("\ufeffمی‌خواهم\n👩‍💻\nstop\xa0sign\n", ["می‌خواهم", "👩‍💻", "stop\xa0sign"]),
         ("# the classes\n#\n#1\n#hashtag\ncat # a\n", ["#1", "#hashtag", "cat # a"]),
         ("train: ../images\nnc: 2\nnames: ['cat', dog]\n", ["cat", "dog"]),
         ("# of Roboflow\nnames:\n- cat\n- dog # tame\nnc: 2\n", ["cat", "dog"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from yolov3.annotations import LineError, decode_line, numbered_lines, read_bytes
+from yolov3.text import printable
 
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
@@ -32,7 +33,7 @@ def read_class_names(path: str | Path) -> list[str]:
     path = Path(path)
     lines = _read_lines(path)
     if path.suffix.lower() in (".yaml", ".yml") or _any_begins(lines, YAML):
-        return names_in_yaml(_load_yaml(path), path)
+        return names_in_yaml(read_yaml(path), path)
     if path.suffix.lower() == ".data" or _any_begins(lines, DARKNET):
         path = _named_file(path, lines)
         lines = _read_lines(path)
@@ -47,28 +48,32 @@ def read_class_names(path: str | Path) -> list[str]:
 def read_yaml(path: str | Path) -> dict:
     """Read settings such as `data.yaml`; every value stays the text that it is, or a list or dict.
 
-    So a class may be called `no` or 010. Raises ValueError, in one line, for anything else.
+    So a class may be called `no` or 010. A list alone is one of names. Raises ValueError, in one
+    line, for anything else.
     """
-    content = _load_yaml(path)
-    if not isinstance(content, dict):
+    try:
+        content = yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"{path}:{mark.line + 1 if mark else 1}: broken YAML: {reason}") from None
+    if not isinstance(content, dict | list):
         kind = type(content).__name__
         raise ValueError(f"{path}: expected settings as 'names: [cat, dog]'; received a {kind}")
-    return content
+    return content if isinstance(content, dict) else {"names": content}
 
 
-def names_in_yaml(content: dict | list, path: str | Path) -> list[str]:
+def names_in_yaml(settings: dict, path: str | Path) -> list[str]:
     """Return the class names of a `data.yaml`: a list, or a dict by index, or no more than these.
 
     Raises ValueError, naming `path`, if there are none, or fewer or more than `nc`.
     """
-    settings = content if isinstance(content, dict) else {}
-    names = settings.get("names", content)
+    names = settings.get("names", settings)
     if isinstance(names, dict):
-        numbered = {str(index): name for index, name in names.items()}
-        names = [numbered.get(str(index)) for index in range(len(numbered))]
+        names = [names.get(str(index)) for index in range(len(names))]
     if not names or not isinstance(names, list) or not all(isinstance(x, str) for x in names):
         raise ValueError(f"{path}: expected names, as 'names: [cat, dog]' or numbered from 0")
-    if str(settings.get("nc", len(names))) != str(len(names)):
+    if settings.get("nc", str(len(names))) != str(len(names)):
         raise ValueError(f"{path}: nc is {settings['nc']}, but names has {len(names)}")
     return _checked(enumerate(names), path)
 
@@ -105,15 +110,6 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
             if repr(name) != ours[number]:
                 return f"note: class {number} is {name!r} in {path}, but {ours[number]} in {source}"
     return ""
-
-
-def _load_yaml(path: str | Path) -> dict | list | str:
-    try:
-        return yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueError(f"{path}:{mark.line + 1 if mark else 1}: broken YAML: {reason}") from None
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
@@ -164,7 +160,7 @@ def _checked(lines: Iterable[tuple[int, str]], path: Path | str) -> list[str]:
     first: dict[str, int] = {}
     for line, name in lines:
         name = name.strip()
-        if not name or not name.isprintable():
+        if not name or name != printable(name):
             raise ValueError(f"{path}:{line}: expected a class name; received {name!r:.80}")
         if name in first:
             raise ValueError(

@@ -130,9 +130,10 @@ def _places(label_wh: tuple[int, int], box: list[int], size_wh: tuple[int, int])
 
 def _shared_pixels(places: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Return the area (P, N) that places (P, 4) share with rectangles (N, 4)."""
-    first = np.maximum(places[:, np.newaxis, :2], taken[:, :2])
-    last = np.minimum(places[:, np.newaxis, 2:], taken[:, 2:])  # (P, N, 2)
-    return np.maximum(last - first, 0).prod(axis=2)
+    left, top, right, bottom = places.T[..., np.newaxis]
+    width = np.minimum(right, taken[:, 2]) - np.maximum(left, taken[:, 0])
+    height = np.minimum(bottom, taken[:, 3]) - np.maximum(top, taken[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def _label_size(runs: tuple[Run, ...], size: int) -> tuple[int, int]:

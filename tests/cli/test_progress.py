@@ -113,12 +113,12 @@ def test_more_work_than_stated_and_work_without_end(clock):
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
-def test_batches_are_tracked_on_a_terminal_only(monkeypatch, stream):
+def test_items_are_tracked_on_a_terminal_only(monkeypatch, stream):
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_UPDATES", 0)
-    batches = [[1] * 20, [2] * 20, [3] * 40]
-    assert list(track(batches, 100, "checking")) == batches
-    assert ("checking: 80 of 100" in stream.getvalue()) == stream.isatty()
+    items = list(range(2000))
+    assert list(track(items, "checking")) == items
+    assert ("checking: 1,792 of 2,000" in stream.getvalue()) == stream.isatty()
     assert stream.isatty() or stream.getvalue() == ""
 
 

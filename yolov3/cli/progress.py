@@ -5,7 +5,7 @@ Also numbers and durations as people write them.
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -17,6 +17,7 @@ SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
 SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
 RECENT_SECONDS = 120.0  # of which the speed is taken: it recovers soon after a pause
 BAR_WIDTH = 20
+TRACKED = 256  # items between two signs of progress
 
 
 class Progress:
@@ -30,16 +31,11 @@ class Progress:
     def __init__(self, total: float | None, stream=None, clock=time.monotonic):
         self._stream, self._clock = stream or sys.stderr, clock
         self.is_terminal = self._stream.isatty()
-        console = Console(
-            file=getattr(self._stream, "unfiltered", self._stream),
-            highlight=False,
-            emoji=False,
-            force_terminal=self.is_terminal,
-        )
+        file = getattr(self._stream, "unfiltered", self._stream)
         self._rich = RichProgress(
             BarColumn(BAR_WIDTH),
             TextColumn("{task.description}", markup=False),
-            console=console,
+            console=Console(file=file, emoji=False, force_terminal=self.is_terminal),
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,  # it may be a file where this stream is a terminal
@@ -47,7 +43,8 @@ class Progress:
             speed_estimate_period=RECENT_SECONDS,
             disable=not self.is_terminal,
         )
-        self._task = self._rich.add_task("", total=total)
+        self._rich.add_task("", total=total)
+        [self._task] = self._rich.tasks
         self._shown = clock()
 
     def __enter__(self):
@@ -60,41 +57,40 @@ class Progress:
     @property
     def done(self) -> float:
         """The work that was counted so far."""
-        return self._rich.tasks[self._task].completed
+        return self._task.completed
 
     @property
     def speed(self) -> float | None:
         """The recent work per second, None while it is not known."""
-        return self._rich.tasks[self._task].speed
+        return self._task.speed
 
     @property
     def time_left(self) -> str:
         """The time left at the recent speed, in words, or "" without an end."""
-        total = self._rich.tasks[self._task].total
-        if total is None:
+        if self._task.total is None:
             return ""
         if not self.speed:
             return "time left not known yet"
-        return f"{format_seconds(max(0, total - self.done) / self.speed)} left"
+        return f"{format_seconds(max(0, self._task.total - self.done) / self.speed)} left"
 
     def skip(self, amount: float) -> None:
         """Count work that was done before, as in a resumed run: it says nothing of the speed."""
-        self._rich.tasks[self._task].completed += amount
+        self._task.completed += amount
 
     def change_rest(self, amount: float) -> None:
         """Change the work that is left."""
-        self._rich.update(self._task, total=self.done + amount)
+        self._task.total = self.done + amount
 
     def advance(self, amount: float, text: str, now: bool = False) -> None:
         """Count work, and show `text` with the time left if it is time to, or `now`."""
-        self._rich.advance(self._task, amount)
+        self._rich.advance(self._task.id, amount)
         pause = SECONDS_BETWEEN_UPDATES if self.is_terminal else SECONDS_BETWEEN_LINES
         if not now and self._clock() - self._shown < pause:
             return
         self._shown = self._clock()
         line = printable("  ".join(filter(None, [text, self.time_left])))
         if self.is_terminal:
-            self._rich.update(self._task, description=line, refresh=True)
+            self._rich.update(self._task.id, description=line, refresh=True)
         else:
             print(line, file=self._stream, flush=True)
 
@@ -102,19 +98,18 @@ class Progress:
         """Print a line of its own, on this progress's stream unless told."""
         stream, text = stream or self._stream, printable(text)
         if self.is_terminal and stream.isatty():
-            self._rich.console.print(text, markup=False, soft_wrap=True)
+            self._rich.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=stream, flush=True)
 
 
-def track(batches: Iterable[list], total: int, label: str) -> Iterator[list]:
-    """Pass batches through and show how many of `total` items are done, on a terminal only."""
-    with Progress(total) as progress:
-        for batch in batches:
-            yield batch
-            if progress.is_terminal:
-                done = int(progress.done) + len(batch)
-                progress.advance(len(batch), f"{label}: {done:,} of {total:,}")
+def track(items: list, label: str) -> Iterator:
+    """Pass items through and show how many of them are done, on a terminal only."""
+    with Progress(len(items)) as progress:
+        for done, item in enumerate(items):
+            if progress.is_terminal and done % TRACKED == 0:
+                progress.advance(min(done, TRACKED), f"{label}: {done:,} of {len(items):,}")
+            yield item
 
 
 def format_seconds(seconds: float) -> str:

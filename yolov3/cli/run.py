@@ -47,29 +47,22 @@ def _exit_code(main) -> int:
     try:
         return main()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        code, message = INTERRUPTED, "interrupted"
     except BrokenPipeError:
         raise
     except ValueError as error:
         lines = error.args if isinstance(error, InputErrors) else [str(error)]
-        print("error:", "\n".join(map(printable, lines)), file=sys.stderr)
-        return BAD_INPUT
+        code, message = BAD_INPUT, "error: " + "\n".join(map(printable, lines))
     except OSError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return FAILED
-    except Exception as error:
-        if not _is_out_of_memory(error):
+        code, message = FAILED, f"failed: {error}"
+    except Exception as error:  # TensorFlow's by its name, since many scripts never import it
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         what = str(error).partition("\n")[0] or type(error).__name__
         advice = "smaller batches or images take less"
-        print(f"failed: out of memory ({what}); {advice}", file=sys.stderr)
-        return FAILED
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # By its name, since many scripts never import TensorFlow.
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+        code, message = FAILED, f"failed: out of memory ({what}); {advice}"
+    print(message, file=sys.stderr)
+    return code
 
 
 class StopRequest:

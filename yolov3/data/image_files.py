@@ -9,16 +9,13 @@ from yolov3.cli.progress import track
 from yolov3.files import regular_size
 from yolov3.images import ImageFileError, read_image_size
 
-BATCH = 256  # images between two signs of progress
 PART_BYTES = 4096
 
 
 def read_sizes(paths: list[str], label: str) -> list[tuple[int, int] | ImageFileError]:
     """Return (width, height) of each image, or the error; show the progress with a label."""
     # A pool of processes is faster only beyond 40,000 images, by seconds.
-    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
-    sizes = [list(map(_read_size, batch)) for batch in track(batches, len(paths), label)]
-    return [size for batch in sizes for size in batch]
+    return [_read_size(path) for path in track(paths, label)]
 
 
 def content_keys(paths: list[str], label: str = "comparing images") -> list[Hashable]:
@@ -30,8 +27,8 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
     keys: dict[str, Hashable] = dict.fromkeys(paths)  # all alike, so far
     for key_of in (regular_size, _part, _whole):
         count = Counter(keys.values())
-        alike = [[path] for path, key in keys.items() if count[key] > 1]
-        for [path] in track(alike, len(alike), label):
+        alike = [path for path, key in keys.items() if count[key] > 1]
+        for path in track(alike, label):
             try:
                 keys[path] = keys[path], key_of(path)
             except OSError:
