@@ -14,36 +14,27 @@ Exit codes: 0, 1 (nothing could be read, a stream broke off, or a file could not
 import argparse
 import signal
 
-from yolov3.cli.flags import (
-    Parser,
-    add_detector_flags,
-    detector_settings,
-    input_hw,
-    names_list,
-    natural,
-    positive_int,
-)
+from yolov3.cli import flags
 from yolov3.cli.run import import_tensorflow, run_script
 
 MAX_DETECTIONS = 300  # of an image
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = Parser(__doc__)
+    parser = flags.Parser(__doc__)
+    add, count = parser.add_argument, flags.positive_int
     sources = "image, video, folder (with all in it), 'pattern', number of a camera, or URL"
-    best = "objects per frame, the best first (default: %(default)s)"
-    frames = "frames at once (default: 4; 1 for cameras and streams)"
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
-    add_detector_flags(parser, size=input_hw)
-    parser.add_argument("--classes", type=names_list, metavar="CLASS,...", help="find only these")
+    add("sources", nargs="+", metavar="SOURCE", help=sources)
+    flags.add_detector_flags(parser, size=flags.input_hw)
+    add("--classes", type=flags.names_list, metavar="CLASS,...", help="find only these")
     several = "each class of an object above the threshold, not only the best"
-    parser.add_argument("--multi-label", action="store_true", help=several)
-    parser.add_argument(
-        "--max-detections", type=positive_int, default=MAX_DETECTIONS, metavar="N", help=best
-    )
-    parser.add_argument("--batch-size", type=positive_int, metavar="N", help=frames)
+    add("--multi-label", action="store_true", help=several)
+    best = "objects per frame, the best first (default: %(default)s)"
+    add("--max-detections", type=count, default=MAX_DETECTIONS, metavar="N", help=best)
+    frames = "frames at once (default: 4; 1 for cameras and streams)"
+    add("--batch-size", type=count, metavar="N", help=frames)
     again = "tries in a row to open a stream or camera that breaks off (default: 0)"
-    parser.add_argument("--reconnect", type=natural, default=0, metavar="N", help=again)
+    add("--reconnect", type=flags.natural, default=0, metavar="N", help=again)
     output = parser.add_argument_group("output")
     folder = "new or empty folder to write to (default: a new one in detections)"
     output.add_argument("--output", metavar="DIR", help=folder)
@@ -60,11 +51,10 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     from yolov3.files import require_empty
-    from yolov3.formats.yolo import CLASS_STEM
     from yolov3.inference.sources import find_sources
     from yolov3.inference.window import can_open_window
 
-    sources = find_sources(args.sources, reserved=[CLASS_STEM] if args.txt else [])
+    sources = find_sources(args.sources)
     if args.output:
         require_empty(args.output)
     if args.show and not can_open_window():
@@ -75,7 +65,7 @@ def main(argv=None) -> int:
     from yolov3.inference.run import run_detection
 
     detector = Detector(
-        **detector_settings(args),
+        **flags.detector_settings(args),
         classes=args.classes,
         multi_label=args.multi_label,
         max_detections=args.max_detections,

@@ -5,11 +5,12 @@
     python detect_mnist.py --image my_scene.png --weights checkpoints/my_run
 
 The scene is --image, or else a random one of --annotations, by default the test annotations of the
-run. A window opens where there is a screen. Exit codes: 0, 1 (nothing found, or failed),
-2 (bad input), 130 (Ctrl-C).
+run. A window opens where there is a screen. Exit codes: 0, 1 (nothing found, or an image not
+saved), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
+import sys
 
 from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, integer, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
@@ -34,6 +35,7 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
+    from yolov3.images import write_image
     from yolov3.inference.scenes import choose_scenes, detect_and_draw, output_paths
     from yolov3.inference.window import can_open_window, open_window
 
@@ -41,13 +43,19 @@ def main(argv=None) -> int:
     print(detector.description, flush=True)
     scenes = args.count, args.seed, args.annotations
     images = [args.image] if args.image else choose_scenes(detector, *scenes)
-    found, show = 0, not args.no_show and can_open_window()
+    found, unsaved, show = 0, 0, not args.no_show and can_open_window()
     for image_path, output in zip(images, output_paths(args.output, images), strict=True):
         count, drawn = detect_and_draw(detector, image_path, output)
         found += count
+        try:
+            write_image(output, drawn)
+            print(f"  saved {output}")
+        except OSError as error:
+            print(f"not saved: {error}", file=sys.stderr)
+            unsaved += 1
         if show:
             show = open_window(drawn, image_path)  # until q
-    return 0 if found else 1
+    return 0 if found and not unsaved else 1
 
 
 if __name__ == "__main__":

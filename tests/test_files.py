@@ -43,7 +43,7 @@ def test_anything_else_is_an_os_error_that_says_what_it_is(tmp_path, name, reaso
     [
         (b"[1, 2]", r"x.json: not a JSON object but \[1, 2\]"),
         (b"{", "x.json: Expecting"),
-        (b"[" * 100_000, "x.json: nested too deeply"),
+        (b"[" * 100_000, "x.json: maximum recursion"),
         (b"\xff", "x.json: 'utf-8' codec"),
         (b" " * (8 * 2**20 + 1), "x.json: 8388609 bytes, more than"),
         (None, "x.json: No such file"),

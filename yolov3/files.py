@@ -63,12 +63,8 @@ def read_json(path) -> dict:
     name = Path(path).name
     try:
         value = json.loads(read_bounded(path, MAX_JSON_BYTES).decode())
-    except OSError as error:
-        raise ValueError(f"{name}: {error.strerror}") from None
-    except RecursionError:
-        raise ValueError(f"{name}: nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: {getattr(error, 'strerror', error)}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{name}: not a JSON object but {value!r:.80}")
     return value
@@ -111,18 +107,19 @@ def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite
 
 
 @contextlib.contextmanager
-def atomic_write(path) -> Iterator[Path]:
+def atomic_write(path, durable: bool = True) -> Iterator[Path]:
     """Give the name of a file to write, which takes the place of `path` when the block ends.
 
     The folder is made. If the block fails, nothing is left and what stood at `path` stays. Raises
-    OSError.
+    OSError. Unless `durable`, the disk is not waited for.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
     try:
         yield partial
-        sync(partial)
+        if durable:
+            sync(partial)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -130,19 +127,10 @@ def atomic_write(path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, of which nothing is left if that fails; make its folder.
-
-    Raises OSError that names the file. Faster than `atomic_write`: the disk is not waited for.
-    """
+    """Write a file or nothing, without waiting for the disk. Raises OSError that names it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb") as stream:
-            try:
-                stream.write(content)
-                stream.flush()
-            except OSError:
-                path.unlink(missing_ok=True)
-                raise
+        with atomic_write(path, durable=False) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise OSError(f"{path}: {error.strerror}") from None
 
@@ -212,10 +200,14 @@ def fresh_folders(parents, prefix: str = "") -> list[Path]:
 
 
 def require_empty(folder) -> None:
-    """Raise ValueError unless a folder is empty or does not exist yet."""
-    if Path(folder).exists() and not Path(folder).is_dir():
+    """Raise ValueError unless a folder does not exist yet, or is empty and may be written to."""
+    if not os.path.exists(folder):
+        return
+    if not os.path.isdir(folder):
         raise ValueError(f"{folder}: not a folder")
-    if Path(folder).is_dir() and any(Path(folder).iterdir()):
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{folder}: this folder may not be written to")
+    if os.listdir(folder):
         raise ValueError(f"{folder}: this folder is not empty")
 
 

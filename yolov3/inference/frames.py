@@ -5,7 +5,6 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ LONGEST_WAIT = 30  # seconds, before a source is opened again
 MAX_DAMAGED = 1000  # frames in a row, after which a file counts as ended whatever it states
 # Their headers state the number of frames; for others OpenCV estimates it from the duration.
 COUNTED_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-MISSING_END = 2.0  # seconds by which others may end before the stated one: that of the sound
+MISSING_END = 1.0  # seconds by which a file of a server may end early: its sound may be longer
 POLL_SECONDS = 0.1  # between looks at whether to stop
 
 
@@ -35,8 +34,7 @@ class Frame(NamedTuple):
     image_rgb: np.ndarray | None = None  # (H, W, 3) uint8; not held where it is not needed
     size_hw: tuple[int, int] = (0, 0)  # pixels
     error: str = ""  # why there is no image
-    lost: int = 0  # how many frames the error stands for; none where a source broke off
-    length: float = 0.0  # of the video in seconds, if this is its last frame and that is known
+    lost: int = 0  # how many frames the error stands for; none where a live source broke off
     is_end: bool = False  # a stream or camera is given up with this error
 
     def with_image(self, image_rgb: np.ndarray) -> "Frame":
@@ -55,109 +53,78 @@ def read_frames(
         if source.kind is Kind.IMAGE:
             yield Frame(source)
         elif source.kind is Kind.VIDEO:
-            yield from read_capture(source, open_capture(source))
+            yield from read_capture(source)
         else:
             yield from latest_frames(follow(source, stop, reconnect), stop)
 
 
-def follow(source: Source, stop: threading.Event, reconnect: int) -> Generator[Frame, None, None]:
+def follow(source: Source, stop: threading.Event, reconnect: int) -> Iterator[Frame]:
     """Yield the frames of a stream or camera, and an error each time it breaks off.
 
     The last of `reconnect` tries in a row that fails ends it. Pauses between them grow.
     """
     started, index, tries = time.monotonic(), 0, 0
     while not stop.is_set():
-        end = None
-        for frame in read_capture(source, open_capture(source), index, started):
-            if frame.is_end:
-                end = frame
+        for frame in read_capture(source, index, started):
+            if frame.is_end and tries < reconnect:
                 break
             if not frame.error:
                 index, tries = frame.index + 1, 0
             yield frame
-        if not end or tries == reconnect:
-            yield from [end] * bool(end)
+        else:
             return
         pause = min(2**tries, LONGEST_WAIT)
         tries += 1
-        error = f"{end.error}; try {tries} of {reconnect} in {pause} s"
-        yield end._replace(error=error, lost=0, is_end=False)
+        error = f"{frame.error}; try {tries} of {reconnect} in {pause} s"
+        yield frame._replace(error=error, lost=0, is_end=False)
         stop.wait(pause)
 
 
-def read_capture(
-    source: Source, capture: cv2.VideoCapture, index: int = 0, started: float = 0.0
-) -> Generator[Frame, None, None]:
+def read_capture(source: Source, index: int = 0, started: float = 0.0) -> Iterator[Frame]:
     """Yield the frames of a video or camera, with an error for each gap and for a missing end.
 
     A damaged frame looks like the end of a file, so reading continues to the stated length. What is
     live has no length and has broken off when too many reads fail in a row; its clock started at
     `started`. `index` is the number of the first frame to yield; those before it were read already.
     """
-    is_file = source.kind is Kind.VIDEO
+    is_file, capture = source.kind is Kind.VIDEO, open_capture(source)
     if not capture.isOpened():
         error = f"{source.title}: this {source.kind.value} does not open"
         yield Frame(source, index, error=error, lost=1, is_end=not is_file)
         return
-    stated, fps, first = stated_frames(capture), frame_rate(capture), index
+    stated, fps = stated_frames(capture), frame_rate(capture)
     is_live = source.kind is Kind.CAMERA or (source.kind is Kind.STREAM and not stated)
     failed, seconds, arrived = 0, 0.0, time.monotonic()
     if not is_live:
         all(capture.grab() for _ in range(index))
 
-    def attempts():
-        if not is_live:
-            return 1 + min(max(0, stated - index), MAX_DAMAGED)
-        return LIVE_ATTEMPTS if time.monotonic() - arrived < TIMEOUT_MS / 1000 else 0
+    def may_go_on():
+        if is_live:
+            return failed < LIVE_ATTEMPTS and time.monotonic() - arrived < TIMEOUT_MS / 1000
+        return failed <= min(stated - index, MAX_DAMAGED)
 
-    try:
-        while failed < attempts():
-            is_read, image_bgr = capture.read()
-            if not is_read:
-                failed += 1
-                continue
-            if failed:
-                yield _lost_frames(source, index, failed)
-            index, failed, arrived = index + failed, 0, time.monotonic()
-            image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
-            seconds = arrived - started if is_live else _position(capture, index, fps)
-            length = stated / fps if index + 1 == stated else 0.0
-            frame = Frame(source, index, seconds, fps, is_live, length=length)
-            yield frame.with_image(image_rgb)
-            index += 1
-    finally:
-        capture.release()
-    if index == first == 0:
-        error, lost = f"{source.title}: no frame can be read", max(1, stated)
-        yield Frame(source, error=error, lost=lost, is_end=not is_file)
-        return
-    lost = _missing(source, stated, index, seconds, fps)
+    while not failed or may_go_on():
+        is_read, image_bgr = capture.read()
+        if not is_read:
+            failed += 1
+            continue
+        if failed:
+            yield _lost_frames(source, index, failed)
+        index, failed, arrived = index + failed, 0, time.monotonic()
+        position = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 or index / fps  # not all files tell
+        seconds = arrived - started if is_live else position
+        image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+        yield Frame(source, index, seconds, fps, is_live).with_image(image_rgb)
+        index += 1
+    is_counted = Path(source.address).suffix.lower() in COUNTED_SUFFIXES
+    is_short = is_counted if is_file else stated / fps - seconds > MISSING_END
+    lost = max(stated - index if is_short else 0, not index)
     if is_file and lost:
         yield _lost_frames(source, index, lost)
     elif is_live or (lost and not is_file):
-        yield Frame(source, index, error=_broke_off(source, index, arrived), lost=lost, is_end=True)
-
-
-def _missing(source, stated, index, seconds, fps) -> int:
-    """Return how many frames are missing at the end of a file, as far as its headers tell."""
-    is_stream = source.kind is Kind.STREAM
-    path = urlsplit(source.address).path if is_stream else source.address
-    is_counted = Path(path).suffix.lower() in COUNTED_SUFFIXES
-    is_early = is_stream and stated / fps - seconds > MISSING_END
-    return max(0, stated - index) if is_counted or is_early else 0
-
-
-def _position(capture, index, fps) -> float:
-    """Return when a frame is shown, in seconds; files without such times show one after another."""
-    seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-    return seconds if seconds > 0 else index / fps
-
-
-def _broke_off(source, frames, arrived) -> str:
-    waited = time.monotonic() - arrived
-    why = f": nothing came for {waited:.0f} s" if waited >= TIMEOUT_MS / 1000 else ""
-    now = time.strftime("%H:%M:%S")
-    return f"{source.title}: broke off at {now} after {counted(frames, 'frame')}{why}"
+        now = time.strftime("%H:%M:%S")
+        error = f"{source.title}: broke off at {now} after {counted(index, 'frame')}"
+        yield Frame(source, index, error=error, lost=lost, is_end=True)
 
 
 def _lost_frames(source, index, lost) -> Frame:
@@ -165,7 +132,7 @@ def _lost_frames(source, index, lost) -> Frame:
     return Frame(source, index, error=error, lost=lost)
 
 
-def latest_frames(frames: Generator[Frame, None, None], stop: threading.Event) -> Iterator[Frame]:
+def latest_frames(frames: Iterator[Frame], stop: threading.Event) -> Iterator[Frame]:
     """Yield the latest frame each time; older ones are dropped, errors among them are yielded.
 
     A thread takes the frames as they come; those of a file over the network wait their turn. It is
@@ -188,7 +155,6 @@ def latest_frames(frames: Generator[Frame, None, None], stop: threading.Event) -
                     arrived.notify()
                 if stop.is_set():
                     break
-            frames.close()
         except BaseException as error:
             errors.append(error)
 

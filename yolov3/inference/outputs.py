@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +21,7 @@ from yolov3.inference.video import VideoFile, saved_rate
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
-NO_UNICODE = re.compile("[\ud800-\udfff]")  # bytes of a file name that are not UTF-8
-JPEG_SUFFIXES, JPEG_MAX = {".jpg", ".jpeg"}, 65_500  # pixels of a side
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
 
 
 class OutputOptions(NamedTuple):
@@ -51,7 +49,7 @@ class Outputs:
     For a frame of a video <name> is <name of the video>/<number of the frame>, six digits. The
     names of sources differ and `folder` is empty at the start, so nothing is overwritten. Leaving
     the `with` finishes video and JSON, whatever happened. A file that cannot be written ends
-    nothing: `tell` is called with its name and the reason, and the entry of its frame has both.
+    nothing: `tell` is called with its name and the reason, maybe in another thread.
     """
 
     def __init__(
@@ -64,7 +62,7 @@ class Outputs:
         tell: Callable[[str], None],
     ):
         self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
-        taken = {source.name.parts[0] for source in sources}  # folders of a source are not ours
+        taken = [Path(source.name.parts[0]) for source in sources]  # folders that are not ours
         ours = own_names([Path("labels"), Path("crops")], taken)
         self._labels, crops = (self.folder / name for name in ours)
         folders = (safe_name(name) or f"class {label}" for label, name in enumerate(class_names))
@@ -81,92 +79,79 @@ class Outputs:
         return self
 
     def __exit__(self, *_):
-        try:
-            self._close_video()
-        finally:
-            if self._json:
-                self._json.close()
+        self._close_video()
+        if self._json:
+            self._json.close()
 
     def draw(self, found: Detections) -> tuple[Detections, np.ndarray | None]:
-        """Write the files that are a frame's own; return the drawn image if it is still needed.
+        """Write the files that are a frame's own; return the drawn image if there is one.
 
         Frames may be drawn at the same time and in any order.
         """
-        options, unsaved = self.options, []
-        if options.txt and not found.frame.error:
-            with _noted(unsaved):
-                self._write_labels(found)
-        if not (options.save or options.crops or options.show):
-            return found._replace(unsaved=tuple(unsaved)), None
-        found = found._replace(frame=load(found.frame))
-        drawn = None if found.frame.error else self._draw_image(found, unsaved)
-        frame = found.frame._replace(image_rgb=None)
-        return found._replace(frame=frame, unsaved=tuple(unsaved)), drawn
-
-    def _draw_image(self, found, unsaved) -> np.ndarray | None:
-        frame, options = found.frame, self.options
-        if options.crops:
-            self._write_crops(found, unsaved)
-        if not (options.save or options.show):
-            return None
-        drawn = draw_boxes(
-            frame.image_rgb, found.boxes_xyxy, found.classes, self.class_names, found.scores
-        )
-        is_image = frame.source.kind is Kind.IMAGE
-        if options.save and is_image:
-            path = self.folder / frame.source.name
-            with _noted(unsaved):
-                write_image(_file(path, _suffix(frame.source, drawn)), drawn)
-        return None if is_image and not options.show else drawn
+        options, frame, drawn = self.options, found.frame, None
+        if options.txt and not frame.error:
+            self._write_labels(found)
+        if options.save or options.crops or options.show:
+            frame = load(frame)
+        if options.crops and not frame.error:
+            self._write_crops(found, frame.image_rgb)
+        if (options.save or options.show) and not frame.error:
+            objects = found.boxes_xyxy, found.classes, self.class_names, found.scores
+            drawn = draw_boxes(frame.image_rgb, *objects)
+        if drawn is not None and options.save and frame.source.kind is Kind.IMAGE:
+            with self._told():
+                write_image(_file(self.folder / frame.source.name, _suffix(frame)), drawn)
+        return found._replace(frame=frame._replace(image_rgb=None)), drawn
 
     def write(self, found: Detections, drawn: np.ndarray | None) -> None:
         """Append a drawn frame to the files that hold several; to be called in order."""
-        frame, unsaved = found.frame, [*found.unsaved]
+        frame = found.frame
         if frame.source is not self._video_source:
             self._close_video()
         if drawn is not None and self.options.save and frame.source.kind is not Kind.IMAGE:
-            with _noted(unsaved):
+            with self._told():
                 self._add_to_video(frame, drawn)
-        self._add_to_json(frame_entry(found, self.class_names), unsaved)
-
-    def _add_to_json(self, entry: dict, unsaved: list[str]):
         if self._json:
-            with _noted(unsaved):
-                self._json.write({**entry, "unsaved": unsaved} if unsaved else entry)
-        for message in unsaved:
-            self._tell(message)
+            with self._told():
+                self._json.write(frame_entry(found, self.class_names))
 
     def _add_to_video(self, frame, drawn):
         if frame.source is not self._video_source:
             self._video_source = frame.source  # first: a video that does not open is told once
-            path = self.folder / frame.source.name
-            rate = saved_rate(frame.source, frame.fps, frame.is_live)
-            self._video = VideoFile(path, frame.size_hw, rate)
+            rate = saved_rate(frame.source, frame.fps)
+            self._video = VideoFile(self.folder / frame.source.name, frame.size_hw, rate)
         if self._video:
-            self._video.write(drawn, frame.seconds, frame.length)
+            self._video.write(drawn, frame.seconds)
 
     def _write_labels(self, found):
-        size_wh = found.frame.size_hw[::-1]
-        image = AnnotatedImage(found.frame.source.address, size_wh, found.boxes_xyxy, found.classes)
-        path = _file(self._labels / _frame_name(found.frame), ".txt")
-        write_whole(path, "".join(format_labels(image)).encode())
+        frame = found.frame
+        size_wh = frame.size_hw[::-1]
+        image = AnnotatedImage(frame.source.address, size_wh, found.boxes_xyxy, found.classes)
+        with self._told():
+            path = _file(self._labels / _frame_name(frame), ".txt")
+            write_whole(path, "".join(format_labels(image)).encode())
 
-    def _write_crops(self, found, unsaved):
+    def _write_crops(self, found, image_rgb):
         objects = zip(found.boxes_xyxy, found.classes, strict=True)
         for number, (box_xyxy, label) in enumerate(objects, start=1):
-            cropped = crop(found.frame.image_rgb, box_xyxy)
-            ending = f"-{number}{_suffix(found.frame.source, cropped)}"
-            with _noted(unsaved):
-                write_image(_file(self._crops[label] / _frame_name(found.frame), ending), cropped)
+            path = self._crops[label] / _frame_name(found.frame)
+            with self._told():
+                cropped = crop(image_rgb, box_xyxy)
+                write_image(_file(path, f"-{number}{_suffix(found.frame)}"), cropped)
 
     def _close_video(self):
-        video, source, unsaved = self._video, self._video_source, []
-        self._video = self._video_source = None
+        video, self._video, self._video_source = self._video, None, None
         if video:
-            with _noted(unsaved):
+            with self._told():
                 video.close()
-        if unsaved:
-            self._add_to_json({"source": source.title}, unsaved)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell why a file could not be written, in place of an error."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self._tell(str(error))
 
 
 class JsonFile:
@@ -180,52 +165,40 @@ class JsonFile:
     END = b"\n]}\n"
 
     def __init__(self, path: Path, head: dict):
-        self._path, self._is_full = path, False
+        self._path, self._size, self._separator = path, 0, b"\n"  # size without END
         self._stream = open(path, "xb", buffering=0)
-        self._end, self._separator = 0, ""  # where END starts
-        self._append(_to_json(head)[:-1] + ', "frames": [')
-        self._separator = "\n"
+        self._append(_to_json(head)[:-1] + b', "frames": [')
 
     def write(self, frame: dict) -> None:
         """Append what `frame_entry` returns, on a line of its own."""
-        if not self._is_full:
-            self._append(_to_json(frame))
-            self._separator = ",\n"
+        if not self._stream.closed:
+            self._append(self._separator + _to_json(frame))
+            self._separator = b",\n"
 
-    def _append(self, text: str):
-        rest = content = (self._separator + text).encode() + self.END
-        self._stream.seek(self._end)
+    def _append(self, content: bytes):
         try:
-            while rest:
-                rest = rest[self._stream.write(rest) :]
+            self._replace_end(content)
         except OSError as error:
-            self._is_full = True
             with contextlib.suppress(OSError):  # the disk has room for what was there before
-                self._stream.truncate(self._end)
-                self._stream.seek(self._end)
-                self._stream.write(self.END)
+                self._replace_end(b"")
+            self.close()
             raise OSError(f"{self._path}: {error.strerror}") from None
-        self._end += len(content) - len(self.END)
+        self._size += len(content)
+
+    def _replace_end(self, content: bytes):
+        self._stream.truncate(self._size)
+        self._stream.seek(self._size)
+        rest = content + self.END
+        while rest:
+            rest = rest[self._stream.write(rest) :]
 
     def close(self) -> None:
         self._stream.close()
 
 
-def _to_json(value) -> str:
-    """Write JSON in Unicode; bytes of a name that are none become text: \\udcff."""
-    text = json.dumps(value, ensure_ascii=False)
-    return NO_UNICODE.sub(lambda match: f"\\\\u{ord(match[0]):x}", text)
-
-
-@contextlib.contextmanager
-def _noted(unsaved: list[str]) -> Iterator[None]:
-    """Note why a file could not be written, in place of an error."""
-    try:
-        yield
-    except OSError as error:
-        unsaved.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except ValueError as error:
-        unsaved.append(str(error))
+def _to_json(value) -> bytes:
+    """Write JSON in Unicode; bytes of a name that are none become escapes: \\udcff."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def frame_entry(found: Detections, class_names) -> dict:
@@ -266,8 +239,7 @@ def _file(path: Path, ending: str) -> Path:
     return path.with_name(short_name(path.name, ending))
 
 
-def _suffix(source: Source, image_rgb) -> str:
-    """JPEG stays JPEG, which would be large as PNG, if it holds the size; all else becomes PNG."""
-    suffix = Path(source.address).suffix
-    is_jpeg = suffix.lower() in JPEG_SUFFIXES and max(image_rgb.shape) <= JPEG_MAX
-    return suffix if is_jpeg else ".png"
+def _suffix(frame) -> str:
+    """JPEG stays JPEG, which would be large as PNG; all else becomes PNG."""
+    suffix = Path(frame.source.address).suffix
+    return suffix if suffix.lower() in JPEG_SUFFIXES else ".png"

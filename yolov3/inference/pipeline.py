@@ -32,7 +32,6 @@ class Detections(NamedTuple):
     boxes_xyxy: np.ndarray  # (N, 4) float32, pixels of the frame
     scores: np.ndarray  # (N,) float32, falling
     classes: np.ndarray  # (N,) int
-    unsaved: tuple[str, ...] = ()  # files of its own that could not be written, and why
 
 
 def detect_frames(

@@ -27,6 +27,10 @@ WRITERS = 2  # threads that draw and write
 EXAMPLES = 4  # images to look at again where nothing was found
 AHEAD = 2  # drawn frames that may wait to be shown or appended to a video
 WINDOW = "detections"
+SETTINGS = (  # of the detector, in the JSON
+    *("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms", "multi_label"),
+    "max_detections",
+)
 
 
 def run_detection(
@@ -46,28 +50,27 @@ def run_detection(
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
-    is_new = options.files and not (output and Path(output).exists())
-    folder = _make_folder(output) if options.files else None
-    names = detector.class_names
+    folder, names, stop = None, detector.class_names, threading.Event()
+    if options.files:
+        folder = Path(output) if output else fresh_folders([DEFAULT_FOLDER])[0]
+        folder.mkdir(parents=True, exist_ok=True)
     report = Report(names, count_frames(sources), detector.max_detections)
-    if (options.save or options.show) and (lack := missing_letters(detector.class_names)):
+    if (options.save or options.show) and (lack := missing_letters(names)):
         report.progress.message(lack)
-    tell, stop = report.tell_unsaved, threading.Event()
+    outputs = Outputs(folder, sources, names, options, _head(detector), report.tell_unsaved)
     try:
-        with (
-            Outputs(folder, sources, names, options, _head(detector), tell) as outputs,
-            report.progress,
-        ):
+        with outputs, report.progress:
             found = detect_frames(detector, sources, batch_size, stop, reconnect)
             with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
                 _follow(drawn, outputs, report)
     finally:
         report.summarize(folder)
-        if is_new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        if folder and not output:
+            with contextlib.suppress(OSError):  # nothing was written
+                folder.rmdir()
     if report.frames and not report.objects and (examples := _examples(sources)):
         print(nothing_found(detector, examples))
-    return 1 if not report.frames or report.unsaved or any(report.broken.values()) else 0
+    return 0 if report.frames and not report.unsaved and not report.broken else 1
 
 
 def _follow(drawn, outputs, report) -> None:
@@ -90,24 +93,11 @@ def _examples(sources) -> list[np.ndarray]:
     return [frame.image_rgb for frame in frames if not frame.error]
 
 
-def _make_folder(output) -> Path:
-    if output is None:
-        return fresh_folders([DEFAULT_FOLDER])[0]
-    Path(output).mkdir(parents=True, exist_ok=True)
-    return Path(output)
-
-
 def _head(detector) -> dict:
     return {
         "network": detector.config.network,
-        "weights": detector.weights,
         "input_size_hw": detector.input_hw,
-        "precision": detector.precision,
-        "score_threshold": detector.score_threshold,
-        "iou_threshold": detector.iou_threshold,
-        "agnostic_nms": detector.agnostic_nms,
-        "multi_label": detector.multi_label,
-        "max_detections": detector.max_detections,
+        **{name: getattr(detector, name) for name in SETTINGS},
         "classes": detector.class_names,
     }
 
@@ -122,8 +112,9 @@ class Report:
     def __init__(self, class_names, total: int | None, limit: int, clock=time.monotonic):
         self.class_names, self.total, self.limit = class_names, total, limit
         self.progress = Progress(total, clock=clock)
-        self.frames, self.lost, self.full, self.unsaved = 0, 0, 0, 0
-        self.broken: dict[str, bool] = {}  # streams that broke off, and whether for good
+        self.frames, self.lost, self.full = 0, 0, 0
+        self.unsaved: list[str] = []  # files that could not be written, and why
+        self.broken: list[Source] = []  # streams and cameras that were given up
         self.objects: Counter = Counter()  # by class, of all sources
         self._frames_before, self._objects_before = 0, Counter()  # before the current source
         self._clock, self._started = clock, clock()
@@ -133,9 +124,8 @@ class Report:
         frame = found.frame
         if frame.error:
             self.lost += frame.lost
+            self.broken += [frame.source] * frame.is_end
             is_break = frame.is_end or not frame.lost
-            if is_break:
-                self.broken[frame.source.title] = frame.is_end
             self.progress.message(frame.error if is_break else f"skipped: {frame.error}")
         else:
             self.frames += 1
@@ -143,14 +133,12 @@ class Report:
             self.objects.update(found.classes.tolist())
         done = self.frames + self.lost
         of = "" if self.total is None else f"/{max(self.total, done):,}"  # headers may be wrong
-        self.progress.advance(
-            frame.lost if frame.error else 1,
-            f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s",
-        )
+        text = f"{done:,}{of} frames  {self._frames_per_second():.1f} frames/s"
+        self.progress.advance(frame.lost if frame.error else 1, text)
 
     def tell_unsaved(self, message: str) -> None:
-        """Name a file that could not be written, and count it."""
-        self.unsaved += 1
+        """Name a file that could not be written, and count it; in any thread."""
+        self.unsaved.append(message)
         self.progress.message(f"not saved: {message}")
 
     def end(self, source: Source) -> None:
@@ -165,12 +153,12 @@ class Report:
     def summarize(self, folder: Path | None) -> None:
         """Print what was read, found and saved."""
         parts = [f"{counted(self.frames, 'frame')} read"]
-        if self.lost:
-            parts.append(f"{self.lost:,} could not be read")
-        if self.broken:
-            parts.append(f"{counted(len(self.broken), 'stream')} failed")
-        if self.unsaved:
-            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
+        for number, what in (
+            (self.lost, f"{self.lost:,} could not be read"),
+            (len(self.broken), f"{counted(len(self.broken), 'stream')} failed"),
+            (len(self.unsaved), f"{counted(len(self.unsaved), 'file')} could not be written"),
+        ):
+            parts += [what] * bool(number)
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
@@ -178,7 +166,7 @@ class Report:
         if self.full:
             frames = f"{counted(self.full, 'frame')} with {counted(self.limit, 'object')}"
             print(f"note: {frames}, the most that --max-detections keeps")
-        if folder and folder.is_dir() and any(folder.iterdir()):
+        if folder and any(folder.iterdir()):
             print(f"saved in {folder}")
 
     def _frames_per_second(self) -> float:

@@ -15,8 +15,8 @@ from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs, short_name
-from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size, write_image
-from yolov3.inference.names import output_name, own_names
+from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size
+from yolov3.inference.names import own_names
 
 
 def choose_scenes(
@@ -51,7 +51,7 @@ def output_paths(output: str, image_paths) -> list[Path]:
     """
     target = Path(output)
     if target.suffix.lower() not in IMAGE_SUFFIXES:
-        names = own_names(output_name(Path(Path(path).name)) for path in image_paths)
+        names = own_names(Path(Path(path).stem) for path in image_paths)
         return [target / short_name(str(name), ".png") for name in names]
     if len(image_paths) > 1:
         raise ValueError(f"--output: expected a folder for several images; received {output!r}")
@@ -59,7 +59,7 @@ def output_paths(output: str, image_paths) -> list[Path]:
 
 
 def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, np.ndarray]:
-    """Detect in one image, print each object and the time, save the image with boxes.
+    """Detect in one image, print each object and the time, and draw the boxes.
 
     Returns how many objects were found and the drawn image, RGB uint8. Raises ValueError for an
     unreadable image, and where `output` is that image.
@@ -76,10 +76,7 @@ def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, 
     for box, score, label in zip(boxes_xyxy, scores, classes, strict=True):
         corners = ", ".join(f"{value:.0f}" for value in box)
         print(f"  {detector.class_names[label]:12} {score:.2f}  at ({corners})")
-    drawn = draw_boxes(image_rgb, boxes_xyxy, classes, detector.class_names, scores)
-    write_image(output, drawn)
-    print(f"  saved {output}")
-    return len(scores), drawn
+    return len(scores), draw_boxes(image_rgb, boxes_xyxy, classes, detector.class_names, scores)
 
 
 def nothing_found(detector: Detector, images_rgb: list[np.ndarray]) -> str:

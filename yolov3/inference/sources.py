@@ -7,15 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from yolov3.cli.progress import counted
-from yolov3.folder_search import find_files
+from yolov3.folder_search import FoundFiles, find_files
+from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import IMAGE_SUFFIXES
-from yolov3.inference.names import output_name, own_names, safe_name
+from yolov3.inference.names import own_names, safe_name
 from yolov3.text import printable
 
 VIDEO_SUFFIXES = frozenset(
@@ -56,22 +56,22 @@ class Source(NamedTuple):
         return self.address
 
 
-def find_sources(words: Iterable[str], reserved: Iterable[str] = ()) -> list[Source]:
+def find_sources(words: Iterable[str]) -> list[Source]:
     """Return the sources that words name, in their order, each once; nothing is opened.
 
     A word is an image, a video, a folder (all images and videos at any depth, sorted), a pattern
     with `*`, `**`, `?` or `[...]`, the number of a camera, or a URL. What exists goes before what a
     word could also mean. What is left out of folders and patterns, such as hidden files, is said on
-    stderr. `reserved` are names that no source gets, as outputs of ours have them. Raises
-    ValueError for a word that names nothing.
+    stderr. Raises ValueError for a word that names nothing.
     """
     found = {}
     for word in words:
         for kind, address, name in _expand(word):
-            key = _place(address) if kind in (Kind.IMAGE, Kind.VIDEO) else address
-            found.setdefault(key, (kind, address, name))
+            # Two ways to a folder lead to the same files, two names in it do not.
+            place = (os.path.realpath(os.path.dirname(address)), os.path.basename(address))
+            found.setdefault(place, (kind, address, name))
     videos = [name for kind, _, name in found.values() if kind is not Kind.IMAGE]
-    names = own_names([name for *_, name in found.values()], reserved, videos)
+    names = own_names([name for *_, name in found.values()], [Path(CLASS_STEM)], videos)
     return [
         Source(kind, address, name)
         for (kind, address, _), name in zip(found.values(), names, strict=True)
@@ -80,13 +80,7 @@ def find_sources(words: Iterable[str], reserved: Iterable[str] = ()) -> list[Sou
 
 def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
     if os.path.isdir(word):
-        folder = Path(word)
-        found = find_files(folder, MEDIA_SUFFIXES)
-        _tell_left_out(word, found.left_out + _count_others(found.others))
-        if not found.files:
-            raise ValueError(f"{folder}: no image or video in this folder")
-        for path in found.files:
-            yield _file(str(path), path.relative_to(folder))
+        yield from _found(word, find_files(Path(word), MEDIA_SUFFIXES), Path(word))
     elif os.path.exists(word):
         yield _file(word, Path(Path(word).name))
     elif URL.match(word):
@@ -94,82 +88,55 @@ def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
     elif word.isascii() and word.isdigit() and len(word) <= CAMERA_DIGITS:
         yield Kind.CAMERA, word, Path(f"camera-{word}")
     elif GLOB_SIGNS.search(word):
-        for path in _matches(word):
-            yield _file(str(path), Path(path.name))
+        yield from _found(word, _matches(word))
     else:
         raise ValueError(f"{word}: no such image, video or folder, and no camera or URL")
 
 
+def _found(
+    word: str, found: FoundFiles, folder: Path | None = None
+) -> Iterator[tuple[Kind, str, Path]]:
+    _tell_left_out(word, found)
+    if not found.files:
+        raise ValueError(f"{word}: no image or video found")
+    for path in found.files:
+        yield _file(str(path), path.relative_to(folder) if folder else Path(path.name))
+
+
 def _file(address: str, path: Path) -> tuple[Kind, str, Path]:
-    is_video = path.suffix.lower() in VIDEO_SUFFIXES
-    return Kind.VIDEO if is_video else Kind.IMAGE, address, output_name(path, is_video)
+    kind = Kind.VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else Kind.IMAGE
+    return kind, address, path.with_name(path.stem if path.stem.strip(".") else "_")
 
 
-def _matches(pattern: str) -> list[Path]:
-    """Return the images and videos that match a pattern, each once, sorted."""
-    parts = Path(pattern).parts
-    if "**" in parts:  # `glob` would follow links in circles
-        start = parts.index("**")
-        folders = glob.glob(os.path.join(*parts[:start], "")) if start else [""]
-        searched = {Path(folder): find_files(Path(folder), MEDIA_SUFFIXES) for folder in folders}
-        media = [
-            path
-            for folder, found in searched.items()
-            for path in found.files
-            if _fits(path.relative_to(folder).parts, parts[start:])
-        ]
-        _tell_left_out(pattern, [note for found in searched.values() for note in found.left_out])
-    else:
-        shown = set(map(Path, glob.glob(pattern)))
-        hidden = set(map(Path, glob.glob(pattern, include_hidden=True))) - shown
-        media = [path for path in shown if _is_media(path)]
-        notes = [counted(n, "hidden file") for n in [sum(map(_is_media, hidden))] if n]
-        others = Counter(path.suffix.lower() for path in shown - {*media} if path.is_file())
-        _tell_left_out(pattern, notes + _count_others(others))
-    if not media:
-        raise ValueError(f"{pattern}: no image or video matches this pattern")
-    return sorted(media)
+def _matches(pattern: str) -> FoundFiles:
+    """Find the images and videos that match a pattern."""
+    start, is_deep, end = pattern.rpartition("**")
+    if not is_deep:
+        paths = {path for path in map(Path, glob.glob(pattern)) if path.is_file()}
+        media = {path for path in paths if path.suffix.lower() in MEDIA_SUFFIXES}
+        others = Counter(path.suffix.lower() for path in paths - media)
+        return FoundFiles(sorted(media), [], others)
+    # Not by `glob`, which would follow links in circles.
+    searched = [find_files(Path(folder), MEDIA_SUFFIXES) for folder in glob.glob(start or ".")]
+    media = {path for found in searched for path in found.files if path.match(f"*{end}")}
+    notes = [note for found in searched for note in found.left_out]
+    return FoundFiles(sorted(media), notes, Counter())
 
 
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
-
-
-def _is_media(path: Path) -> bool:
-    return path.suffix.lower() in MEDIA_SUFFIXES and path.is_file()
-
-
-def _place(path: str) -> str:
-    """Tell files apart: two ways to a folder lead to the same files, two names in it do not."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
-
-
-def _count_others(others: Counter[str]) -> list[str]:
-    common = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:NOTES]
-    endings = [f"{ending or 'none'} {count:,}" for ending, count in common]
-    endings += ["..."] * (len(others) > NOTES)
-    files = counted(others.total(), "file")
-    return [f"{files} with other endings ({', '.join(endings)})"] if others else []
-
-
-def _tell_left_out(word: str, notes: list[str]) -> None:
+def _tell_left_out(word: str, found: FoundFiles) -> None:
     """Say on stderr, in one line, what is not read though a folder or a pattern leads to it."""
-    if len(notes) > NOTES:
-        notes = [*notes[:NOTES], f"{len(notes) - NOTES:,} more like these"]
+    notes, more = found.left_out[:NOTES], len(found.left_out) - NOTES
+    if more > 0:
+        notes.append(f"{more:,} more like these")
+    if found.others:
+        common = Counter(dict(sorted(found.others.items()))).most_common(NOTES)
+        endings = ", ".join(f"{ending or 'none'} {count:,}" for ending, count in common)
+        endings += ", ..." * (len(found.others) > NOTES)
+        notes.append(f"{counted(found.others.total(), 'file')} with other endings ({endings})")
     if notes:
         print(printable(f"{word}: left out: {'; '.join(notes)}"), file=sys.stderr)
 
 
 def _stream_name(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        protocol = url.partition("://")[0]  # the rest may hold a password
-        raise ValueError(f"{protocol}://...: not a URL ({error})") from None
-    stem = Path(parts.path).stem or parts.hostname or ""
-    return safe_name(stem).strip("_") or "stream"
+    parts = urlsplit(url)
+    return safe_name(Path(parts.path).stem or parts.hostname or "").strip("_") or "stream"
