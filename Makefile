@@ -40,7 +40,7 @@ weights: env ## download and verify the official Darknet weights (446 MB)
 	$(PY) tools/get_weights.py $(ARGS)
 
 figures: env ## redraw the figures of the documentation (detections.png needs a trained network)
-	@for script in $(filter-out %/detections.py,$(wildcard docs/figures/*.py)); do \
+	@for script in $(filter-out %/detections.py %/figure_script.py,$(wildcard docs/figures/*.py)); do \
 	  echo "$(PY) $$script"; $(PY) "$$script" || exit; done
 
 test: env-dev ## run the tests

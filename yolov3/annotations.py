@@ -49,7 +49,6 @@ OTHER_FORMATS = {
 }
 MAX_BYTES = 2**30  # more than any public data set has; a bound of the memory that a file takes
 MAX_EXACT = 2**24  # float32 holds every whole number up to here: larger ones are no pixels
-SHOWN_CHARACTERS = 80  # of a bad word, in a message
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,7 @@ class LineError(ValueError):
     """A line that cannot be read, with the kind of its first fault."""
 
     def __init__(self, kind: str, expected: str, received: object):
-        shown = repr(received)
-        if len(shown) > SHOWN_CHARACTERS:
-            shown = shown[:SHOWN_CHARACTERS] + "..."
-        super().__init__(f"expected {expected}; received {shown}")
+        super().__init__(f"expected {expected}; received {received!r:.80}")
         self.kind = kind
 
 

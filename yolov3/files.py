@@ -98,12 +98,18 @@ def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite
         return
     if not overwrite:
         raise ValueError(f"{existing[0]}: expected a new file; it exists (see --overwrite)")
-    read = {_identity(path) for path in inputs if os.path.exists(path)}
+    read = {identity(path) for path in inputs if os.path.exists(path)}
     for path in existing:
         if path.is_dir():
             raise ValueError(f"{path}: expected a file to write; received a folder")
-        if path.exists() and _identity(path) in read:
+        if path.exists() and identity(path) in read:
             raise ValueError(f"{path}: refusing to overwrite an input file")
+
+
+def identity(path: str | Path) -> tuple[int, int]:
+    """Return what tells a file or folder from all others, of a link what it leads to."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 @contextlib.contextmanager
@@ -269,8 +275,3 @@ def _encode(text: str, path: Path) -> bytes:
     except UnicodeEncodeError as error:
         near = text[max(0, error.start - SHOWN_CHARACTERS) : error.end + SHOWN_CHARACTERS]
         raise ValueError(f"{path}: expected names in UTF-8; received {near!r}") from None
-
-
-def _identity(path: str | Path) -> tuple[int, int]:
-    status = os.stat(path)  # of what a link leads to
-    return status.st_dev, status.st_ino

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from yolov3.files import identity
+
 
 class FoundFiles(NamedTuple):
     """The files that were found, sorted, and notes on what was left out."""
@@ -29,7 +31,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
     notes: list[str] = []
     hidden: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    searched = {_identity(folder)}
+    searched = {identity(folder)}
 
     def refuse(error: OSError) -> None:
         if Path(error.filename) == folder:
@@ -63,17 +65,12 @@ def _is_hidden(name: str) -> bool:
 def _is_new(folder: Path, searched: set, notes: list[str]) -> bool:
     """Tell whether a folder was not searched yet; a link to one that was gets a note."""
     try:
-        identity = _identity(folder)
+        found = identity(folder)
     except OSError as error:
         notes.append(f"folder {folder}: {error.strerror}")
         return False
-    if identity in searched:
+    if found in searched:
         notes.append(f"folder {folder}: a link to a folder that is searched already")
         return False
-    searched.add(identity)
+    searched.add(found)
     return True
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino

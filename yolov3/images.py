@@ -107,11 +107,8 @@ def write_image(path, image_rgb: np.ndarray) -> None:
     except cv2.error:
         is_encoded = False
     if not is_encoded:
-        height, width = image_rgb.shape[:2]
-        raise ValueError(
-            f"{path}: expected an image's name (.png, .jpg ...) "
-            f"in a format that holds {width}x{height} pixels in colour"
-        )
+        held = "in a format that holds {1}x{0} pixels in colour".format(*image_rgb.shape)
+        raise ValueError(f"{path}: expected an image's name (.png, .jpg ...) {held}")
     write_whole(Path(path), data.tobytes())
 
 

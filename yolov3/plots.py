@@ -1,8 +1,6 @@
 """Matplotlib figures: one style, PNG files, no screen."""
 
-import argparse
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 from yolov3.text import split_by_font
@@ -88,26 +86,3 @@ def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
     handles = panels.flat[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=len(handles[1]))
     return figure
-
-
-def run_figure_script(
-    draw: Callable, script: str | Path, description: str, argv: list[str] | None = None
-) -> int:
-    """Be the `main` of a script that draws one figure: parse `--output`, draw, save; return 0.
-
-    `draw() -> matplotlib.figure.Figure` is called within `STYLE` and prints the numbers that the
-    documentation quotes. The figure goes beside the script unless `--output` says where.
-    """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default = Path(script).with_suffix(".png")
-    parser.add_argument(
-        "--output", type=Path, default=default, metavar="PNG", help=f"default: {default.name} here"
-    )
-    args = parser.parse_args(argv)
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        save_figure(draw(), args.output)
-    return 0

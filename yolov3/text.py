@@ -24,15 +24,12 @@ def printable(text: str, keep: str = "") -> str:
 
     Letters of all scripts stay as they are, and so do the characters in `keep`.
     """
-    if text.isprintable():
-        return text
-    kept = keep + JOINERS
-    return "".join(
-        one.encode("unicode_escape").decode()
-        if category(one) in HIDDEN and one not in kept
-        else one
-        for one in text
-    )
+
+    def shown(letter: str) -> str:
+        is_hidden = category(letter) in HIDDEN and letter not in keep + JOINERS
+        return letter.encode("unicode_escape").decode() if is_hidden else letter
+
+    return text if text.isprintable() else "".join(map(shown, text))
 
 
 class PrintableStream:

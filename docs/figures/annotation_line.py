@@ -3,8 +3,9 @@
 python docs/figures/annotation_line.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import run_script
-from yolov3.plots import BLUE, GREEN, INK, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREEN, INK, ORANGE
 
 SIZE = 416  # pixels
 SEED = 162  # a scene with three digits

@@ -3,9 +3,10 @@
 python docs/figures/assignment.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import Config
-from yolov3.plots import GREY, SKY, run_figure_script
+from yolov3.plots import GREY, SKY
 
 CONFIG = Config()
 SIZE = CONFIG.train_input_size

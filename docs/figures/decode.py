@@ -3,9 +3,10 @@
 python docs/figures/decode.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import Config
-from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script
+from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE
 
 CONFIG = Config()
 SIZE = CONFIG.train_input_size

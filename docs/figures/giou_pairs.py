@@ -3,8 +3,9 @@
 python docs/figures/giou_pairs.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
-from yolov3.plots import BLUE, INK, ORANGE, run_figure_script
+from yolov3.plots import BLUE, INK, ORANGE
 
 HALF_DIAGONAL = 100 * (1 - 0.5**0.5)  # shifted by it both ways, a 100 px square keeps IoU 1/3
 # Title of a row -> pairs (what it is, true box, predicted box), xyxy in pixels

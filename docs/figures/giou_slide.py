@@ -3,8 +3,9 @@
 python docs/figures/giou_slide.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
-from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE, run_figure_script
+from yolov3.plots import BLUE, GREY, INK, ORANGE, PALE
 
 WIDTH, HEIGHT = 100, 30  # pixels, of both boxes
 RAISED = 10  # pixels by which the sliding box is higher

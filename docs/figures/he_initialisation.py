@@ -3,8 +3,9 @@
 python docs/figures/he_initialisation.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREY, ORANGE
 
 BACKBONE = [f"conv_{index}" for index in range(52)]  # Darknet-53 without its classifier
 SMALL_STD = 0.01

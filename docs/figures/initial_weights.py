@@ -3,8 +3,9 @@
 python docs/figures/initial_weights.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import run_script
-from yolov3.plots import BLUE, run_figure_script
+from yolov3.plots import BLUE
 
 SAMPLES, INPUTS = 2000, 800
 INPUT_STD = 0.01

@@ -3,9 +3,10 @@
 python docs/figures/learning_rate.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import Config
-from yolov3.plots import BLUE, GREEN, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREEN, ORANGE
 
 IMAGES = 1000  # what mnist/make_data.py makes to train on
 

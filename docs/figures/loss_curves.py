@@ -3,9 +3,10 @@
 python docs/figures/loss_curves.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import ANCHORS_PER_SCALE, Config
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREY, ORANGE
 
 SIDES = (14, 28, 112, 416)  # pixels: small and large digits of the tutorial, and the whole image
 CLASSES = 10

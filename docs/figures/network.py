@@ -5,9 +5,10 @@ python docs/figures/network.py
 
 from dataclasses import dataclass
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import Config
-from yolov3.plots import BLUE, GREEN, GREY, INK, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREEN, GREY, INK, ORANGE
 
 CLASSES = 10  # the digits
 SIZE = Config().train_input_size

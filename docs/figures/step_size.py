@@ -3,8 +3,9 @@
 python docs/figures/step_size.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import run_script
-from yolov3.plots import BLUE, GREY, ORANGE, run_figure_script
+from yolov3.plots import BLUE, GREY, ORANGE
 
 START = -0.9
 STEPS = 8

@@ -8,8 +8,9 @@ The points are in training.csv, to two decimals. `tools/plot_training.py` draws 
 import csv
 from pathlib import Path
 
+from figure_script import run_figure_script
 from yolov3.cli.run import run_script
-from yolov3.plots import map_figure, run_figure_script
+from yolov3.plots import map_figure
 
 CURVES = ("mAP50", "mAP75", "mAP")
 

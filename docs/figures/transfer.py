@@ -3,8 +3,9 @@
 python docs/figures/transfer.py
 """
 
+from figure_script import run_figure_script
 from yolov3.cli.run import import_tensorflow, run_script
-from yolov3.plots import BLUE, GREY, INK, ORANGE, SKY, run_figure_script
+from yolov3.plots import BLUE, GREY, INK, ORANGE, SKY
 
 CLASSES = 80  # of COCO, as in the official weights
 COLOURS = (BLUE, SKY, ORANGE)

@@ -10,7 +10,10 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-SCRIPTS = sorted(path for path in (DOCS / "figures").glob("*.py") if path.stem != "detections")
+SCRIPTS = sorted(
+    set((DOCS / "figures").glob("*.py"))
+    - {DOCS / "figures" / f"{name}.py" for name in ("detections", "figure_script")}
+)
 LARGEST_PNG = 200_000  # bytes
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 

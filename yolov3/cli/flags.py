@@ -30,10 +30,8 @@ GROUPS = {  # in the help, by the first setting of each
 OTHER_TOOLS = {
     "--epochs": "--train-epochs",
     "--batch": "--batch-size --train-batch-size",
-    "--batch-size": "--train-batch-size",
     "--imgsz": "--input-size --train-input-size",
     "--img": "--input-size --train-input-size",
-    "--input-size": "--train-input-size",
     "--lr": "--train-lr-init",
     "--lr0": "--train-lr-init",
     "--conf": "--score-threshold --test-score-threshold",
@@ -48,7 +46,6 @@ OTHER_TOOLS = {
     "--name": "--train-checkpoints-folder --output",
     "--save-txt": "--txt",
     "--save-crop": "--crops",
-    "--max-det": "--max-detections",
 }
 ADVICE = {
     "--data": "a data.yaml or COCO file is converted by tools/convert.py",
