@@ -59,7 +59,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "pixels in all others (default: auto)"
     )
     bad = "skip leaves out annotations that cannot be read, with their images (default: error)"
-    sizes = "take the images' sizes from VOC or COCO and do not open the images"
     overwrite = "replace files of the same name; others in a folder stay"
     pair = {"nargs": 2, "required": True}
     add("--from", what, **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
@@ -71,7 +70,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--seed", "seed of the split (default: 0)", metavar="K", type=integer, default=0)
     add("--voc-corners", corners, choices=("auto", "pixels", "edges"), default="auto")
     add("--bad-files", bad, choices=("error", "skip"), default="error")
-    add("--trust-sizes", sizes, action="store_true")
     add("--overwrite", overwrite, action="store_true")
     args = parser.parse_args(argv)
     _check(args, parser)
@@ -91,9 +89,6 @@ def _check(args: argparse.Namespace, parser: Parser) -> None:
         if name not in FORMATS:
             parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
     formats = [name for name, _ in args.sources]
-    for name in formats:
-        if args.trust_sizes and name not in ("voc", "coco"):
-            parser.error(f"--trust-sizes: expected --from voc or coco; received {name!r}")
     without_images = formats.count("annotations")
     if args.images and without_images == len(formats):
         parser.error("--images: expected --from voc, coco or yolo; received 'annotations'")
@@ -133,7 +128,6 @@ def main(argv: list[str] | None = None) -> int:
         seed=args.seed,
         corners=None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()],
         bad_files=args.bad_files,
-        trust_sizes=args.trust_sizes,
         overwrite=args.overwrite,
     )
     print(convert(job))

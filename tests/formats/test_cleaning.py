@@ -1,7 +1,7 @@
 """What is dropped, cut and counted because nobody can train on it."""
 
 import pytest
-from format_samples import lines, write_coco
+from format_samples import assert_refused, lines, write_coco
 
 from yolov3.formats.conversion import convert
 
@@ -58,13 +58,8 @@ def test_unusable_images_are_dropped_with_their_boxes(folder):
     assert "dropped 1 box, as their images were dropped" in summary
 
 
-def test_sizes_can_be_taken_from_the_annotations(folder):
+def test_a_set_without_any_image_is_refused(folder):
     for image in folder.glob("*.[pj]*g"):
         image.unlink()
-    job = write_coco(folder)
-    message = r"none of the 2 can be used, first .*, which cannot be read \(no such file\)"
-    with pytest.raises(ValueError, match=message):
-        convert(job)
-    summary = convert(job._replace(trust_sizes=True))
-    assert lines(folder) == ["b 1,2.jpg 0,0,60,40,0"]
-    assert "dropped 1 image, whose size is not known: " in summary
+    assert_refused(write_coco(folder), "can be used, first ")
+    assert_refused(write_coco(folder, images=[], annotations=[]), "expected images; none given")

@@ -85,7 +85,7 @@ def test_images_that_still_show_a_crowd_are_counted(folder, value):
         ({"bbox": [1, 2]}, "annotations[1].bbox: expected [x, y, width, height] as numbers; rec"),
         ({"bbox": [1, 2, 3, "four"]}, "annotations[1].bbox: expected a number; received 'four'"),
         ({"bbox": ["1,5", 2, 3, 4]}, "annotations[1].bbox: expected a number; received '1,5'"),
-        ({"bbox": [1, 2, 3, float("nan")]}, "as numbers; received [1, 2, 3, nan]"),
+        ({"bbox": [1, 2, 3, float("nan")]}, "annotations[1].bbox: expected a number; received nan"),
         ({"bbox": None, "segmentation": {"counts": "x"}}, "as numbers; received None"),
         ({"bbox": [], "keypoints": [1, 2, 2]}, "as numbers; received []"),
     ],
@@ -105,8 +105,8 @@ def test_an_image_with_a_bad_annotation_is_a_fault_and_left_out(folder, change, 
         ({"id": "7"}, "images[1].id: expected an id of its own; received '7'"),
         ({"file_name": None}, "images[1].file_name: expected a text; received None"),
         ({"width": "6O"}, "images[1].width: expected a number; received '6O'"),
-        ({"file_name": "sub/../b 1,2.jpg"}, "which {}: images[0] annotates otherwise"),
-        ({"file_name": "b 1,2.jpg", "width": 9}, "which {}: images[0] annotates otherwise"),
+        ({"file_name": "sub/../b 1,2.jpg"}, "b 1,2.jpg', as that of {}: images[0]"),
+        ({"file_name": "b 1,2.jpg", "width": 9}, "b 1,2.jpg', as that of {}: images[0]"),
     ],
 )
 def test_faults_of_images(folder, change, fault):
@@ -123,7 +123,7 @@ def test_sizes_may_be_text_and_entries_of_one_name_are_merged(folder):
     data, log = read(folder, images=[entry, entry | {"id": 3}, entry], annotations=annotations)
     assert boxes(data) == {"a.png": [[1, 2, 4, 6], [0, 0, 5, 5]]} and not log.faults
     assert data.images[0].size_wh == (60, 40)
-    assert "merged 1 image, that the file lists twice: " in str(log)
+    assert "merged 2 images, that the file lists twice: " in str(log)
 
 
 def test_annotations_of_images_that_are_not_in_the_file_are_counted(folder):

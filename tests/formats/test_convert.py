@@ -57,7 +57,6 @@ def test_folders_of_images_are_given_once_or_for_each_source_that_takes_one():
         (["--from", "xml", "a", *TO], "--from: expected one of annotations, voc"),
         ([*VOC, "--from", "xml", "a", *TO], "--from: expected one of annotations, voc"),
         (["--from", "annotations", "a", *TO], "a: expected class names for its labels; give"),
-        ([*VOC, *YOLO, *TO, "--trust-sizes"], "expected --from voc or coco; received 'yolo'"),
         ([*LINES, *TO, "--images", "a"], "--images: expected --from voc, coco or yolo; received"),
         ([*VOC, *YOLO, *VOC, *TO, *["--names", "a"] * 2], "--names: expected it once or 3 times; "),
         ([*VOC, *LINES, *TO, *["--images", "a"] * 2], "--images: expected it once; received 2"),

@@ -160,7 +160,11 @@ def test_images_of_coco(tmp_path, names, files, expected, note):
         ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "without labels"),
         ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "without labels"),
         ({"a.txt": label(), "a.png": "", "classes.txt": "cat"}, "a.png", ""),
-        ({"a.txt": label(), "a.png": "", "a.TXT": ""}, "a.png", "that another one annotates alike"),
+        (
+            {"a.txt": label(), "a.png": "", "a.TXT": label()},
+            "a.png",
+            "that another one annotates alike",
+        ),
     ],
 )
 def test_images_of_yolo(tmp_path, files, expected, note):
@@ -190,7 +194,7 @@ def test_images_of_yolo(tmp_path, files, expected, note):
         ),
         ("voc", {"a.xml": xml("a.bmp"), "a.png": "", "a.jpg": ""}, "", "'a.bmp' may be any"),
         ("coco", {"x.json": coco("a.png"), "t/a.png": "", "v/a.png": ""}, "", "[0]: 'a.png' may"),
-        ("coco", {"x.json": coco("t/a.png", "v/a.png"), "a.png": ""}, "", "annotates otherwise"),
+        ("coco", {"x.json": coco("t/a.png", "v/a.png"), "a.png": ""}, "", "[1]: the image is"),
     ],
 )  # fmt: skip
 def test_what_is_uncertain_is_a_fault_and_no_background(tmp_path, kind, files, left, fault):

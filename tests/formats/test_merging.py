@@ -142,9 +142,9 @@ def test_an_image_of_two_sources_is_there_once(tmp_path):
         "2/new.png": [(1, 2, 30, 20, "dog")],
     }
     same = f"{str(tmp_path / '2/other.png')!r} is {str(tmp_path / '1/a.png')!r}"
-    assert "dropped 4 images, which came before with the same boxes: " in summary
+    assert "dropped 6 images, which came before with the same objects: " in summary
     assert same in summary
-    assert "joined 4 images, annotated differently twice, with all objects of both: " in summary
+    assert "joined 2 images, annotated differently twice, with all objects of both: " in summary
     assert "c{}.png' (1 and 3 boxes, together 3)" in summary
 
 

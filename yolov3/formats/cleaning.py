@@ -16,33 +16,31 @@ NOT_READ = "which cannot be read"
 EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding, without a note
 
 
-def clean(data: DataSet, log: ConversionLog, trust_sizes: bool = False) -> DataSet:
+def clean(data: DataSet, log: ConversionLog) -> DataSet:
     """Drop images that cannot be used or have a box that shows nothing; clip the other boxes.
 
     Without its broken box an image would be trained on with an object that has no label. Sizes come
-    from the headers of the images, or with `trust_sizes` from the annotations. The boxes returned
-    are in pixels, in steps of a millionth. Raises ValueError if no image is left.
+    from the headers of the images. The boxes returned are in pixels, in steps of a millionth.
+    Raises ValueError if no image is left.
     """
-    if not data.images:
-        raise ValueError(f"{data.sources[0]}: expected images; received none")
-    if trust_sizes:
-        sizes = [image.size_wh for image in data.images]
-    else:
-        sizes = read_sizes([image.path for image in data.images], "reading image sizes")
-    faults, kept = [], []
+    kept, faults = [], []
+    sizes = read_sizes([image.path for image in data.images], "reading image sizes")
     for image, size in zip(data.images, sizes, strict=True):
         fault = _fault_of_image(image, size)
         if not fault:
-            image = _in_pixels(image, size, data.relative)
-            fault = _fault_of_boxes(image.boxes_xyxy, size)
+            scale = np.tile(size, 2) if data.relative else 1
+            boxes_xyxy = (image.boxes_xyxy * scale).round(PIXEL_DECIMALS)
+            fault = _fault_of_boxes(boxes_xyxy, size)
         if fault:
-            reason, detail = fault
-            log.add("dropped", "image", reason, [f"{image.path!r} ({detail})"])
-            faults.append(fault)
+            reason, details = fault
+            log.add("dropped", "image", reason, [f"{image.path!r} ({details})"])
+            faults.append(f"{image.path!r}, {reason} ({details})")
         else:
-            kept.append(_clip(image, log))
+            kept.append(_clip(image._replace(size_wh=size, boxes_xyxy=boxes_xyxy), log))
     if not kept:
-        _refuse(data, *faults[0])
+        first = f"of the {len(faults):,} can be used, first {faults[0]}" if faults else "given"
+        hint = f" ({log.images_hint()})" * (NOT_READ in first)
+        raise ValueError(f"{data.sources[0]}: expected images; none {first}{hint}")
     cleaned = replace(data, images=kept, relative=False)
     lost = data.num_boxes - cleaned.num_boxes
     log.add("dropped", "box", "as their images were dropped", [], lost)
@@ -50,11 +48,9 @@ def clean(data: DataSet, log: ConversionLog, trust_sizes: bool = False) -> DataS
 
 
 def _fault_of_image(image: AnnotatedImage, size) -> tuple[str, str] | None:
-    """Say why an image whose size was read cannot be used, as a reason and its details."""
+    """Say why an image cannot be used, as a reason and its details; `size` may be an error."""
     if isinstance(size, ImageFileError):
         return NOT_READ, size.reason
-    if min(size) <= 0:
-        return "whose size is not known", "no size given"
     if any(given > 0 and given != read for given, read in zip(image.size_wh, size, strict=True)):
         details = "is {}x{}, annotated as {}x{}".format(*size, *image.size_wh)
         return "whose annotation gives another size", details
@@ -71,19 +67,6 @@ def _fault_of_boxes(boxes_xyxy: np.ndarray, size_wh) -> tuple[str, str] | None:
         if broken.any():
             return reason, box_text(boxes_xyxy[broken.argmax()])
     return None
-
-
-def _refuse(data: DataSet, reason: str, detail: str) -> None:
-    hint = " (--images says where those of voc, coco and yolo are)" if reason == NOT_READ else ""
-    raise ValueError(
-        f"{data.sources[0]}: expected images; none of the {len(data.images):,} can be used, "
-        f"first {data.images[0].path!r}, {reason} ({detail}){hint}"
-    )
-
-
-def _in_pixels(image: AnnotatedImage, size_wh, relative: bool) -> AnnotatedImage:
-    boxes_xyxy = image.boxes_xyxy * (np.tile(size_wh, 2) if relative else 1)
-    return image._replace(size_wh=tuple(size_wh), boxes_xyxy=boxes_xyxy.round(PIXEL_DECIMALS))
 
 
 def _clip(image: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:

@@ -10,36 +10,28 @@ gives. An image with an annotation that cannot be read is left out, and a fault 
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.formats.common import (
-    ConversionLog,
-    check_class_name,
-    is_coordinate,
-    parse_number,
-    read_text,
-    require,
-    single_annotations,
-)
+from yolov3.formats.common import ConversionLog, class_name, parse_number, read_text, require
 from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup
 
 NAME_KEYS = ("file_name", "path", "coco_url")  # of an image
-CROWD = {"0": False, "0.0": False, "false": False, "none": False, "": False}
-CROWD |= {"1": True, "1.0": True, "true": True}
+CROWD = dict.fromkeys(("0", "0.0", "false", "none", ""), False)
+CROWD |= dict.fromkeys(("1", "1.0", "true"), True)
 
 
 class Entry(NamedTuple):
     """One of the `images`, with what the annotations say of it."""
 
     name: str
+    size_wh: tuple[int, ...]  # pixels, 0 where it is not given
     path: str  # of the image, absolute
-    size_wh: tuple[int, int]  # pixels, 0 where it is not given
     boxes: list[tuple]  # (xmin, ymin, xmax, ymax, class name) each
-    where: str  # it is in the file
 
 
 def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
@@ -49,24 +41,21 @@ def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     for a file that is none of COCO.
     """
     content = _load(path)
-    images_, categories, annotations = (
-        _elements(content, key, path) for key in ("images", "categories", "annotations")
-    )
     lookup = ImageLookup(path.parent, images, log, part=path.stem.lower().split("_")[-1])
-    entries = _read_images(images_, path, lookup, log)
-    names = _read_categories(categories, annotations, path, log)
-    bad = _read_annotations(annotations, entries, names, path, log)
-    log.add(
-        "dropped", "image", "with an annotation that cannot be read", list(map(repr, sorted(bad)))
-    )
-    good = _merge([one for one in entries.values() if one and one.path not in bad], log)
+    bad: set[str] = set()  # paths of images with a fault
+    entries = _read_images(content["images"], path, lookup, bad, log)
+    names = _read_categories(content, path, log)
+    _read_annotations(content["annotations"], entries, names, bad, path, log)
+    without = list(map(repr, sorted(bad)))
+    log.add("dropped", "image", "with an annotation that cannot be read", without)
     class_names = list(dict.fromkeys(names.values()))
     place = {name: index for index, name in enumerate(class_names)}
-    read = []
-    for one in good:
-        labels = [place[box[4]] for box in one.boxes]
-        read.append(annotated_image(one.path, one.size_wh, [box[:4] for box in one.boxes], labels))
-    read = single_annotations(read, [one.where for one in good], log)
+    good = [one for one in entries.values() if one and one.path not in bad]
+    listed, read = Counter(one.path for one in good), []
+    for one in {one.path: one for one in good}.values():
+        boxes = one.boxes if listed[one.path] == 1 else list(dict.fromkeys(one.boxes))
+        labels = [place[box[4]] for box in boxes]
+        read.append(annotated_image(one.path, one.size_wh, [box[:4] for box in boxes], labels))
     return DataSet(read, class_names, [str(path)])
 
 
@@ -75,32 +64,21 @@ def format_coco(data: DataSet, folder: Path, decimals: int) -> str:
     images, annotations = [], []
     for image_id, image in enumerate(data.images, start=1):
         name = os.path.relpath(image.path, folder)
-        if name.startswith(os.pardir):
-            name = image.path
+        name = image.path if name.startswith(os.pardir) else name
         width, height = image.size_wh
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
         boxes_xywh = np.hstack([low, high - low]).round(decimals).tolist()
         for box, label in zip(boxes_xywh, image.classes.tolist(), strict=True):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": label + 1,
-                    "bbox": box,
-                    "area": round(box[2] * box[3], decimals),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [
-        {"id": category_id, "name": name}
-        for category_id, name in enumerate(data.class_names, start=1)
-    ]
+            of_what = {"id": len(annotations) + 1, "image_id": image_id, "category_id": label + 1}
+            area = round(box[2] * box[3], decimals)
+            annotations.append(of_what | {"bbox": box, "area": area, "iscrowd": 0})
+    categories = [{"id": number, "name": name} for number, name in enumerate(data.class_names, 1)]
     content = {"images": images, "annotations": annotations, "categories": categories}
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def _load(path: Path) -> dict:
+def _load(path: Path) -> dict[str, list[dict]]:
     text = read_text(path)
     try:
         content = json.loads(text, object_hook=_forget_outline)
@@ -111,6 +89,10 @@ def _load(path: Path) -> dict:
     hint = " (a list, as detections are saved)" * isinstance(content, list)
     expected = f"a JSON object with images, annotations and categories{hint}"
     require(isinstance(content, dict), path, expected, content)
+    for key in ("images", "categories", "annotations"):
+        require(isinstance(content.get(key), list), path, f"a list {key!r}", content.get(key))
+        for index, element in enumerate(content[key]):
+            require(isinstance(element, dict), f"{path}: {key}[{index}]", "an object", element)
     return content
 
 
@@ -120,24 +102,16 @@ def _forget_outline(element: dict) -> dict:
     if isinstance(outline, list) and (not box or box == [0, 0, 0, 0]):
         points = [part for part in outline if isinstance(part, list)] or [outline]
         xs, ys = (sum((part[start::2] for part in points), []) for start in (0, 1))
-        if len(xs) > 2 and len(xs) == len(ys) and all(map(is_coordinate, xs + ys)):
+        if len(xs) > 2 and len(xs) == len(ys) and {type(x) for x in xs + ys} <= {int, float}:
             # A tuple, which JSON has not, tells where it comes from.
             element["bbox"] = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
     return element
 
 
-def _elements(content: dict, key: str, path: Path) -> list[dict]:
-    elements = content.get(key)
-    require(isinstance(elements, list), path, f"a list {key!r}", elements)
-    for index, element in enumerate(elements):
-        require(isinstance(element, dict), f"{path}: {key}[{index}]", "an object", element)
-    return elements
-
-
 def _identity(value: object) -> int | str | None:
     """Return an id such that 1, 1.0 and "1" are one; None for what is no id."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
+        return int(value)
     if isinstance(value, str):
         is_number = value.isdecimal() and len(value) < 20 and str(int(value)) == value
         return int(value) if is_number else value
@@ -145,60 +119,56 @@ def _identity(value: object) -> int | str | None:
 
 
 def _read_images(
-    images: list[dict], path: Path, lookup: ImageLookup, log: ConversionLog
+    images: list[dict], path: Path, lookup: ImageLookup, bad: set[str], log: ConversionLog
 ) -> dict[int | str | None, Entry | None]:
-    """Return the entries by their ids; None where the image cannot be told."""
+    """Return the entries by their ids; None where the image cannot be told.
+
+    Those of one image are one entry if they agree in name and size, else their image is bad.
+    """
     entries: dict[int | str | None, Entry | None] = {}
+    by_path: dict[str, tuple[Entry, str]] = {}
     for index, image in enumerate(images):
         where, identity = f"{path}: images[{index}]", _identity(image.get("id"))
+        entry = None
         try:
             require(identity is not None, f"{where}.id", "an id", image.get("id"))
             name = next(filter(None, map(image.get, NAME_KEYS)), None)
             require(isinstance(name, str), f"{where}.file_name", "a text", name)
-            size_wh = tuple(
-                int(_number(image.get(key) or 0, f"{where}.{key}", "a number"))
+            width, height = (
+                int(parse_number(image.get(key) or 0, f"{where}.{key}"))
                 for key in ("width", "height")
             )
-            entry = Entry(name, lookup.locate(name, where), size_wh, [], where)
-            known = entries.get(identity, entry)
-            is_new = known and known[:3] == entry[:3]
+            new = Entry(name, (width, height), lookup.locate(name, where), [])
+            known, other = by_path.setdefault(new.path, (new, where))
+            if known[:2] != new[:2]:
+                bad.add(new.path)
+                raise ValueError(f"{where}: the image is {new.path!r}, as that of {other}")
+            is_new = entries.get(identity, known) is known
             require(is_new, f"{where}.id", "an id of its own", image["id"])
+            entry = known
+            log.add("merged", "image", "that the file lists twice", [where] * (new is not known))
         except ValueError as error:
             log.bad(error)
-            entry = None
         entries[identity] = entry
     lookup.note_unused()
     return entries
 
 
-def _merge(entries: list[Entry], log: ConversionLog) -> list[Entry]:
-    """Return the entries, those of one name and size as one with the boxes of all."""
-    merged: dict[tuple, Entry] = {}
-    for entry in entries:
-        first = merged.setdefault((entry.name, entry.size_wh), entry)
-        if first is not entry:
-            first.boxes.extend([box for box in entry.boxes if box not in first.boxes])
-            log.add("merged", "image", "that the file lists twice", [entry.where])
-    return list(merged.values())
-
-
-def _read_categories(
-    categories: list[dict], annotations: list[dict], path: Path, log: ConversionLog
-) -> dict:
+def _read_categories(content: dict[str, list[dict]], path: Path, log: ConversionLog) -> dict:
     """Return the class names by category id, in the order of the ids.
 
     A root, such as Roboflow's, which is over others and has no annotation, is no class.
     """
     names: dict = {}
-    used = {_identity(annotation.get("category_id")) for annotation in annotations}
-    parents = [category.get("supercategory") for category in categories]
-    for index, category in enumerate(categories):
+    used = {_identity(annotation.get("category_id")) for annotation in content["annotations"]}
+    parents = [category.get("supercategory") for category in content["categories"]]
+    for index, category in enumerate(content["categories"]):
         where, identity = f"{path}: categories[{index}]", _identity(category.get("id"))
         require(identity is not None, f"{where}.id", "an id", category.get("id"))
         name = category.get("name")
         name = str(name) if type(name) is int else name  # classes may be called 1, 2, 3
         require(isinstance(name, str), f"{where}.name", "a text", name)
-        name = check_class_name(name, f"{where}.name")
+        name = class_name(name, f"{where}.name")
         is_new = names.get(identity, name) == name
         require(is_new, f"{where}.id", "an id of its own", category["id"])
         is_over_others = parents.count(name) > (category.get("supercategory") == name)
@@ -212,56 +182,41 @@ def _read_categories(
 
 
 def _read_annotations(
-    annotations: list[dict], entries: dict, names: dict, path: Path, log: ConversionLog
-) -> set[str]:
-    """Add the boxes to their entries; return the paths of images with a fault."""
-    bad, crowded, strays = set(), set(), []
+    annotations: list[dict], entries: dict, names: dict, bad: set[str], path: Path, log
+) -> None:
+    """Add the boxes to their entries, and the paths of images with a fault to `bad`."""
+    crowded, strays = set(), []
     for index, annotation in enumerate(annotations):
         where, identity = f"{path}: annotations[{index}]", annotation.get("image_id")
         entry = entries.get(_identity(identity), where)
         if entry is where:
             strays.append(f"{where}.image_id {identity!r}")
-        elif entry:
-            try:
-                if _is_crowd(annotation, where):
-                    log.add("dropped", "box", "of a crowd", [f"annotations[{index}]"])
-                    crowded.add(entry.path)
-                    continue
-                category = annotation.get("category_id")
-                name = names.get(_identity(category))
-                expected = "the id of a category"
-                require(name is not None, f"{where}.category_id", expected, category)
-                box = annotation.get("bbox")
-                entry.boxes.append((*_read_box(box, f"{where}.bbox"), name))
-                log.add("read", "box", "as large as its outline", [where] * isinstance(box, tuple))
-            except ValueError as error:
-                log.bad(error)
-                bad.add(entry.path)
+        if not isinstance(entry, Entry):
+            continue
+        try:
+            crowd, category = annotation.get("iscrowd"), annotation.get("category_id")
+            text = str(crowd).strip().lower()
+            require(text in CROWD, f"{where}.iscrowd", "0 or 1", crowd)
+            if CROWD[text]:
+                log.add("dropped", "box", "of a crowd", [f"annotations[{index}]"])
+                crowded.add(entry.path)
+                continue
+            name, box = names.get(_identity(category)), annotation.get("bbox")
+            require(name is not None, f"{where}.category_id", "the id of a category", category)
+            entry.boxes.append((*_read_box(box, f"{where}.bbox"), name))
+            log.add("read", "box", "as large as its outline", [where] * isinstance(box, tuple))
+        except ValueError as error:
+            log.bad(error)
+            bad.add(entry.path)
     if strays and len(strays) == len(annotations):
         raise ValueError(f"{strays[0]}: expected the id of an image, as in all annotations")
     log.add("dropped", "box", "of an image that is not in the file", strays)
     log.add("kept", "image", "with a crowd that has no box", [], len(crowded - bad))
-    return bad
-
-
-def _is_crowd(annotation: dict, where: str) -> bool:
-    value = annotation.get("iscrowd")
-    text = str(value).strip().lower()
-    require(text in CROWD, f"{where}.iscrowd", "0 or 1", value)
-    return CROWD[text]
 
 
 def _read_box(box: object, where: str) -> list[float]:
     """Return a box as xyxy."""
-    expected = "[x, y, width, height] as numbers"
-    require(isinstance(box, list | tuple) and len(box) == 4, where, expected, box)
-    x, y, width, height = (_number(value, where, expected, box) for value in box)
+    is_box = isinstance(box, list | tuple) and len(box) == 4
+    require(is_box, where, "[x, y, width, height] as numbers", box)
+    x, y, width, height = (parse_number(value, where) for value in box)
     return [x, y, x + width, y + height]
-
-
-def _number(value: object, where: str, expected: str, shown: object = None) -> float:
-    """Return a number that may be given as text."""
-    if isinstance(value, str):
-        return parse_number(value, where)
-    require(is_coordinate(value), where, expected, value if shown is None else shown)
-    return value

@@ -1,10 +1,13 @@
 """Common to all formats: text files, numbers, class names, and the log of a conversion."""
 
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from pathlib import Path
+
+import numpy as np
 
 from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
 from yolov3.cli.progress import counted
@@ -49,19 +52,25 @@ class ConversionLog:
         """Return the files below a folder as `find_files`, and log what was left out."""
         found = find_files(folder, suffixes)
         for note in found.left_out:
-            self._left_out[f"{note} in {folder}" if note[0].isdigit() else note] = None
+            note = f"{note} in {folder}" if note[0].isdigit() else note
+            self._left_out[note.replace(f"{Path.cwd()}{os.sep}", "")] = None
         return found.files
 
-    def __str__(self) -> str:
-        lines = [self._line(key) for key in self._counts]
-        if self._left_out:
-            lines.insert(0, f"skipped in the search: {_examples(list(self._left_out))}")
-        return "\n".join(lines)
+    def images_hint(self) -> str:
+        """Say what may help where an image is not found."""
+        closed = [note for note in self._left_out if note.startswith("folder ")]
+        return "; ".join(
+            ["--images says where those of voc, coco and yolo are", *closed[:EXAMPLES]]
+        )
 
-    def _line(self, key: tuple[str, str, str]) -> str:
-        (action, thing, reason), examples = key, self._examples[key]
-        line = f"{action} {counted(self._counts[key], thing)}, {reason}"
-        return f"{line}: {_examples(examples)}" if examples else line
+    def __str__(self) -> str:
+        left_out = [f"skipped in the search: {_examples(list(self._left_out))}"]
+        lines = left_out * bool(self._left_out)
+        for key, count in self._counts.items():
+            action, thing, reason = key
+            shown = f": {_examples(self._examples[key])}" if self._examples[key] else ""
+            lines.append(f"{action} {counted(count, thing)}, {reason}{shown}")
+        return "\n".join(lines)
 
 
 def _examples(texts: list[str]) -> str:
@@ -96,28 +105,24 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: expected {encoding} text; received {bad!r}") from None
 
 
-def single_annotations(images: list[AnnotatedImage], sources: list[str], log: ConversionLog):
+def single_annotations(
+    images: list[AnnotatedImage], sources: list[str], log: ConversionLog
+) -> list[AnnotatedImage]:
     """Return the images that one source annotates, or several alike; the others are faults."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        groups[image.path].append(index)
+    groups: dict[str, list[tuple]] = defaultdict(list)
+    for image, source in zip(images, sources, strict=True):
+        rows = sorted(np.c_[image.boxes_xyxy, image.classes].tolist())
+        groups[image.path].append((image, rows, source))
     kept = []
-    for path, indices in groups.items():
-        contents = {_content(images[index]): index for index in reversed(indices)}
-        contents.pop((), None)  # without boxes
-        if len(contents) > 1:
-            one, other, *_ = (sources[index] for index in sorted(contents.values()))
-            log.bad(f"{other}: the image is {path!r}, which {one} annotates otherwise")
+    for path, [(image, rows, source), *others] in groups.items():
+        otherwise = [other for _, its_rows, other in others if its_rows != rows]
+        if otherwise:
+            log.bad(f"{otherwise[0]}: the image is {path!r}, which {source} annotates otherwise")
         else:
-            kept.append(images[next(iter(contents.values()), indices[0])])
+            kept.append(image)
             reason = "of an image that another one annotates alike"
-            log.add("skipped", "annotation", reason, [sources[index] for index in indices[1:]])
+            log.add("skipped", "annotation", reason, [other for *_, other in others])
     return kept
-
-
-def _content(image: AnnotatedImage) -> tuple:
-    boxes = zip(image.boxes_xyxy.tolist(), image.classes.tolist(), strict=True)
-    return tuple(sorted((*box, label) for box, label in boxes))
 
 
 def image_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
@@ -138,27 +143,25 @@ def image_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
     return list(first)
 
 
-def is_coordinate(value: object) -> bool:
-    """Tell whether a value is a number that can be a coordinate: finite and not absurdly large."""
-    return type(value) in (int, float) and -MAX_EXACT <= value <= MAX_EXACT  # False for NaN
+def parse_number(value: object, where: str) -> float:
+    """Return a number that can be a coordinate; it may be given as text, as in `4e0`.
 
-
-def parse_number(text: str, where: str) -> float:
-    """Read a finite decimal number, or raise ValueError; `where` starts its message."""
+    Raises ValueError, naming `where`, for anything else: not finite, absurdly large, no number.
+    """
+    is_number = type(value) in (int, float) or isinstance(value, str) and "_" not in value
     try:
-        number = float(text) if "_" not in text else math.nan  # Python would read 1_0 as 10
-    except ValueError:
+        number = float(value) if is_number else math.nan  # Python would read 1_0 as 10
+    except (ValueError, OverflowError):
         number = math.nan
-    require(is_coordinate(number), where, "a number", text)
+    require(-MAX_EXACT <= number <= MAX_EXACT, where, "a number", value)
     return number
 
 
-def check_class_name(name: str, where: str) -> str:
-    """Return a name without white space around it; `where` starts the message of the ValueError.
+def class_name(text: str, where: str) -> str:
+    """Return a name without white space around it, one line of printable characters.
 
-    A names file has one name per line, so a name is one line of printable characters.
+    Raises ValueError, naming `where`, for what no names file can hold.
     """
-    stripped = name.strip()
-    is_name = stripped != "" and stripped.isprintable()
-    require(is_name, where, "a class name on one line", name)
-    return stripped
+    name = text.strip()
+    require(name.isprintable() and name, where, "a class name on one line", text)
+    return name

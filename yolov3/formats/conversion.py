@@ -46,7 +46,6 @@ class ConversionJob(NamedTuple):
     seed: int = 0  # of the split
     corners: Corners | None = None  # what those of VOC mean; None goes by the file
     bad_files: str = "error"  # or "skip"
-    trust_sizes: bool = False  # take the images' sizes from the annotations
     overwrite: bool = False
 
 
@@ -55,8 +54,8 @@ class Loaded(NamedTuple):
 
     data: DataSet
     name: str  # where it is from
-    part: str  # train, val or test of a data.yaml, else ""
     names: list[str] | None
+    part: str = ""  # train, val or test of a data.yaml
 
 
 def convert(job: ConversionJob) -> str:
@@ -68,7 +67,7 @@ def convert(job: ConversionJob) -> str:
     log = ConversionLog()
     loaded = [one for source in job.sources for one in _read(source, job.corners, log)]
     _check_faults(log, loaded, job.bad_files)
-    lines = [f"read {_size(one.data)} from {one.name}" for one in loaded]
+    read = [f"read {_size(one.data)} from {one.name}" for one in loaded]
     parts = _divide(_prepare(loaded, job, log), job, log)
     class_names = next(iter(parts.values())).class_names
     has_names_file = any(one.names == class_names for one in loaded)
@@ -85,31 +84,29 @@ def convert(job: ConversionJob) -> str:
             texts[names_path] = "\n".join(class_names) + "\n"
             written.append(f"wrote {names_path}: {counted(len(class_names), 'class')}")
     inputs = [path for source in job.sources for path in source[1:] if path]
-    images = [image.path for data in parts.values() for image in data.images]
-    inputs += [*images, *(path for one in loaded for path in one.data.sources)]
+    inputs += [image.path for data in parts.values() for image in data.images]
+    inputs += [path for one in loaded for path in one.data.sources]
     check_outputs(texts, inputs, job.overwrite)
     write_files(texts)
-    return "\n".join([*lines, *str(log).splitlines(), *_class_lines(parts), *written])
+    return "\n".join([*read, *str(log).splitlines(), *_class_lines(parts), *written])
 
 
 def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[Loaded]:
     """Read annotations. The names of the source are those of labels that have none of their own."""
-    path, names = source.path, read_class_names(source.names) if source.names else None
+    path, images = source.path, source.images
+    names = read_class_names(source.names) if source.names else None
+    if source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
+        sets = read_data_yaml(path, images, log)
+        return [Loaded(data, f"{path} ({part})", names, part) for part, data in sets.items()]
     if source.format == "annotations":
-        own = _names_path(path)
-        has_own = own.is_file()
-        data = read_lines(path, read_class_names(own) if has_own else names, log)
-        data.sources.extend([str(own)] * has_own)
-    elif source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
-        sets = read_data_yaml(path, source.images, log)
-        return [Loaded(data, f"{path} ({part})", part, names) for part, data in sets.items()]
+        data = read_lines(path, names, log)
     elif source.format == "yolo":
-        data = read_yolo(path, source.images, names, log)
+        data = read_yolo(path, images, names, log)
     elif source.format == "voc":
-        data = read_voc(path, source.images, corners, log)
+        data = read_voc(path, images, corners, log)
     else:
-        data = read_coco(path, source.images, log)
-    return [Loaded(data, str(path), "", names)]
+        data = read_coco(path, images, log)
+    return [Loaded(data, str(path), names)]
 
 
 def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:
@@ -139,37 +136,35 @@ def _prepare(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> li
         if one.names:
             names = unite([[job.renames.get(name, name) for name in one.names]])
             data = select_classes(data, names, log)
-        data = clean(data, log, job.trust_sizes)
+        data = clean(data, log)
         background = [image.path for image in data.images if not len(image.classes)]
-        emptied = sum(path in labelled for path in background)
+        emptied = len(labelled.intersection(background))
         reason = "as background: --names leaves out all their classes"
         log.add("kept", "image", reason, [], emptied)
-        reason = "as background: they have no box"
-        log.add("kept", "image", reason, [], len(background) - emptied)
+        log.add("kept", "image", "as background: they have no box", [], len(background) - emptied)
         prepared.append(one._replace(data=data))
     return prepared
 
 
 def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dict[str, DataSet]:
     """Return the data sets to write by the names of their parts, numbered alike."""
-    sets = [one.data for one in loaded]
-    names = unite(data.class_names for data in sets)
+    parts: dict[str, list[DataSet]] = {}
+    for one in loaded:
+        parts.setdefault("" if job.split else one.part, []).append(one.data)
+    names = unite(one.data.class_names for one in loaded)
     if not names:
         raise ValueError(f"{loaded[0].name}: expected boxes with class names; received none")
     if all(source.format == "voc" and not source.names for source in job.sources):
         names.sort()
-    if job.split is not None:
-        train, test = split(merge(sets, names, log), job.split, job.seed)
-        return {"train": train, "test": test}
-    parts: dict[str, list[DataSet]] = {}
-    for one in loaded:
-        parts.setdefault(one.part, []).append(one.data)
     if "" in parts and len(parts) > 1:
         raise ValueError(
             "some inputs are divided into train and test and some are not; "
             "--split 0.2 divides all of them anew"
         )
-    return {part: merge(sets, names, log) for part, sets in parts.items()}
+    merged = {part: merge(sets, names, log) for part, sets in parts.items()}
+    if job.split:
+        return dict(zip(("train", "test"), split(merged[""], job.split, job.seed), strict=True))
+    return merged
 
 
 def _part_path(job: ConversionJob, part: str) -> Path:
@@ -197,8 +192,13 @@ def _format(job: ConversionJob, path: Path, data: DataSet) -> dict[Path, str]:
 def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) -> DataSet:
     """Read an annotation file; its bad lines are faults in the log.
 
-    Raises ValueError for a file without a line, and without class names.
+    Raises ValueError for a file without a line, and without class names: those beside the file
+    count before those that are given.
     """
+    own, sources = _names_path(path), [str(path)]
+    if own.is_file():
+        class_names = read_class_names(own)
+        sources.append(str(own))
     if class_names is None:
         raise ValueError(f"{path}: expected class names for its labels; give --names FILE")
     records, problems = scan(read_bytes(path), path, len(class_names))
@@ -209,7 +209,7 @@ def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) ->
         # The file's own decimals: as float64 the float32 nearest to 12.3 is 12.300000190734863.
         boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
         images.append(annotated_image(record.image_path, (0, 0), boxes, record.classes))
-    return DataSet(images, class_names, [str(path)])
+    return DataSet(images, class_names, sources)
 
 
 def format_lines(data: DataSet) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pycocotools.mask import iou
 
 from yolov3.data.image_files import content_keys
 from yolov3.formats.common import ConversionLog, require
@@ -18,7 +19,6 @@ from yolov3.formats.data_set import AnnotatedImage, DataSet
 
 SAME_OBJECT = 0.5  # IoU of two boxes of one class, from which they are taken for one object
 AUGMENTED = re.compile(r"(.+)\.rf\.[0-9A-Za-z]+")  # what Roboflow calls copies of an image
-ROUNDING = 1.0  # pixels by which formats may differ in one box
 
 
 def unite(lists: Iterable[list[str]]) -> list[str]:
@@ -77,22 +77,18 @@ def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
     if len(groups) < 2:
         raise ValueError("--split: expected at least 2 different images; received 1")
     drawn = sorted(groups.values(), key=lambda group: min(_lot(x, data, seed) for x in group))
-    by_name = np.argsort(data.class_names)
-    for_test = _stratify(np.array([_counts(group, by_name) for group in drawn]), fraction)
-    chosen = {
-        one.path for group, is_one in zip(drawn, for_test, strict=True) if is_one for one in group
-    }
-    train, test = [], []
-    for image in data.images:
-        (test if image.path in chosen else train).append(image)
+    counts = np.array([_counts(replace(data, images=group)) for group in drawn])
+    is_test = _stratify(counts, fraction)
+    chosen = {one.path for i in np.flatnonzero(is_test) for one in drawn[i]}
+    train = [one for one in data.images if one.path not in chosen]
+    test = [one for one in data.images if one.path in chosen]
     return replace(data, images=train), replace(data, images=test)
 
 
-def _counts(images: list[AnnotatedImage], labels: np.ndarray) -> np.ndarray:
-    """Count the boxes of each class, the images without a box, and all images."""
-    boxes = (np.concatenate([one.classes for one in images])[:, None] == labels).sum(axis=0)
-    background = sum(not len(one.classes) for one in images)
-    return np.array([*boxes, background, len(images)])
+def _counts(data: DataSet) -> list[int]:
+    """Return the numbers of boxes of each class, of images without a box, and of all images."""
+    background = sum(not len(image.classes) for image in data.images)
+    return [*data.boxes_per_class, background, len(data.images)]
 
 
 def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
@@ -104,10 +100,8 @@ def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
     """
     counts = counts[:, counts.any(axis=0)]
     table, has = counts / counts.sum(axis=0), counts > 0
-    lead = np.zeros(
-        table.shape[1]
-    )  # of the others over the chosen, in shares that they should have
-    placed, left = np.zeros((2, table.shape[1]), bool), has.sum(axis=0)
+    lead = np.zeros(len(has[0]))  # of the others over the chosen, in shares that they should have
+    placed, left = np.zeros((2, len(has[0])), bool), has.sum(axis=0)
     part = np.full(len(table), -1)
     for kind in np.argsort(left, kind="stable"):
         rows = np.flatnonzero(has[:, kind] & (part < 0))
@@ -130,30 +124,24 @@ def _lot(image: AnnotatedImage, data: DataSet, seed: int) -> bytes:
 
 
 def _join(image: AnnotatedImage, other: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:
-    """Return an image with the objects of another annotation of it as well."""
-    same_class = image.classes[:, None] == other.classes  # (N, M)
-    apart = np.abs(image.boxes_xyxy[:, None] - other.boxes_xyxy).max(axis=2, initial=0)
-    same = same_class & (apart <= ROUNDING)
-    if same.any(axis=0).all() and same.any(axis=1).all():
+    """Return an image with the objects that only another annotation of it has as well."""
+    boxes_xywh, others_xywh = (
+        np.hstack([one.boxes_xyxy[:, :2], one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]])
+        for one in (image, other)
+    )
+    shape = len(other.classes), len(image.classes)
+    ious = np.reshape(iou(others_xywh, boxes_xywh, [False] * shape[1]), shape)
+    new = ~((ious > SAME_OBJECT) & (other.classes[:, None] == image.classes)).any(axis=1)
+    if not new.any():
         example = f"{other.path!r} is {image.path!r}"
-        log.add("dropped", "image", "which came before with the same boxes", [example])
+        log.add("dropped", "image", "which came before with the same objects", [example])
         return image
-    new = ~(same_class & (_ious(image.boxes_xyxy, other.boxes_xyxy) > SAME_OBJECT)).any(axis=0)
     boxes_xyxy = np.concatenate([image.boxes_xyxy, other.boxes_xyxy[new]])
     classes = np.concatenate([image.classes, other.classes[new]])
-    counts = f"{len(image.classes)} and {len(other.classes)} boxes, together {len(classes)}"
+    counts = f"{shape[1]} and {shape[0]} boxes, together {len(classes)}"
     reason = "annotated differently twice, with all objects of both"
     log.add("joined", "image", reason, [f"{image.path!r} and {other.path!r} ({counts})"])
     return image._replace(boxes_xyxy=boxes_xyxy, classes=classes)
-
-
-def _ious(boxes_xyxy: np.ndarray, others_xyxy: np.ndarray) -> np.ndarray:
-    """Return the IoU (N, M) of each of N boxes with each of M."""
-    low = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[:, :2])
-    high = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[:, 2:])
-    overlap = (high - low).clip(0).prod(axis=2)
-    area, other_area = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes_xyxy, others_xyxy))
-    return overlap / (area[:, None] + other_area - overlap)
 
 
 def _renumber(data: DataSet, class_names: list[str]) -> DataSet:

@@ -15,7 +15,7 @@ import numpy as np
 from yolov3.annotations import number_text
 from yolov3.formats.common import (
     ConversionLog,
-    check_class_name,
+    class_name,
     image_stems,
     parse_number,
     read_text,
@@ -104,7 +104,7 @@ def _read_image(
     boxes, names = [], []
     for number, element in enumerate(root.iterfind("object"), start=1):
         where = f"{path}: object {number}"
-        names.append(check_class_name(_required(element, "name", where), f"{where} <name>"))
+        names.append(class_name(_required(element, "name", where), f"{where} <name>"))
         box = element.find("bndbox")
         if box is None:
             others = " ".join(f"<{child.tag}>" for child in element) or "none"

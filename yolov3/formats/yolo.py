@@ -76,7 +76,7 @@ def read_yolo(
     if without and not (pairs or log.faults):
         raise ValueError(
             f"{folder}: {images or 'near it'}: expected images named like the label files; there "
-            f"is none, not for {without[0]} either; --images DIR says where they are"
+            f"is none, not for {without[0]} either; {log.images_hint()}"
         )
     read, sources = _read_labels(pairs, len(class_names), are_poses, log)
     read = single_annotations(read, sources, log) + _background(lookup, places, log)
