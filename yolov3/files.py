@@ -75,30 +75,24 @@ def is_a(value, kind) -> bool:
 
     An int that a float can hold will do for one; True and False are no numbers.
     """
-    if kind is float and isinstance(value, int) and abs(value) > sys.float_info.max:
-        return False
-    if kind in (int, float):
-        kinds = (int, float) if kind is float else int
-        return isinstance(value, kinds) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float and isinstance(value, int):
+        return abs(value) <= sys.float_info.max
     origin = get_origin(kind)
     if origin is None:
-        return type(value) is kind
-    if not isinstance(value, origin):
-        return False
-    items, item_kind = value, get_args(kind)[0]
-    if origin is dict:
-        items, item_kind = value.values(), get_args(kind)[1]
-    return all(is_a(item, item_kind) for item in items)
+        return isinstance(value, kind)
+    items = value.values() if isinstance(value, dict) else value
+    item_kind = get_args(kind)[1 if origin is dict else 0]
+    return isinstance(value, origin) and all(is_a(item, item_kind) for item in items)
 
 
 def check_outputs(paths: Iterable[Path], inputs: Iterable[str | Path], overwrite: bool) -> None:
     """Raise ValueError if an output is one of the inputs, or exists and must not be replaced."""
     existing = [path for path in paths if os.path.lexists(path)]
-    if not existing:
-        return
-    if not overwrite:
+    if existing and not overwrite:
         raise ValueError(f"{existing[0]}: expected a new file; it exists (see --overwrite)")
-    read = {identity(path) for path in inputs if os.path.exists(path)}
+    read = {identity(path) for path in inputs if existing and os.path.exists(path)}
     for path in existing:
         if path.is_dir():
             raise ValueError(f"{path}: expected a file to write; received a folder")

@@ -72,7 +72,7 @@ def test_several_images_go_to_a_folder():
         (
             [[0.07], [0.186, 0.1]],
             "nothing above 0.3; the best in 2 images is b with 0.19: try "
-            "--score-threshold 0.1, or train longer",
+            "--score-threshold 0.09, or train longer",
         ),
         ([[0.0002], []], "nothing above 0.3, not even nearly: train longer"),
     ],

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolov3.inference.window import can_open_window, open_window, show_frame
+from yolov3.inference.window import can_open_window, open_window
 
 IMAGE = np.full((4, 5, 3), (200, 100, 0), np.uint8)
 
@@ -43,11 +43,10 @@ def test_an_image_waits_for_a_key(press, key, goes_on):
 @pytest.mark.parametrize(("key", "goes_on"), [(-1, True), (ord("x"), True), (ord("q"), False)])
 def test_a_frame_does_not_wait(press, key, goes_on):
     press(key)
-    assert show_frame(IMAGE, "a") is goes_on
+    assert open_window(IMAGE, "a", wait=False) is goes_on
 
 
-def test_a_closed_window_ends_the_looking(press):
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_closed_window_ends_the_looking(press, wait):
     press(-1, is_open=False)
-    assert open_window(IMAGE, "a") is False
-    press(-1, is_open=False)
-    assert show_frame(IMAGE, "a") is False
+    assert open_window(IMAGE, "a", wait) is False

@@ -12,9 +12,9 @@ import numpy as np
 from yolov3.cli.progress import counted
 from yolov3.images import read_image
 from yolov3.inference.sources import Kind, Source
-from yolov3.inference.video import TIMEOUT_MS, frame_rate, open_capture, stated_frames
+from yolov3.inference.video import frame_rate, open_capture, stated_frames
 
-LIVE_ATTEMPTS = 10  # to read a frame, before a live source counts as broken off
+LIVE_DAMAGED = 10  # frames in a row that a camera may lose, before it counts as broken off
 LONGEST_WAIT = 30  # seconds, before a source is opened again
 MAX_DAMAGED = 1000  # frames in a row, after which a file counts as ended whatever it states
 # Their headers state the number of frames; for others OpenCV estimates it from the duration.
@@ -94,25 +94,20 @@ def read_capture(source: Source, index: int = 0, started: float = 0.0) -> Iterat
         return
     stated, fps = stated_frames(capture), frame_rate(capture)
     is_live = source.kind is Kind.CAMERA or (source.kind is Kind.STREAM and not stated)
-    failed, seconds, arrived = 0, 0.0, time.monotonic()
+    failed, seconds = 0, 0.0
     if not is_live:
         all(capture.grab() for _ in range(index))
 
-    def may_go_on():
-        if is_live:
-            return failed < LIVE_ATTEMPTS and time.monotonic() - arrived < TIMEOUT_MS / 1000
-        return failed <= min(stated - index, MAX_DAMAGED)
-
-    while not failed or may_go_on():
+    while failed <= (LIVE_DAMAGED if is_live else max(0, min(stated - index, MAX_DAMAGED))):
         is_read, image_bgr = capture.read()
         if not is_read:
             failed += 1
             continue
         if failed:
             yield _lost_frames(source, index, failed)
-        index, failed, arrived = index + failed, 0, time.monotonic()
+        index, failed = index + failed, 0
         position = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 or index / fps  # not all files tell
-        seconds = arrived - started if is_live else position
+        seconds = time.monotonic() - started if is_live else position
         image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         yield Frame(source, index, seconds, fps, is_live).with_image(image_rgb)
         index += 1

@@ -19,7 +19,7 @@ from yolov3.inference.pipeline import Detections, detect_frames, prefetch
 from yolov3.inference.scenes import nothing_found
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import quiet_opencv
-from yolov3.inference.window import open_window, show_frame
+from yolov3.inference.window import open_window
 from yolov3.text import missing_letters
 
 DEFAULT_FOLDER = "detections"
@@ -76,13 +76,12 @@ def run_detection(
 def _follow(drawn, outputs, report) -> None:
     """Take drawn frames in order, until there are no more or the user closes the window."""
     for source, group in itertools.groupby(drawn, key=lambda pair: pair[0].frame.source):
-        show = open_window if source.kind is Kind.IMAGE else show_frame
         for found, image_rgb in group:
             outputs.write(found, image_rgb)
             report.add(found)
-            is_shown = outputs.options.show and image_rgb is not None
-            if is_shown and not show(image_rgb, WINDOW):
-                return
+            if outputs.options.show and image_rgb is not None:
+                if not open_window(image_rgb, WINDOW, wait=source.kind is Kind.IMAGE):
+                    return
         report.end(source)
 
 
@@ -153,12 +152,12 @@ class Report:
     def summarize(self, folder: Path | None) -> None:
         """Print what was read, found and saved."""
         parts = [f"{counted(self.frames, 'frame')} read"]
-        for number, what in (
-            (self.lost, f"{self.lost:,} could not be read"),
-            (len(self.broken), f"{counted(len(self.broken), 'stream')} failed"),
-            (len(self.unsaved), f"{counted(len(self.unsaved), 'file')} could not be written"),
-        ):
-            parts += [what] * bool(number)
+        if self.lost:
+            parts.append(f"{self.lost:,} could not be read")
+        if self.broken:
+            parts.append(f"{counted(len(self.broken), 'stream')} failed")
+        if self.unsaved:
+            parts.append(f"{counted(len(self.unsaved), 'file')} could not be written")
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]

@@ -1,7 +1,6 @@
 """Detect in single images, such as scenes of a test set: choose them, print and draw the result."""
 
 import itertools
-import math
 import random
 import time
 from pathlib import Path
@@ -87,10 +86,8 @@ def nothing_found(detector: Detector, images_rgb: list[np.ndarray]) -> str:
     text = f"nothing above {detector.score_threshold:g}"
     if score < EVAL_SCORE_THRESHOLD:
         return f"{text}, not even nearly: train longer"
-    digit = 10.0 ** math.floor(math.log10(score))  # 0.1 for 0.18: round down to one digit
-    lower = math.floor(score / digit) * digit
     where = counted(len(images_rgb), "image")
     return (
         f"{text}; the best in {where} is {detector.class_names[label]} with {score:.2g}: "
-        f"try --score-threshold {lower:g}, or train longer"
+        f"try --score-threshold {score / 2:.1g}, or train longer"
     )

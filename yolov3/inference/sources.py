@@ -64,38 +64,34 @@ def find_sources(words: Iterable[str]) -> list[Source]:
     word could also mean. What is left out of folders and patterns, such as hidden files, is said on
     stderr. Raises ValueError for a word that names nothing.
     """
-    found = {}
+    found: dict[tuple, Source] = {}
     for word in words:
-        for kind, address, name in _expand(word):
+        for source in _expand(word):
             # Two ways to a folder lead to the same files, two names in it do not.
-            place = (os.path.realpath(os.path.dirname(address)), os.path.basename(address))
-            found.setdefault(place, (kind, address, name))
-    videos = [name for kind, _, name in found.values() if kind is not Kind.IMAGE]
-    names = own_names([name for *_, name in found.values()], [Path(CLASS_STEM)], videos)
-    return [
-        Source(kind, address, name)
-        for (kind, address, _), name in zip(found.values(), names, strict=True)
-    ]
+            folder, name = os.path.split(source.address)
+            found.setdefault((os.path.realpath(folder), name), source)
+    wanted = [source.name for source in found.values()]
+    videos = [source.name for source in found.values() if source.kind is not Kind.IMAGE]
+    names = own_names(wanted, reserved=[Path(CLASS_STEM)], folders=videos)
+    return [source._replace(name=name) for source, name in zip(found.values(), names, strict=True)]
 
 
-def _expand(word: str) -> Iterator[tuple[Kind, str, Path]]:
+def _expand(word: str) -> Iterator[Source]:
     if os.path.isdir(word):
         yield from _found(word, find_files(Path(word), MEDIA_SUFFIXES), Path(word))
     elif os.path.exists(word):
         yield _file(word, Path(Path(word).name))
     elif URL.match(word):
-        yield Kind.STREAM, word, Path(_stream_name(word))
+        yield Source(Kind.STREAM, word, Path(_stream_name(word)))
     elif word.isascii() and word.isdigit() and len(word) <= CAMERA_DIGITS:
-        yield Kind.CAMERA, word, Path(f"camera-{word}")
+        yield Source(Kind.CAMERA, word, Path(f"camera-{word}"))
     elif GLOB_SIGNS.search(word):
         yield from _found(word, _matches(word))
     else:
         raise ValueError(f"{word}: no such image, video or folder, and no camera or URL")
 
 
-def _found(
-    word: str, found: FoundFiles, folder: Path | None = None
-) -> Iterator[tuple[Kind, str, Path]]:
+def _found(word: str, found: FoundFiles, folder: Path | None = None) -> Iterator[Source]:
     _tell_left_out(word, found)
     if not found.files:
         raise ValueError(f"{word}: no image or video found")
@@ -103,9 +99,9 @@ def _found(
         yield _file(str(path), path.relative_to(folder) if folder else Path(path.name))
 
 
-def _file(address: str, path: Path) -> tuple[Kind, str, Path]:
+def _file(address: str, path: Path) -> Source:
     kind = Kind.VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else Kind.IMAGE
-    return kind, address, path.with_name(path.stem if path.stem.strip(".") else "_")
+    return Source(kind, address, path.with_name(path.stem if path.stem.strip(".") else "_"))
 
 
 def _matches(pattern: str) -> FoundFiles:

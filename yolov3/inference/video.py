@@ -15,10 +15,6 @@ LONGEST_PAUSE = 600.0  # seconds between two frames; longer ones are nonsense, o
 DEFAULT_FPS = 25.0  # of a source that does not tell, or tells nonsense
 FPS_RANGE = (0.01, 500.0)  # outside of it is nonsense, such as the rate of a clock
 TIMEOUT_MS = 10_000  # of a server that does not answer
-STREAM_TIMEOUTS = (
-    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS),
-    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS),
-)
 MPEG4_SIDES = range(2, 8192)  # pixels that the codec takes
 MPEG4_RATE = 65535  # the largest numerator of a frame rate in it
 
@@ -40,7 +36,9 @@ def open_capture(source: Source) -> cv2.VideoCapture:
     if source.kind is Kind.CAMERA:
         return cv2.VideoCapture(int(source.address))
     if source.kind is Kind.STREAM:
-        return cv2.VideoCapture(os.fsencode(source.address), cv2.CAP_FFMPEG, STREAM_TIMEOUTS)
+        limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        timeouts = [number for limit in limits for number in (limit, TIMEOUT_MS)]
+        return cv2.VideoCapture(os.fsencode(source.address), cv2.CAP_FFMPEG, timeouts)
     # Absolute, for FFmpeg would take the start of "12:30.mp4" for a protocol.
     return cv2.VideoCapture(os.fsencode(os.path.abspath(source.address)))
 

@@ -25,30 +25,16 @@ def can_open_window() -> bool:
     return subprocess.run([sys.executable, "-c", OPEN_ONE], capture_output=True).returncode == 0
 
 
-def open_window(image_rgb, title: str) -> bool:
-    """Show RGB uint8 (H, W, 3) until a key is pressed or the window is closed.
+def open_window(image_rgb, title: str, wait: bool = True) -> bool:
+    """Show RGB uint8 (H, W, 3), until a key is pressed if it is to wait.
 
-    Returns False if it was closed or the key was q or Esc.
+    Returns False if the key was q or Esc, or the window was closed.
     """
-    title = f"{title}: any key for the next, q to quit"
-    key = _show(image_rgb, title, POLL_MS)
-    while key == NO_KEY:
-        key = _wait(title, POLL_MS)
-    return key not in QUIT_KEYS
-
-
-def show_frame(image_rgb, title: str) -> bool:
-    """Show a frame of a video and return at once; return False as `open_window` does."""
-    return _show(image_rgb, f"{title}: q to quit", FRAME_MS) not in QUIT_KEYS
-
-
-def _show(image_rgb, title: str, milliseconds: int) -> int:
+    title += ": any key for the next, q to quit" if wait else ": q to quit"
     cv2.imshow(title, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-    return _wait(title, milliseconds)
-
-
-def _wait(title: str, milliseconds: int) -> int:
-    """Wait for a key and return it, or NO_KEY; a closed window counts as one to quit."""
-    key = cv2.waitKey(milliseconds)
-    is_open = cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) > 0
-    return key if is_open else QUIT_KEYS[0]
+    while True:
+        key = cv2.waitKey(POLL_MS if wait else FRAME_MS)
+        if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) <= 0:
+            return False
+        if key != NO_KEY or not wait:
+            return key not in QUIT_KEYS
