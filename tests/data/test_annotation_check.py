@@ -118,6 +118,13 @@ def test_duplicates_are_warnings(folder):
     assert report.warnings[1].message == "1,2,3,4"
 
 
+def test_files_without_boxes_or_with_fractions_are_warned_of(folder):
+    assert annotation_check.FRACTIONS in str(check(folder, "c.jpg 0.1,0.2,0.3,1,0\n")[1])
+    assert annotation_check.NO_BOX in str(check(folder, "c.jpg\na b.png\n")[1])
+    with pytest.raises(ValueError, match="train.txt: expected objects to train on; no line has a"):
+        load_data(Config(train_annot_path=str(folder / "train.txt"), test_annot_path=""), ["a"])
+
+
 def test_utf16_is_one_error_rather_than_one_per_line(folder):
     with pytest.raises(ValueError, match=r"train.txt: expected UTF-8 text; received UTF-16 \(save"):
         check(folder, ("c.jpg\n" * 9).encode("utf-16"))

@@ -22,6 +22,8 @@ OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
 SAME_CONTENT = "copy of another image"
 SAME_BOX = "box listed twice"
+NO_BOX = "no line has a box (tools/convert.py reads lists of images, with their labels)"
+FRACTIONS = "no box goes beyond 1 pixel (corners are pixels, not fractions of the image)"
 
 OUTSIDE_TOLERANCE = 1.0  # pixels a box may reach over the edge, from rounding; it is clipped then
 SHOWN_PER_KIND = 10
@@ -75,6 +77,8 @@ def load_data(config: Config, class_names: list[str]) -> tuple[list[Record], lis
         notes.append(check_numbering(existing_file(path), class_names, config.train_classes))
         loaded.append(load_records(path, config, len(class_names)))
         notes += describe_classes(path, loaded[-1], class_names)
+    if not any(len(record.classes) for record in loaded[0]):
+        raise ValueError(f"{paths[0]}: expected objects to train on; {NO_BOX}")
     if len(paths) == 2:
         notes.append(describe_overlap(paths[1], loaded[1], paths[0], loaded[0]))
     print(*dict.fromkeys(filter(None, notes)), sep="\n", flush=True)
@@ -132,6 +136,9 @@ def check_annotations(
     problems += [one for one in judged if isinstance(one, Problem)]
     problems.sort(key=lambda problem: problem.line)
     warnings = _repeated_images(records, by_content) + _repeated_boxes(records)
+    if records and (largest := stack_boxes(records)[1].max(initial=0)) <= 1:
+        kind = FRACTIONS if largest else NO_BOX
+        warnings.append(Problem(kind, records[0].line, repr(records[0].image_path)))
     if config:
         sizes_wh = np.array([sizes[record.image_path] for record in records])
         network = config.anchors, config.strides, config.train_input_size
