@@ -160,12 +160,10 @@ def _checked(lines: Iterable[tuple[int, str]], path: Path | str) -> list[str]:
     first: dict[str, int] = {}
     for line, name in lines:
         name = name.strip()
-        if not name or name != printable(name):
-            raise ValueError(f"{path}:{line}: expected a class name; received {name!r:.80}")
-        if name in first:
-            raise ValueError(
-                f"{path}:{line}: expected a new class name; received {name!r} of line {first[name]}"
-            )
+        again = f" of line {first[name]}" if name in first else ""
+        if again or not name or name != printable(name):
+            kind = "a new class name" if again else "a class name"
+            raise ValueError(f"{path}:{line}: expected {kind}; received {name!r:.80}{again}")
         first[name] = line
     if not first:
         raise ValueError(f"{path}: expected one class name per line; received no name")

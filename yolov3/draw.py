@@ -101,10 +101,11 @@ def _outline(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -
         edge[:] = colour
 
 
-def _forms(
-    number: int, name: str, score: str, size: int, max_width: int
-) -> list[tuple[tuple[Run, ...], int]]:
-    """Return the texts of a label with their sizes, the best first, cut if wider than the image."""
+def _forms(number: int, name: str, score: str, size: int, max_width: int) -> list[tuple]:
+    """Return (text, its size) of the forms of a label, the best first, none wider than the image.
+
+    A text is one or more parts in their fonts.
+    """
     smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
     as_number = ((f"class {number}", default_font()),)
     runs = split_by_font(name) or as_number

@@ -143,11 +143,9 @@ def letterbox_params(image_hw, input_hw) -> Letterbox:
     scale = min(input_width / width, input_height / height)
     new_width = max(1, min(input_width, round(width * scale)))
     new_height = max(1, min(input_height, round(height * scale)))
-    return Letterbox(
-        size_wh=(new_width, new_height),
-        offset_xy=((input_width - new_width) // 2, (input_height - new_height) // 2),
-        scale_xy=(new_width / width, new_height / height),
-    )
+    offset_xy = ((input_width - new_width) // 2, (input_height - new_height) // 2)
+    scale_xy = (new_width / width, new_height / height)
+    return Letterbox((new_width, new_height), offset_xy, scale_xy)
 
 
 def letterbox(image_rgb: np.ndarray, input_hw) -> np.ndarray:

@@ -194,12 +194,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input-size", metavar="PX", help=text, **size)
 
 
-def add_detector_flags(
-    parser: argparse.ArgumentParser,
-    score_threshold: float | None = None,
-    agnostic_nms: bool = False,
-    size=input_size,
-) -> None:
+def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=input_size) -> None:
     """Add the flags of a `Detector`, with these defaults; `size` parses that of --input-size."""
 
     def add(flag, text, metavar=None, **kind):

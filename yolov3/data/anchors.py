@@ -117,10 +117,7 @@ def repeated_rows(rows: np.ndarray) -> list[tuple[int, int]]:
 def _letterboxes(sizes_wh: np.ndarray, input_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scale (R, 2) and offset (R, 2) in x and y of each image."""
     different, place = np.unique(np.reshape(sizes_wh, (-1, 2)), axis=0, return_inverse=True)
-    fits = [
-        letterbox_params((height, width), (input_size, input_size))
-        for width, height in different.tolist()
-    ]
+    fits = [letterbox_params((h, w), (input_size, input_size)) for w, h in different.tolist()]
     scale = np.array([fit.scale_xy for fit in fits], float).reshape(-1, 2)
     offset = np.array([fit.offset_xy for fit in fits], int).reshape(-1, 2)
     return scale[place], offset[place]

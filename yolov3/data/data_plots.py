@@ -128,8 +128,8 @@ def _histograms(axes: Axes, samples: dict[str, np.ndarray], limits: tuple, ticks
 
 def _widths_and_heights(axes: Axes, statistics: Statistics, name: str) -> None:
     axes.scatter(*_sample(statistics.boxes_wh).T, s=4, alpha=0.4)
-    axes.set(title=f"sizes, {name}")
-    axes.set(xlim=(1, statistics.input_size), ylim=(1, statistics.input_size))
+    limits = (1, statistics.input_size)
+    axes.set(title=f"sizes, {name}", xlim=limits, ylim=limits)
     _size_axes(axes)
 
 

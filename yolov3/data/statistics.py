@@ -1,5 +1,6 @@
 """The boxes of a data set as a network sees them, in numbers, with or without augmentation."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,12 +44,9 @@ def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[R
 
 def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
     """Collect the boxes of records, whose images have the sizes (R, 2) in pixels."""
-    return Statistics(
-        boxes_per_image=np.array([len(record.classes) for record in records], int),
-        classes=stack_boxes(records)[2],
-        boxes_xyxy=letterboxed_boxes(records, sizes_wh, input_size),
-        input_size=input_size,
-    )
+    boxes_per_image = np.array([len(record.classes) for record in records], int)
+    boxes_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
+    return Statistics(boxes_per_image, stack_boxes(records)[2], boxes_xyxy, input_size)
 
 
 def augment_sizes(
@@ -63,11 +61,10 @@ def augment_sizes(
     geometry = settings._replace(color=0.0)
     changed, changed_wh = [], []
     for index in chosen:
-        width, height = sizes_wh[index]
-        blank = np.zeros((height, width, 3), np.uint8)
-        record, rng = records[index], augmentation_rng(seed, index)
+        record, blank = records[index], np.zeros((*sizes_wh[index, ::-1], 3), np.uint8)
+        rng = augmentation_rng(seed, index)
         image, boxes_xyxy = augment(blank, record.boxes_xyxy, geometry, rng)
-        changed.append(Record(record.image_path, boxes_xyxy, record.classes, record.line))
+        changed.append(replace(record, boxes_xyxy=boxes_xyxy))
         changed_wh.append(image.shape[1::-1])
     return changed, np.array(changed_wh, int)
 
