@@ -12,14 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from yolov3.cli.flags import (
-    Parser,
-    add_config_flags,
-    add_data_flags,
-    config_from_flags,
-    integer,
-    positive_int,
-)
+from yolov3.cli import flags
 from yolov3.cli.run import run_script
 
 FIGURES = ("images.png", "statistics.png")
@@ -27,20 +20,20 @@ FIGURES = ("images.png", "statistics.png")
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
-    parser = Parser(__doc__)
-    add_data_flags(parser)
+    parser = flags.Parser(__doc__)
+    flags.add_data_flags(parser)
     output, seed = "folder for the two images", "seed of choice and augmentation (default: 0)"
     count = "images on the sheet, chosen at random (default: %(default)s)"
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help=output)
-    parser.add_argument("--count", type=positive_int, default=12, metavar="N", help=count)
-    parser.add_argument("--seed", type=integer, default=0, metavar="K", help=seed)
-    add_config_flags(parser, ["augmentation"])
+    parser.add_argument("--count", type=flags.positive_int, default=12, metavar="N", help=count)
+    parser.add_argument("--seed", type=flags.integer, default=0, metavar="K", help=seed)
+    flags.add_config_flags(parser, ["augmentation"])
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    config = config_from_flags(args)
+    config = flags.config_from_flags(args)
     from yolov3.augment import Augmentation
     from yolov3.class_names import check_numbering, read_class_names
     from yolov3.cli.progress import counted

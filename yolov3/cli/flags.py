@@ -6,14 +6,7 @@ import dataclasses
 import difflib
 import sys
 
-from yolov3.configs import (
-    ANCHOR_PRESETS,
-    INPUT_SIZES,
-    SIZE_MULTIPLE,
-    Config,
-    default_lr_end,
-    read_anchors,
-)
+from yolov3.configs import ANCHOR_PRESETS, INPUT_SIZES, Config, default_lr_end, read_anchors
 from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
@@ -109,7 +102,7 @@ count = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), 
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-_SIZES = f"of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}"
+_SIZES = f"of {INPUT_SIZES.step} up to {INPUT_SIZES[-1]}"
 input_size = _parser_of(int, f"a multiple {_SIZES}", INPUT_SIZES.__contains__)
 
 
@@ -206,7 +199,7 @@ def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=in
     anchors = f"anchors of Darknet weights: {presets} or a file (default: the official ones)"
     or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
     size_default = "(default: the checkpoint's; 416 for Darknet weights)"
-    sides = f"input width and height{or_hw}, multiples of {SIZE_MULTIPLE} {size_default}"
+    sides = f"input width and height{or_hw}, multiples of {INPUT_SIZES.step} {size_default}"
     score = "lowest score of a detection" + _default_text(score_threshold or "the checkpoint's")
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
     agnostic = "class-agnostic NMS: one box per object" + _default_text(agnostic_nms)

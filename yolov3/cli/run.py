@@ -73,24 +73,19 @@ class StopRequest:
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self):
-        self.requested = False
+    requested = False
 
     def __enter__(self):
         self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
         return self
 
     def __exit__(self, *_):
-        self._restore()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, *_):
         self.requested = True
-        self._restore()
-
-    def _restore(self):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self.__exit__()
 
 
 def import_tensorflow(frozen_weights: bool = False) -> None:
