@@ -20,7 +20,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -143,15 +142,8 @@ def write_files(texts: dict[Path, str]) -> None:
     """
     contents = {path: _encode(text, path) for path, text in texts.items()}
     with contextlib.ExitStack() as stack:
-        hidden = {}  # folders, one in each where files go
-        for folder in dict.fromkeys(path.parent for path in contents):
-            folder.mkdir(parents=True, exist_ok=True)
-            new = tempfile.TemporaryDirectory(dir=folder, prefix=".new-")
-            hidden[folder] = Path(stack.enter_context(new))
         for path, content in contents.items():
-            (hidden[path.parent] / path.name).write_bytes(content)
-        for path in contents:
-            os.replace(hidden[path.parent] / path.name, path)
+            stack.enter_context(atomic_write(path, durable=False)).write_bytes(content)
 
 
 @contextlib.contextmanager

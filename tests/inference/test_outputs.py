@@ -1,6 +1,7 @@
 """The files of a detection: what they hold, and that none overwrites another."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from yolov3.inference.sources import find_sources
 from yolov3.inference.video import VideoFile
 
 BOXES = np.float32([[10, 5, 30, 15], [0.4, 0.6, 3.2, 2.5]])
-HEAD = {"network": "white"}
+HEAD = {"network": "white", "classes": NAMES}
 ALL = OutputOptions(save=True, txt=True, crops=True, json=True)
 
 
@@ -45,7 +46,8 @@ def write_all(folder, sources, options, frames=None, names=NAMES, told=None):
         frame.with_image(read_image(frame.source.address)) if not frame.is_live else frame
         for frame in frames
     ]
-    with Outputs(folder, sources, names, options, HEAD, told.append) as files:
+    head = {**HEAD, "classes": names}
+    with closing(Outputs(folder, sources, options, head, told.append)) as files:
         for frame in loaded:
             files.write(*files.draw(found_in(frame)))
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -124,7 +126,7 @@ def test_json_has_everything(images, tmp_path):
     objects = [dict(zip(names, row, strict=True)) for row in rows]
     frame = {"source": str(images / "a.png"), "width": 40, "height": 20, "objects": objects}
     content = json.loads((tmp_path / "out" / "detections.json").read_text())
-    assert content == {"network": "white", "frames": [frame]}
+    assert content == {**HEAD, "frames": [frame]}
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -132,7 +134,7 @@ def test_json_is_complete_without_frames_and_after_an_error(tmp_path, count):
     [source] = find_sources(["rtsp://host/door"])
     lost = Detections(Frame(source, error="gone", lost=1), BOXES[:0], [], [])
     with pytest.raises(KeyboardInterrupt):
-        with Outputs(tmp_path, [source], NAMES, OutputOptions(json=True), HEAD, print) as files:
+        with closing(Outputs(tmp_path, [source], OutputOptions(json=True), HEAD, print)) as files:
             for _ in range(count):
                 files.write(*files.draw(lost))
             raise KeyboardInterrupt
@@ -198,7 +200,8 @@ def test_classes_of_any_names_have_folders_of_their_own(images, tmp_path):
     frame = Frame(source).with_image(read_image(source.address))
     boxes = np.tile(BOXES[:1], (len(names), 1))
     found = Detections(frame, boxes, np.ones(len(names)), np.arange(len(names)))
-    with Outputs(tmp_path, [source], names, OutputOptions(crops=True), HEAD, print) as files:
+    head, options = {"classes": names}, OutputOptions(crops=True)
+    with closing(Outputs(tmp_path, [source], options, head, print)) as files:
         files.write(*files.draw(found))
     folders = sorted(path.name for path in (tmp_path / "crops").iterdir())
     expected = ["A_B-4", "a_b", "a_b-2", "a_b-3", "class 4", "class 5", "class 6"]

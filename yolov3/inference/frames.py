@@ -182,5 +182,5 @@ def count_frames(sources: list[Source]) -> int | None:
     if any(source.kind in (Kind.CAMERA, Kind.STREAM) for source in sources):
         return None
     videos = [source for source in sources if source.kind is Kind.VIDEO]
-    frames = sum(max(1, stated_frames(open_capture(video))) for video in videos)
-    return len(sources) - len(videos) + frames
+    stated = [max(1, stated_frames(open_capture(video))) for video in videos]
+    return len(sources) - len(videos) + sum(stated)

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,8 @@ from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
 from yolov3.inference.frames import load
-from yolov3.inference.names import own_names, safe_name
 from yolov3.inference.pipeline import Detections
-from yolov3.inference.sources import Kind, Source
+from yolov3.inference.sources import Kind, Source, own_names, safe_name
 from yolov3.inference.video import VideoFile, saved_rate
 
 JSON_NAME = "detections.json"
@@ -39,7 +38,7 @@ class OutputOptions(NamedTuple):
 
 
 class Outputs:
-    """Write what is found in sources to a folder; use it in a `with` statement.
+    """Write what is found in sources to a folder; `close` must be called.
 
         folder/<name>.png or .jpg, .mp4    with boxes
         folder/labels/<name>.txt           YOLO format, with classes.txt beside them
@@ -47,38 +46,30 @@ class Outputs:
         folder/detections.json
 
     For a frame of a video <name> is <name of the video>/<number of the frame>, six digits. The
-    names of sources differ and `folder` is empty at the start, so nothing is overwritten. Leaving
-    the `with` finishes video and JSON, whatever happened. A file that cannot be written ends
-    nothing: `tell` is called with its name and the reason, maybe in another thread.
+    names of sources differ and `folder` is empty at the start, so nothing is overwritten. `head` is
+    that of the JSON, with the class names as `classes`. A file that cannot be written ends nothing:
+    `tell` is called with its name and the reason, maybe in another thread.
     """
 
-    def __init__(
-        self,
-        folder,
-        sources: list[Source],
-        class_names,
-        options: OutputOptions,
-        head: dict,
-        tell: Callable[[str], None],
-    ):
-        self.folder, self.class_names, self.options = Path(folder or ""), class_names, options
+    def __init__(self, folder, sources: list[Source], options: OutputOptions, head: dict, tell):
+        self.folder, self.class_names, self.options = Path(folder or ""), head["classes"], options
         taken = [Path(source.name.parts[0]) for source in sources]  # folders that are not ours
         ours = own_names([Path("labels"), Path("crops")], taken)
         self._labels, crops = (self.folder / name for name in ours)
-        folders = (safe_name(name) or f"class {label}" for label, name in enumerate(class_names))
+        folders = (
+            safe_name(name) or f"class {label}" for label, name in enumerate(self.class_names)
+        )
         self._crops = [crops / name for name in own_names(map(Path, folders))]  # of each class
         self._tell = tell
         self._video: VideoFile | None = None
         self._video_source: Source | None = None
         self._json = JsonFile(self.folder / JSON_NAME, head) if options.json else None
         if options.txt:
-            names = "".join(f"{name}\n" for name in class_names)
+            names = "".join(f"{name}\n" for name in self.class_names)
             write_whole(self._labels / CLASS_FILE, names.encode(errors="backslashreplace"))
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self) -> None:
+        """Finish video and JSON."""
         self._close_video()
         if self._json:
             self._json.close()

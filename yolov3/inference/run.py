@@ -57,9 +57,9 @@ def run_detection(
     report = Report(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(names)):
         report.progress.message(lack)
-    outputs = Outputs(folder, sources, names, options, _head(detector), report.tell_unsaved)
+    outputs = Outputs(folder, sources, options, _head(detector), report.tell_unsaved)
     try:
-        with outputs, report.progress:
+        with contextlib.closing(outputs), report.progress:
             found = detect_frames(detector, sources, batch_size, stop, reconnect)
             with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
                 _follow(drawn, outputs, report)

@@ -15,7 +15,7 @@ from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs, short_name
 from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size
-from yolov3.inference.names import own_names
+from yolov3.inference.sources import own_names
 
 
 def choose_scenes(

@@ -1,9 +1,10 @@
-"""The sources of a detection: images, videos, cameras and streams from a user's words."""
+"""The sources of a detection, images, videos, cameras and streams, and names for their outputs."""
 
 import glob
 import os
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -12,10 +13,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from yolov3.cli.progress import counted
+from yolov3.files import short_name
 from yolov3.folder_search import FoundFiles, find_files
 from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import IMAGE_SUFFIXES
-from yolov3.inference.names import own_names, safe_name
 from yolov3.text import printable
 
 VIDEO_SUFFIXES = frozenset(
@@ -25,6 +26,7 @@ VIDEO_SUFFIXES = frozenset(
 MEDIA_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 GLOB_SIGNS = re.compile(r"[*?[]")
+FORBIDDEN = re.compile(r'[<>:"/\\|?*]')  # in names of files on Windows, in part elsewhere
 CAMERA_DIGITS = 4  # a longer number is a mistyped name
 NOTES = 5  # on what was left out that are shown of one folder
 
@@ -127,7 +129,6 @@ def _tell_left_out(word: str, found: FoundFiles) -> None:
     if found.others:
         common = Counter(dict(sorted(found.others.items()))).most_common(NOTES)
         endings = ", ".join(f"{ending or 'none'} {count:,}" for ending, count in common)
-        endings += ", ..." * (len(found.others) > NOTES)
         notes.append(f"{counted(found.others.total(), 'file')} with other endings ({endings})")
     if notes:
         print(printable(f"{word}: left out: {'; '.join(notes)}"), file=sys.stderr)
@@ -136,3 +137,36 @@ def _tell_left_out(word: str, found: FoundFiles) -> None:
 def _stream_name(url: str) -> str:
     parts = urlsplit(url)
     return safe_name(Path(parts.path).stem or parts.hostname or "").strip("_") or "stream"
+
+
+def safe_name(text: str) -> str:
+    """Make any text the name of a file or folder. It may come out empty, or as another's."""
+    printable = "".join(letter if letter.isprintable() else "_" for letter in text)
+    return short_name(FORBIDDEN.sub("_", printable).strip(" .-"))
+
+
+def own_names(
+    wanted: Iterable[Path], reserved: Iterable[Path] = (), folders: Iterable[Path] = ()
+) -> list[Path]:
+    """Number names that are taken or reserved, also by one that differs only in case.
+
+    Those of `folders` become folders for what belongs to the frames of a video, so they are no
+    other's folder.
+    """
+    wanted, folders = list(wanted), set(folders)
+    taken = set(map(_key, reserved))
+    parents = {_key(folder) for name in wanted for folder in name.parents}
+    names, number = [], Counter()
+    for name in wanted:
+        own = name
+        while _key(own) in taken or (name in folders and _key(own) in parents):
+            number[name] += 1
+            own = name.with_name(short_name(name.name, f"-{number[name] + 1}"))
+        taken.add(_key(own))
+        names.append(own)
+    return names
+
+
+def _key(name: Path) -> str:
+    # macOS holds two Unicode forms of a letter for one name, and many systems two cases.
+    return unicodedata.normalize("NFC", str(name)).casefold()
