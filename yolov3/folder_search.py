@@ -1,6 +1,7 @@
 """Search a folder for files by their endings: at any depth, through links, in any case."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -49,7 +50,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
                 others[path.suffix.lower()] += not _is_hidden(name)
             elif _is_hidden(name):
                 hidden["file"] += 1
-            elif os.path.isfile(path):  # that of Path raises PermissionError
+            elif _is_file(path):
                 files.append(path)
             else:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")
@@ -60,6 +61,14 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".")
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a path is a regular file, or may not be known to be one: its reader will say."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def _is_new(folder: Path, searched: set, notes: list[str]) -> bool:

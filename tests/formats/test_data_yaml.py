@@ -55,7 +55,7 @@ def found(tmp_path, part):
 )
 def test_splits_are_found_where_they_really_are(tmp_path, text, images):
     train, valid = images.format("train"), images.format("valid")
-    rows = [(f"{train}/a.png", 1), (f"{train}/sub/b.JPG", None), (f"{valid}/a.png", 0)]
+    rows = [(f"{train}/a.png", 1), (f"{train}/b.JPG", None), (f"{valid}/a.png", 0)]
     write_images(tmp_path / "set", *rows)
     (tmp_path / "set" / "train.txt").write_text(f"./{rows[0][0]}\n\n{tmp_path}/set/{rows[1][0]}\n")
     (tmp_path / "set" / "valid.txt").write_text(f"data/obj/{rows[2][0]}\r\n")
@@ -103,15 +103,37 @@ def test_what_a_split_lacks_is_named(tmp_path):
     summary = convert(job(folder, text + "names: [cat]"))
     assert found(tmp_path, "train") == {"train/images/a.png": [0]}
     assert "skipped 2 folders, not found: train: 'more'; val: '../valid/images'" in summary
-    assert "skipped 1 image, of a split without label files: test\n" in summary
-    assert "dropped 1 label file, without an image: " in summary and "stray.txt" in summary
+    assert "skipped 1 image, in a folder without any label file: " in summary
+    assert "dropped 1 text file, with no image of its name: " in summary and "stray.txt" in summary
     assert "dropped 1 image, listed in list.txt, not found: 'gone.png'" in summary
+
+
+@pytest.mark.parametrize("label", ["A.txt", "a.TXT", "a.png.txt"])
+def test_label_files_of_other_names_are_found(tmp_path, label):
+    write_images(tmp_path / "set", ("Images/a.png", 0), ("Images/b.png", 0))
+    (tmp_path / "set/Images/b.txt").unlink()
+    (tmp_path / "set/Labels").mkdir()
+    (tmp_path / "set/Images/a.txt").rename(tmp_path / "set/Labels" / label)
+    convert(job(tmp_path / "set", "train: Images\nnames: [cat]"))
+    assert found(tmp_path, "train") == {"Images/a.png": [0], "Images/b.png": []}
+
+
+def test_a_list_finds_labels_and_images_in_two_places(tmp_path):
+    write_images(tmp_path, ("pics/a.png", None))
+    folder = tmp_path / "set"
+    (folder / "labels/train").mkdir(parents=True)
+    (folder / "labels/train/a.txt").write_text(FULL.format(0))
+    (folder / "train.txt").write_text("data/images/train/a.png\n")
+    one = job(folder, "train: train.txt\nnames: [cat]")
+    convert(one._replace(sources=[one.sources[0]._replace(images=tmp_path / "pics")]))
+    [record] = read_annotations(tmp_path / "out_train.txt")
+    assert record.classes.tolist() == [0]
 
 
 def test_images_that_share_a_label_file_are_faults(tmp_path):
     write_images(tmp_path / "set", ("images/a.png", 0), ("images/a.bmp", 0), ("images/b.png", 0))
     one = job(tmp_path / "set", "train: images\nnames: [cat]")
-    assert_refused(one, "a.txt: labels of several images: ")
+    assert_refused(one, "a.txt: 'a' may be any of 2 images: ")
     convert(one._replace(bad_files="skip"))
     assert list(found(tmp_path, "train")) == ["images/b.png"]
 
@@ -171,8 +193,11 @@ def test_a_split_set_and_another_need_a_new_split(tmp_path):
     [
         ("train: images\nnc: 2\nnames: [cat]", "data.yaml: nc is 2, but names has 1"),
         ("train: images", "data.yaml: expected names"),
-        ("names: [cat]", "expected labelled images of train, val, valid, test; received none"),
-        ("train: gone\nnames: [cat]", "expected labelled images of train, val, valid, test; rec"),
+        ("names: [cat]", "expected images with label files of train, val, valid, test; r"),
+        (
+            "train: gone\nnames: [cat]",
+            "expected images with label files of train, val, valid, test; rec",
+        ),
         ("train: {a: b}\nnames: [cat]", "data.yaml: train: expected paths; received [{'a': 'b'}]"),
         ("path: [a]\nnames: [cat]", "data.yaml: path: expected a folder; received ['a']"),
         ("train: images\nnames: [cat]", "a.txt:1: expected a class in [0, 0]; received '1'"),

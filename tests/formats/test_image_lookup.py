@@ -102,7 +102,9 @@ UNUSED = "skipped 1 image, without annotation"
         ({"a.xml": xml("a.png"), "a.png": "", "copy/a.xml": xml("a.png")}, "a.png", "alike: "),
         ({"a.xml": xml("a.png"), "a.png": "", "a.heic": "", ".b.png": ""}, "a.png", "hidden"),
         ({"a.xml": xml("a.png"), "a.png": "", "b.heic": ""}, "a.png", "that is not read"),
-        ({"a.xml": xml("a.png"), "a.png": "", "pom.xml": "<p/>"}, "a.png", "not VOC"),
+        ({"a.xml": xml("1.png"), "photos/1.png": "", "photos/a.png": ""}, "photos/a.png", MOVED),
+        ({"t/a.xml": xml("a.png"), "t/b.png": "", "v/a.png": ""}, "t/a.png", "skipped 2 images"),
+        ({"x/a.xml": xml("1.png", r"D:\a\1.png"), "a/1.png": "", "b/1.png": ""}, "a/1.png", MOVED),
         ({"a.xml": xml("gone.png")}, "gone.png", ""),  # cleaning says so
     ],
 )
@@ -128,6 +130,9 @@ def test_images_of_voc(tmp_path, files, expected, note):
         (["a.png"], ["a.png", "deep/a.png"], "a.png", UNUSED),
         (["../../label-studio/data/upload/1/0a1b2c3d-a.png"], ["i/a.png"], "i/a.png", MOVED),
         (["images/1/0a1b2c3d-a.png"], ["images/0a1b2c3d-a.png"], "images/0a1b2c3d-a.png", MOVED),
+        (["/data/local-files/?d=a.png"], ["i/a.png"], "i/a.png", MOVED),
+        (["https://site.org/a.png?X=b/c"], ["i/a.png"], "i/a.png", MOVED),
+        (["a.png"], ["../images/coco/b.png", "../images/val/a.png"], "a.png", "skipped 2 images"),
         (["a%20b.png"], ["a b.png"], "a b.png", MOVED),
         (["https://site.org/t/a.png"], ["a.png"], "a.png", MOVED),
         (["a.png"], ["../coco/a.png", "../images/val/a.png"], "../coco/a.png", UNUSED),
@@ -156,9 +161,9 @@ def test_images_of_coco(tmp_path, names, files, expected, note):
             "skipped 1 image, in a folder without any label file",
         ),
         ({"labels/a.txt": label(), "images/t/a.png": ""}, "images/t/a.png", MOVED),
-        ({"a.txt": label(), "a.png": "", "b.txt": label()}, "a.png", "file, without an image"),
-        ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "without labels"),
-        ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "without labels"),
+        ({"a.txt": label(), "a.png": "", "b.txt": label()}, "a.png", "with no image"),
+        ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "with no image"),
+        ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "with no image"),
         ({"a.txt": label(), "a.png": "", "classes.txt": "cat"}, "a.png", ""),
         (
             {"a.txt": label(), "a.png": "", "a.TXT": label()},
@@ -227,5 +232,7 @@ def test_the_same_file_found_twice_is_one_image(tmp_path):
 
 def test_label_files_without_any_image_are_refused(tmp_path):
     lay_out(tmp_path, {"a.txt": label(), "b.png": ""})
-    with pytest.raises(ValueError, match=r"expected images named like the label files; .*a.txt"):
+    with pytest.raises(
+        ValueError, match=r"images named like them near it; there is none, not for .*a.txt"
+    ):
         read(tmp_path, "yolo")

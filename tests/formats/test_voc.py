@@ -80,8 +80,9 @@ def test_chinese_encodings_are_read(folder, declared):
     assert lines(folder, "out.names") == ["cat", "狗鎔"]
 
 
-def test_namespaces_blanks_and_missing_sizes_do_not_matter(folder):
-    text = VOC.replace("<annotation>", '<annotation xmlns="http://example.org/voc">')
+def test_namespaces_blanks_capitals_and_missing_sizes_do_not_matter(folder):
+    text = VOC.replace("<object>", "<objects><Object>").replace("</object>", "</Object></objects>")
+    text = text.replace("<annotation>", '<annotation xmlns="http://example.org/voc">')
     text = text.replace("<width>60", "<width>").replace("<ymin>1<", "<ymin>\n 1.0 <")
     convert(write_voc(folder, text))
     assert lines(folder) == ["a.png 0,0,60,40,1 10,20.5,11,30,0"]
@@ -102,7 +103,7 @@ def test_all_bad_files_are_faults_and_their_images_left_out(folder):
     ("text", "message"),
     [
         ("", "a.xml: expected VOC XML; received no element found"),
-        ("<html/>", "a.xml: expected <annotation>; received <html>"),
+        ("<html/>", "a.xml: expected <annotation>; received 'html'"),
         (OUTSIDE, "a.xml: expected VOC XML; received undefined entity &x;"),
         (LAUGHS, "a.xml: expected VOC XML; received limit on input amplification"),
         (VOC.encode("utf-16")[3:], "a.xml: expected VOC XML; received"),

@@ -23,16 +23,23 @@ def test_label_files_without_an_image_are_counted(folder):
     job = write_yolo(folder, "0 .5 .5 1 1", "gone.txt")
     (folder / "labels" / "a.txt").write_text("0 .5 .5 1 1")
     summary = convert(job)
-    assert "dropped 1 label file, without an image: " in summary and "gone.txt" in summary
+    assert "dropped 1 text file, with no image of its name: " in summary and "gone.txt" in summary
     assert "kept 1 image, as background" in summary
 
 
-def test_images_without_label_files_are_background(folder):
-    job = write_yolo(folder, "some words", "notes.txt")  # named like no image
-    (folder / ".thumbs").mkdir()
-    for hidden in (".thumbs/a.png", ".b.png"):
-        Image.new("RGB", (9, 9)).save(folder / hidden)
-    assert "kept 2 images, as background" in convert(job)
+@pytest.mark.parametrize("path", ["", "images"])
+def test_labels_are_found_from_the_folder_of_images(folder, path):
+    write_yolo(folder, "0 .5 .5 1 1")
+    (folder / "images").mkdir()
+    (folder / "a.png").rename(folder / "images" / "a.png")
+    convert(ConversionJob([Source("yolo", folder / path)], folder / "out.txt", "annotations"))
+    assert lines(folder)[-1] == "images/a.png 0,0,60,40,0"
+
+
+def test_images_without_any_label_file_are_no_data_set(folder):
+    (folder / "classes.txt").write_text("cat\n")
+    job = ConversionJob([Source("yolo", folder)], folder / "out.txt", "annotations")
+    assert_refused(job, "expected label files, and images named like them near it; there is none")
 
 
 def test_folders_of_images_and_labels_side_by_side(folder):
@@ -98,7 +105,7 @@ def test_all_bad_files_are_faults_and_their_images_no_background(folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["obj.names", "_darknet.labels", "../data.yaml", "val/classes.txt"]
+    "name", ["obj.names", "val/_darknet.labels", "../data.yaml", "val/classes.txt"]
 )
 def test_class_names_are_found(folder, name):
     job = write_yolo(folder, "1 .5 .5 1 1")
@@ -109,11 +116,16 @@ def test_class_names_are_found(folder, name):
     assert "2 classes: dog 1, cat 0" in convert(job)
 
 
-def test_class_files_that_disagree_are_refused(folder):
+@pytest.mark.parametrize(
+    ("name", "text"), [("labels/val/classes.txt", "dog\ncat\n"), ("data.yaml", "names: [ant, bee]")]
+)
+def test_class_files_that_disagree_are_refused(folder, name, text):
     job = write_yolo(folder, "0 .5 .5 1 1")
     (folder / "labels" / "val").mkdir()
-    (folder / "labels" / "val" / "classes.txt").write_text("dog\ncat\n")
-    assert_refused(job, "val/classes.txt: other class names than in ")
+    (folder / name).write_text(text)
+    assert_refused(job, ": other class names than in ")
+    convert(with_source(job, names=folder / "names"))
+    assert lines(folder) == ["a.png 0,0,60,40,0", "b 1,2.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,11 @@ def _forget_outline(element: dict) -> dict:
     if isinstance(outline, list) and (not box or box == [0, 0, 0, 0]):
         points = [part for part in outline if isinstance(part, list)] or [outline]
         xs, ys = (sum((part[start::2] for part in points), []) for start in (0, 1))
-        if len(xs) > 2 and len(xs) == len(ys) and {type(x) for x in xs + ys} <= {int, float}:
+        try:
+            xs, ys = ([parse_number(value, "") for value in values] for values in (xs, ys))
+        except ValueError:
+            return element
+        if len(xs) > 2 and len(xs) == len(ys):
             # A tuple, which JSON has not, tells where it comes from.
             element["bbox"] = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
     return element

@@ -163,5 +163,5 @@ def class_name(text: str, where: str) -> str:
     Raises ValueError, naming `where`, for what no names file can hold.
     """
     name = text.strip()
-    require(name.isprintable() and name, where, "a class name on one line", text)
+    require(name and name == printable(name), where, "a class name on one line", text)
     return name

@@ -112,7 +112,7 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[L
 def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:
     """Raise ValueError with all faults of all files, or log them if they are to be skipped."""
     faults = log.faults
-    are_all_bad = not all(one.data.images for one in loaded)
+    are_all_bad = not (loaded and all(one.data.images for one in loaded))
     if faults and (bad_files == "error" or are_all_bad):
         hint = "" if are_all_bad else f" ({SKIP_HINT})"
         if len(faults) == 1:

@@ -3,7 +3,8 @@
 Of the images whose names agree but for the extension and capitals, the one that agrees best is
 taken: by the folder of the annotation file, by the folders that it gives, then by the name itself.
 Folders that only say what is in them do not count: labels/train/a.txt and images/train/a.jpg are in
-one place. Where two images agree equally well, none is taken.
+one place. Where two images agree equally well, none is taken; and none from a place beside that of
+the annotation if there are images: a frame of val is not the one that train lacks.
 """
 
 import os
@@ -40,6 +41,7 @@ class ImageLookup:
         self.base, self._log, self._part = Path(os.path.abspath(images or folder)), log, part
         self.unused: dict[str, Found] = {}  # by path
         self._by_stem: dict[str, list[Found]] = defaultdict(list)
+        self._places: set[tuple[str, ...]] = set()
         for root in [self.base] if images else _folders_near(self.base, part):
             for path in log.search(root, IMAGE_SUFFIXES | UNREADABLE) if root.is_dir() else ():
                 found = Found(str(path), place_of(path, root))
@@ -47,6 +49,7 @@ class ImageLookup:
                     log.add("skipped", "image", "in a format that is not read", [repr(found.path)])
                 elif found.path not in self.unused:
                     self.unused[found.path] = found
+                    self._places.add(found.place)
                     self._by_stem[stem_of(path.name)].append(found)
 
     def locate(
@@ -68,25 +71,25 @@ class ImageLookup:
                 return exact
             found = self.find(name, where, place)
             if found:
-                if PurePath(found.path).parts[-len(path_parts(given)) :] != tuple(
+                is_elsewhere = place and found.place and place != found.place
+                if is_elsewhere or PurePath(found.path).parts[-len(path_parts(given)) :] != tuple(
                     path_parts(given)
                 ):
                     self.note(f"{where} {given!r}", found)
                 return found.path
         return os.path.normpath(os.path.join(self.base, folder, given))
 
-    def find(
-        self, name: str, where: str, place: tuple[str, ...] | None = None, there: bool = False
-    ) -> Found | None:
+    def find(self, name: str, where: str, place: tuple[str, ...] | None = None) -> Found | None:
         """Return the image that an annotation calls `name`, None if there is none.
 
-        `place` is that of the annotation file, None if it describes all images; with `there`, only
-        images in that place count. Raises ValueError, naming `where`, where several agree equally.
+        `place` is that of the annotation file, None if it describes all images. Raises ValueError,
+        naming `where`, where several agree equally.
         """
-        for text in (name, unquote(name)):
+        url = unquote(name)  # of Label Studio, or with a signature
+        for text in (name, url, url.rpartition("?d=")[2], name.partition("?")[0]):
             *folders, last = path_parts(text.strip()) or [""]
             for candidate in (last, UPLOAD.sub("", last)):
-                found = self._choose(candidate, _kindless(folders), place, there)
+                found = self._choose(candidate, _kindless(folders), place)
                 if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
                     shown = ", ".join(repr(one.path) for one in found)
                     raise ValueError(
@@ -105,18 +108,27 @@ class ImageLookup:
         """Log the images that no annotation names."""
         self._log.add("skipped", "image", "without annotation", list(map(repr, self.unused)))
 
-    def _choose(self, name: str, folders: tuple[str, ...], place, there: bool) -> list[Found]:
+    def _choose(self, name: str, folders: tuple[str, ...], place) -> list[Found]:
         """Return the images that agree best, which are no longer unused."""
+
+        def shared(one: Found) -> int:
+            of_image = _kindless(PurePath(one.path).parts[:-1])
+            return len(os.path.commonprefix([folders[::-1], of_image[::-1]]))
 
         def agreement(one: Found) -> tuple:
             path = PurePath(one.path)
-            shared = os.path.commonprefix([folders[::-1], _kindless(path.parts[:-1])[::-1]])
             same_name = path.name == name, path.name.lower() == name.lower(), path.stem == name
             is_there = one.place == folders or self._part in one.place
-            return one.place == place, len(shared), *same_name, is_there
+            return one.place == place, shared(one), *same_name, is_there
 
+        own = (self._part,) if place is None else place
         candidates = self._by_stem.get(stem_of(name)) or self._by_stem.get(name.lower(), [])
-        candidates = [one for one in candidates if one.place == place or not there]
+        if own in self._places:
+            candidates = [
+                one
+                for one in candidates
+                if os.path.commonprefix([own, one.place]) in (own, one.place) or shared(one)
+            ]
         if len(candidates) > 1:
             best = max(map(agreement, candidates))
             candidates = [one for one in candidates if agreement(one) == best]

@@ -19,6 +19,7 @@ from yolov3.formats.common import (
     image_stems,
     parse_number,
     read_text,
+    require,
     single_annotations,
 )
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
@@ -47,21 +48,16 @@ def read_voc(
     if not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
     lookup = ImageLookup(top, images, log)
-    rows, sources, others = [], [], []
+    rows, sources = [], []
     for file in files:
         try:
             root = _parse(file)
-            if root.tag != "annotation":
-                others.append(f"{file}: expected <annotation>; received <{root.tag[:80]}>")
-                continue
-            image_path = _find_image(root, file, top, lookup)
-            rows.append((image_path, *_read_image(root, file, corners, log)))
+            rows.append(
+                (_find_image(root, file, top, lookup), *_read_image(root, file, corners, log))
+            )
             sources.append(str(file))
         except ValueError as error:
             log.bad(error)
-    if len(others) == len(files):
-        raise ValueError(others[0])
-    log.add("skipped", "file", "of XML that is not VOC", others)
     if path.is_dir():
         lookup.note_unused()
     class_names = sorted({name for *_, names in rows for name in names})
@@ -82,15 +78,16 @@ def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
 def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageLookup) -> str:
     """Return the path of the image that an XML file describes.
 
-    An image beside it with its own name is taken before another that <filename> gives: names in
-    files are left behind when image and file are renamed together.
+    An image with its own name is taken before another that <filename> gives: names in files are
+    left behind when image and file are renamed together.
     """
-    given = _text(root, "filename") or _text(root, "path") or file.stem
-    place, names = place_of(file, top), (given, file.stem, _text(root, "path"))
+    folder, path = _text(root, "folder"), _text(root, "path")
+    given = _text(root, "filename") or path or file.stem
+    longer = path if path.endswith(given) else "/".join(filter(None, (folder, given)))
     is_renamed = stem_of(PureWindowsPath(given).name) != stem_of(file.stem)
-    if is_renamed and lookup.find(file.stem, str(file), place, there=True):
-        names = (file.stem,)
-    return lookup.locate(given, str(file), place, str(file.parent.relative_to(top)), names)
+    names = (file.stem if is_renamed else "", longer, given, file.stem, path)
+    below = str(file.parent.relative_to(top))
+    return lookup.locate(given, str(file), place_of(file, top), below, names)
 
 
 def _read_image(
@@ -102,7 +99,7 @@ def _read_image(
         for tag in ("width", "height")
     )
     boxes, names = [], []
-    for number, element in enumerate(root.iterfind("object"), start=1):
+    for number, element in enumerate(root.iter("object"), start=1):
         where = f"{path}: object {number}"
         names.append(class_name(_required(element, "name", where), f"{where} <name>"))
         box = element.find("bndbox")
@@ -135,7 +132,8 @@ def _parse(path: Path) -> ElementTree.Element:
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: expected VOC XML; received {error}") from None
     for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]  # without its namespace
+        element.tag = element.tag.rpartition("}")[2].lower()  # without its namespace
+    require(root.tag == "annotation", path, "<annotation>", root.tag)
     return root
 
 
