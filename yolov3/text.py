@@ -82,11 +82,9 @@ def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
     text = VARIANTS.sub("", normalize("NFC", printable(text)))
     shaped = features.check("raqm") if shaped is None else shaped
     words = re.findall(r"\s*\S+\s*", text)
-    files = list(map(_file_of, words))
-    if not all(files) or not shaped and any(map(_is_shaped, text)):
+    if not all(map(_file_of, words)) or not shaped and any(map(_is_shaped, text)):
         return ()
-    pairs = groupby(zip(files, words, strict=True), key=lambda pair: pair[0])
-    return tuple(("".join(word for _, word in pair), file) for file, pair in pairs)
+    return tuple(("".join(group), file) for file, group in groupby(words, _file_of))
 
 
 def missing_letters(names: list[str]) -> str:

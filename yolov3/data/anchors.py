@@ -91,7 +91,7 @@ def find_shared_anchors(
     """
     image_index, boxes_xyxy, classes = stack_boxes(records)
     boxes = np.column_stack([image_index, boxes_xyxy, classes])
-    kept = np.delete(np.arange(len(boxes)), [second for _, second in repeated_rows(boxes)])
+    kept = np.sort(np.unique(boxes, axis=0, return_index=True)[1])
     input_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
     boxes_wh = letterboxed_sizes(records, sizes_wh, input_size)
     anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)

@@ -101,8 +101,8 @@ def _boxes_per_image(axes: Axes, counts: np.ndarray) -> None:
 def _sizes(axes: Axes, sets: dict[str, Statistics]) -> None:
     sides = {name: np.sqrt(one.boxes_wh.prod(axis=1)) for name, one in sets.items()}
     input_size = next(iter(sets.values())).input_size
-    ticks = [tick for tick in SIZE_TICKS if tick <= input_size]
-    _histograms(axes, sides, (1, input_size), dict(zip(ticks, ticks, strict=True)))
+    ticks = {tick: tick for tick in SIZE_TICKS if tick <= input_size}
+    _histograms(axes, sides, (1, input_size), ticks)
     axes.set(title="size", xlabel="square root of the area, pixels of the input")
 
 
