@@ -43,6 +43,19 @@ def test_detect_mnist_takes_an_image(in_run, digit_scenes, capsys):
     assert "nothing above 1; the best in 1 image is " in capsys.readouterr().out
 
 
+def test_an_image_that_cannot_be_saved_is_named_and_the_rest_is_done(in_run, monkeypatch, capsys):
+    errors = iter([OSError("x.png: No space left on device"), None])
+
+    def refuse(path, image_rgb):
+        if error := next(errors):
+            raise error
+
+    monkeypatch.setattr("yolov3.images.write_image", refuse)
+    assert detect_mnist.main(["--count=2", "--score-threshold=0", "--no-show"]) == 1
+    out, error = capsys.readouterr()
+    assert error == "not saved: x.png: No space left on device\n" and out.count("  saved ") == 1
+
+
 def test_detect_mnist_shows_one_box_per_digit_unless_told_otherwise(in_run, capsys):
     flags = ["--seed=1", "--no-show", "--score-threshold=0", "--iou-threshold=0.1"]
     counts = []

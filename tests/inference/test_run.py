@@ -107,11 +107,13 @@ def test_what_cannot_be_written_is_an_error_and_the_rest_is_done(here, capsys):
     write_image(here / "a.png", noise)
     write_image(here / "b.png", dark_image(64, 48))
     with full_disk(20_000):
-        assert run("a.png", "b.png", options=OutputOptions(save=True, json=True)) == 1
+        assert run("a.png", "b.png", options=OutputOptions(True, True, True, True)) == 1
     out, error = capsys.readouterr()
-    assert error == "not saved: out/a.png: File too large\n"
-    assert "2 frames read; 1 file could not be written; " in out
-    assert sorted(path.name for path in (here / "out").iterdir()) == ["b.png", "detections.json"]
+    lost = ["out/a.png", "out/crops/white_bright/a-1.png"]
+    assert sorted(error.splitlines()) == [f"not saved: {name}: File too large" for name in lost]
+    assert "2 frames read; 2 files could not be written; " in out
+    saved = sorted(path.name for path in (here / "out").rglob("*") if path.is_file())
+    assert saved == ["a.txt", "b.png", "b.txt", "classes.txt", "detections.json"]
 
 
 def test_nothing_that_can_be_read_is_a_failure_without_a_new_folder(here, capsys):
@@ -122,16 +124,13 @@ def test_nothing_that_can_be_read_is_a_failure_without_a_new_folder(here, capsys
     assert run("c.png") == 1 and (here / "out").is_dir()  # the user's
 
 
-def test_without_files_there_is_no_folder(here, capsys):
+def test_without_files_there_is_no_folder_and_the_best_guess_is_told(here, capsys):
     write_image(here / "a.png", dark_image(64, 48))
     assert run("a.png", options=OutputOptions(), output=None) == 0
     assert [path.name for path in here.iterdir()] == ["a.png"]
-    assert "saved" not in capsys.readouterr().out
-
-
-def test_if_nothing_is_found_the_best_guess_is_told(here, capsys):
-    for name in "abcdef":
+    for name in "bcdef":
         write_image(here / f"{name}.png", dark_image(64, 48))
+    assert "saved" not in capsys.readouterr().out
     assert run(".") == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
         "nothing above 0.3; the best in 4 images is white/bright with 0.18: "

@@ -14,6 +14,8 @@ from yolov3.inference.frames import read_frames
 from yolov3.inference.sources import Kind, Source, find_sources
 from yolov3.inference.video import VideoFile, open_capture, saved_rate
 
+RNG = np.random.default_rng(0)
+
 
 @pytest.mark.parametrize(
     "fps", [0.5, 12.5, 24000 / 1001, 30000 / 1001, 60, 65.5351, 90.001, 239.837]
@@ -80,27 +82,18 @@ def test_each_frame_is_shown_from_its_time_on(tmp_path, times, expected):
     assert greys_of(video.path) == expected
 
 
-STEPS = {  # seconds between frames
-    "constant": [1 / 30] * 40,
-    "phone": (1 / 30 + np.random.default_rng(0).uniform(-0.008, 0.008, 40)).tolist(),
-    "slow then fast": [0.2] * 20 + [1 / 30] * 20,
-    "screen recording": [0.02, 0.02, 0.9, 0.1] * 10,
-    "irregular": np.random.default_rng(1).uniform(0.01, 0.3, 40).tolist(),
-}
-
-
 @pytest.mark.parametrize(
-    ("name", "rate"),
+    ("steps", "rate"),  # seconds between frames
     [
-        ("constant", 30),
-        ("phone", 39.4),
-        ("slow then fast", 30),
-        ("screen recording", 50),
-        ("irregular", 55.7),
+        pytest.param([1 / 30] * 40, 30, id="constant"),
+        pytest.param(1 / 30 + RNG.uniform(-0.008, 0.008, 40), 39.4, id="phone"),
+        pytest.param([0.2] * 20 + [1 / 30] * 20, 30, id="slow then fast"),
+        pytest.param([0.02, 0.02, 0.9, 0.1] * 10, 50, id="screen recording"),
+        pytest.param(RNG.uniform(0.01, 0.3, 40), 39.9, id="irregular"),
     ],
 )
-def test_a_variable_rate_keeps_its_times(tmp_path, name, rate):
-    path, steps = tmp_path / "x.mp4", STEPS[name]
+def test_a_variable_rate_keeps_its_times(tmp_path, steps, rate):
+    path = tmp_path / "x.mp4"
     greys = 20 + 30 * (np.arange(40) % 8)
     write_timed_video(path, greys, steps)
     [source] = find_sources([str(path)])

@@ -87,10 +87,10 @@ def read_capture(source: Source, index: int = 0, started: float = 0.0) -> Iterat
     live has no length and has broken off when too many reads fail in a row; its clock started at
     `started`. `index` is the number of the first frame to yield; those before it were read already.
     """
-    is_file, capture = source.kind is Kind.VIDEO, open_capture(source)
+    capture = open_capture(source)
     if not capture.isOpened():
         error = f"{source.title}: this {source.kind.value} does not open"
-        yield Frame(source, index, error=error, lost=1, is_end=not is_file)
+        yield Frame(source, index, error=error, lost=1, is_end=source.kind is not Kind.VIDEO)
         return
     stated, fps = stated_frames(capture), frame_rate(capture)
     is_live = source.kind is Kind.CAMERA or (source.kind is Kind.STREAM and not stated)
@@ -111,9 +111,15 @@ def read_capture(source: Source, index: int = 0, started: float = 0.0) -> Iterat
         image_rgb = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         yield Frame(source, index, seconds, fps, is_live).with_image(image_rgb)
         index += 1
+    yield from _end(source, index, stated, is_live, stated / fps - seconds)
+
+
+def _end(source, index, stated, is_live, missing_seconds) -> Iterator[Frame]:
+    """Yield the error that a source ended too early; `index` is the number of its frames."""
+    is_file = source.kind is Kind.VIDEO
     is_counted = Path(source.address).suffix.lower() in COUNTED_SUFFIXES
-    is_short = is_counted if is_file else stated / fps - seconds > MISSING_END
-    lost = max(stated - index if is_short else 0, not index)
+    is_short = is_counted if is_file else missing_seconds > MISSING_END
+    lost = max(stated - index if is_short else 0, int(not index))
     if is_file and lost:
         yield _lost_frames(source, index, lost)
     elif is_live or (lost and not is_file):

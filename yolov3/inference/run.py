@@ -22,11 +22,10 @@ from yolov3.inference.video import quiet_opencv
 from yolov3.inference.window import open_window
 from yolov3.text import missing_letters
 
-DEFAULT_FOLDER = "detections"
+FOLDER = WINDOW = "detections"
 WRITERS = 2  # threads that draw and write
 EXAMPLES = 4  # images to look at again where nothing was found
 AHEAD = 2  # drawn frames that may wait to be shown or appended to a video
-WINDOW = "detections"
 SETTINGS = (  # of the detector, in the JSON
     *("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms", "multi_label"),
     "max_detections",
@@ -52,7 +51,7 @@ def run_detection(
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     folder, names, stop = None, detector.class_names, threading.Event()
     if options.files:
-        folder = Path(output) if output else fresh_folders([DEFAULT_FOLDER])[0]
+        folder = Path(output) if output else fresh_folders([FOLDER])[0]
         folder.mkdir(parents=True, exist_ok=True)
     report = Report(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(names)):
