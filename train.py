@@ -1,14 +1,15 @@
 """Train YOLOv3 on annotated images.
 
-    python train.py                      the MNIST tutorial, as yolov3/configs.py has it
-    python train.py --tiny               the same with YOLOv3-tiny
+    python train.py                      YOLOv3 (Darknet-53) on the tutorial's digits
+    python train.py --tiny               YOLOv3-tiny, in a quarter of the time
     python train.py --max-minutes 30     as many epochs as fit into half an hour
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
     python train.py --resume             resume the newest run where it stopped
 
-Every setting of yolov3/configs.py is a flag. A run writes its checkpoints and its TensorBoard log
-to folders of its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit
-codes: 0, 1 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
+Every setting of yolov3/configs.py is a flag. Before the first epoch a run says what it trains and
+how long it takes. It writes its checkpoints and its TensorBoard log to folders of its own and never
+touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1 (failed: the loss
+diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
@@ -28,18 +29,22 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="resume this run (a checkpoint or its folder; default: the newest one in "
         "--train-checkpoints-folder); its settings hold unless a flag changes one",
     )
+    parser.set_defaults(started=time.monotonic())  # importing TensorFlow counts for --max-minutes
     add_config_flags(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if hasattr(args, "train_epochs") and getattr(args, "max_minutes", 0):
+        parser.error("--max-minutes chooses the epochs; omit --train-epochs")
+    return args
 
 
 def main(argv=None) -> int:
-    started, args = time.monotonic(), parse_args(argv)
+    args = parse_args(argv)
     if args.resume is None:
         config_from_flags(args)  # refuses bad values at once: importing TensorFlow takes seconds
     import_tensorflow()
     from yolov3.runs.start import start_training
 
-    return start_training(args, started)
+    return start_training(args)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ CROWDED, CROWDED_SIZE, TEST_SIZE = "demo/data", 224, 416
 CROWDED_DATA = [f"--size={CROWDED_SIZE}", "--train=4000", "--test=1", f"--output={CROWDED}"]
 TINY_FLAGS = [
     *("--tiny", f"--train-annot-path={CROWDED}/mnist_train.txt", "--test-annot-path="),
-    *(f"--train-input-size={CROWDED_SIZE}", "--train-input-scales=1", "--train-epochs=1"),
+    *(f"--train-input-size={CROWDED_SIZE}", "--train-input-scales=1"),
     *("--train-lr-init=0.002", "--train-warmup-epochs=0.1"),
 ]
+PLANNED = {"train_epochs", "train_input_scales", "train_warmup_epochs"}  # by --max-minutes
 # Minutes of training times number of cores: a server CPU with bfloat16, an older laptop.
 CORE_MINUTES = {"yolov3-tiny": (3, 9), "yolov3": (90, 400)}
 FULL_TRAINING = (
@@ -51,8 +52,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="train from the start in any case")
     parser.add_argument("flags", nargs="*", metavar="-- FLAG", help="flags for train.py")
     args = parser.parse_args(argv)
+    is_tiny, has_budget = args.model == "yolov3-tiny", "--max-minutes" in " ".join(args.flags)
     args.train_flags = [
-        *(TINY_FLAGS if args.model == "yolov3-tiny" else []),
+        *(TINY_FLAGS * is_tiny),
+        *(["--train-epochs=1"] * (is_tiny and not has_budget)),
         *("--train-checkpoints-folder", f"checkpoints/demo/{args.model}"),
         *("--train-logdir", f"log/demo/{args.model}"),
         *args.flags,
@@ -88,7 +91,7 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
         if not args.flags:
             print_time(args.model)
         steps.append(["train.py", *args.train_flags])
-    elif earlier.epoch < config.train_epochs:
+    elif earlier.epoch < earlier.config.train_epochs:
         print(f"Continues the training in {earlier.path.parent} (from the start: FRESH=1).")
         steps.append(["train.py", "--resume", str(earlier.path.parent)])
     else:
@@ -112,7 +115,9 @@ def find_earlier(config: Config) -> Checkpoint | None:
         checkpoint = find_checkpoint(ROOT / config.train_checkpoints_folder, kind="last")
     except ValueError:
         return None
-    if changed := changed_settings(checkpoint.config, config):
+    is_planned = 0 < config.max_minutes == checkpoint.config.max_minutes
+    changed = changed_settings(checkpoint.config, config)
+    if changed := [name for name in changed if not (is_planned and name in PLANNED)]:
         print(f"An earlier demo had other settings ({', '.join(changed)}): this one starts again.")
         return None
     return checkpoint

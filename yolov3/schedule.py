@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras
+import tensorflow as tf
 
 from yolov3.configs import SIZE_MULTIPLE, Config
 
@@ -18,7 +19,7 @@ class TrainingSchedule:
         self.config, self.num_images = config, num_images
         self.batch_size = config.train_batch_size
         self.steps_per_epoch = math.ceil(num_images / config.train_batch_size)
-        self.total_steps = steps_of(config.train_epochs, self.steps_per_epoch)
+        self.warmup_steps, self.total_steps = lengths(config, self.steps_per_epoch)
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def change(self, **settings) -> "TrainingSchedule":
@@ -47,9 +48,10 @@ class TrainingSchedule:
         return pixels
 
 
-def steps_of(epochs: float, steps_per_epoch: int) -> int:
-    """Return the steps of so many epochs, at least 1."""
-    return max(1, round(epochs * steps_per_epoch))
+def lengths(config: Config, steps_per_epoch: int) -> tuple[int, int]:
+    """Return the steps of the warm-up and of the run, at least 1."""
+    warmup_steps = round(config.train_warmup_epochs * steps_per_epoch)
+    return warmup_steps, max(1, round(config.train_epochs * steps_per_epoch))
 
 
 def learning_rate_schedule(
@@ -57,16 +59,27 @@ def learning_rate_schedule(
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return linear warm-up from 0 to `peak`, then cosine decay to `end` at the last step.
 
-    A warm-up as long as the run, or longer, leaves one step of decay: nothing divides by zero.
+    Graphs that were built with it follow `set_length`.
     Source: He et al. 2019, "Bag of Tricks for Image Classification", sections 3.1 and 5.1.
     """
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup_steps else peak,
-        decay_steps=max(1, total_steps - warmup_steps),
+    rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=tf.Variable(1, trainable=False),
         alpha=end / peak,
-        warmup_target=peak if warmup_steps else None,
-        warmup_steps=warmup_steps,
+        warmup_target=peak,
+        warmup_steps=tf.Variable(0, trainable=False),
     )
+    set_length(rate, warmup_steps, total_steps)
+    return rate
+
+
+def set_length(rate, warmup_steps: int, total_steps: int) -> None:
+    """Change the steps of a `learning_rate_schedule`.
+
+    A warm-up as long as the run, or longer, leaves one step of decay: nothing divides by zero.
+    """
+    rate.warmup_steps.assign(warmup_steps)
+    rate.decay_steps.assign(max(1, total_steps - warmup_steps))
 
 
 def input_size_of(epoch: int, epochs: float, input_size: int, scales) -> int:

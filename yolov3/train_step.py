@@ -8,7 +8,7 @@ from yolov3.kernels.adamw import FusedAdamW
 from yolov3.kernels.hardware import POLICIES, without_grappler
 from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
-from yolov3.schedule import learning_rate_schedule, steps_of
+from yolov3.schedule import learning_rate_schedule, lengths
 from yolov3.weights import backbone_layers, freeze_backbone, unfreeze
 from yolov3.yolov3 import build_yolov3, to_float
 
@@ -41,7 +41,8 @@ class TrainStep:
         self.skipped_in_a_row = _counter("skipped_in_a_row")
         # What a step changes besides the weights: the moving statistics of batch normalisation.
         self._statistics = [w for w in self.model.weights if w.name.startswith("moving_")]
-        self.learning_rate = _learning_rate(config, steps_per_epoch)
+        rates = config.train_lr_init, config.train_lr_end
+        self.learning_rate = learning_rate_schedule(*rates, *lengths(config, steps_per_epoch))
         self.optimizer = self._build_optimizer(precision)
         backbone = [weight for layer in backbone_layers(self.model) for weight in layer.weights]
         late = [weight for weight in backbone if weight.trainable] if config.freeze_epochs else []
@@ -66,12 +67,6 @@ class TrainStep:
         # No Python control flow on tensors in there; without autograph it builds a third faster.
         step = tf.function(self._step, input_signature=signature, autograph=False)
         self._compiled = without_grappler(step)
-
-    def follow(self, config: Config, steps_per_epoch: int) -> None:
-        """Take another length of the run and its warm-up; the next step builds its graph again."""
-        self.config, self.learning_rate = config, _learning_rate(config, steps_per_epoch)
-        self._adamw.learning_rate = self.learning_rate
-        self.set_frozen(self.is_frozen)
 
     def reset_ema(self) -> None:
         """Initialise the EMA with the model's weights."""
@@ -190,15 +185,6 @@ class TrainStep:
         replicas = tf.distribute.get_strategy().extended
         for mean, weight in zip(self.ema.variables, self.model.variables, strict=True):
             replicas.update(mean.value, _move_towards, args=(weight.value, rate), group=False)
-
-
-def _learning_rate(config, steps_per_epoch):
-    return learning_rate_schedule(
-        peak=config.train_lr_init,
-        end=config.train_lr_end,
-        warmup_steps=round(config.train_warmup_epochs * steps_per_epoch),
-        total_steps=steps_of(config.train_epochs, steps_per_epoch),
-    )
 
 
 def _move_towards(mean, weight, rate):

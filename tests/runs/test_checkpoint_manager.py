@@ -7,7 +7,7 @@ from checkpoint_samples import CLASS_NAMES, STATE, WEIGHTS
 
 from yolov3.checkpoints import open_checkpoint, save_checkpoint
 from yolov3.configs import Config
-from yolov3.runs.checkpoint_manager import MAX_SECONDS_LOST, CheckpointManager, SaveTimer
+from yolov3.runs.checkpoint_manager import MAX_SECONDS_LOST, USED, CheckpointManager, SaveTimer
 
 NAN = float("nan")
 DATA = {"trained_on": "1f", "validated_on": "2e"}
@@ -24,11 +24,12 @@ class Step:
         return {"step": tf.Variable(0, dtype=tf.int64), **scale}
 
 
-def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA):
+def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA, used=0.0):
     """Return a manager that resumed a checkpoint of mAP 0.5 at 416 px, and the checkpoint."""
     state = {**STATE, "step": 7, "epoch": 1, "metrics": {"mAP": 0.4}, "input_size": 416, **DATA}
     values = Step(was_scaled).variables().items()
     resume = {name: np.asarray(value.numpy()) for name, value in values}
+    resume[USED] = np.array(used)
     path = save_checkpoint(folder, "last", Config(tiny=True), state, WEIGHTS, resume)
     config = Config(tiny=True, **dict(change))
     manager = CheckpointManager(config, CLASS_NAMES, Step(scales_loss), data)
@@ -52,6 +53,14 @@ def test_the_best_is_reset_if_validated_in_another_way(tmp_path, change, changed
     assert (manager.best_mAP, manager.best_size) == best
     assert manager.metrics == {"mAP": 0.4}
     assert manager.changed_data(checkpoint) == list(changed_data)
+
+
+def test_the_time_used_is_resumed_unless_it_is_none(tmp_path):
+    manager, _ = resumed(tmp_path, used=12.5)
+    assert manager.pace.used_before == 12.5
+    for damaged in (-1.0, NAN, [1.0], []):
+        with pytest.raises(ValueError, match="^seconds_used: expected a number; received "):
+            resumed(tmp_path, used=damaged)
 
 
 @pytest.mark.parametrize("was_scaled", [True, False])

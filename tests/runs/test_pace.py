@@ -15,10 +15,12 @@ from yolov3.annotations import read_annotations
 from yolov3.configs import Config
 from yolov3.runs.pace import Costs, Pace, fit_to, longest, measure_costs, time_text
 from yolov3.schedule import TrainingSchedule
+from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
 from yolov3.weights import state_dict
 
-COSTS = Costs(0.01, 1e-6, graph=4.0, validated=200, save=1.0)
+SECONDS = {size: 0.01 + 1e-6 * size**2 for size in (224, 320, 416)}  # an image
+COSTS = Costs(SECONDS, validated=200, save=1.0)
 
 
 def schedule_of(images=1000, **settings):
@@ -27,13 +29,11 @@ def schedule_of(images=1000, **settings):
 
 def test_costs_by_hand():
     schedule = schedule_of(10, train_epochs=1.5, train_batch_size=2, train_input_scales=(1.0,))
-    image = 0.01 + 1e-6 * 416**2
+    image = SECONDS[416]
     validation = 60 * image + 1.0  # an image takes 0.3 of its time in training
-    first = 0.3 * 4.0  # in which the validation is built
-    assert COSTS.left(schedule) == pytest.approx(16 * image + 2 * validation + first)
-    assert COSTS.left(schedule, 3) == pytest.approx(10 * image + 2 * validation + first)
+    assert COSTS.left(schedule) == pytest.approx(16 * image + 2 * validation)
+    assert COSTS.left(schedule, 3) == pytest.approx(10 * image + 2 * validation)
     assert COSTS.left(schedule, 5) == pytest.approx(6 * image + validation)
-    assert COSTS.times(2).left(schedule) == pytest.approx(2 * COSTS.left(schedule) - first)
 
 
 @pytest.mark.parametrize("images", [3, 100, 1000, 50_000])
@@ -56,8 +56,8 @@ def test_a_short_plan_leaves_out_large_sizes_and_shortens_the_warm_up():
     assert [plan.train_warmup_epochs for plan in plans[1:]] == [0.5, 0.5]
     assert plans[0].train_warmup_epochs == pytest.approx(plans[0].train_epochs / 6, abs=1e-3)
     assert plans[2].train_epochs > 15  # more than by default
-    limited = fit_to(schedule_of(train_epochs=2), COSTS, 3600, most_epochs=2).config
-    assert limited == Config(tiny=True, train_epochs=2, train_warmup_epochs=0.333)
+    with pytest.raises(ValueError, match="max_minutes: over before the first step"):
+        fit_to(schedule_of(), COSTS, 2.0)
 
 
 # A run in a time of its own
@@ -71,16 +71,15 @@ class Clock:
 
 
 class Step:
-    """A training step that takes what `costs` say, as many times as long as `load` says."""
+    """A training step that takes what `SECONDS` say, as many times as long as `load` says."""
 
     ema, is_frozen, config = None, False, Config()
 
-    def __init__(self, clock, costs, load):
-        self.clock, self.costs, self.load, self.step_count = clock, costs, load, 0
+    def __init__(self, clock, load):
+        self.clock, self.load, self.step_count = clock, load, 0
 
     def seconds(self, size, images):
-        image = self.costs.per_image + self.costs.per_pixel * size**2
-        return image * images * self.load(self.clock.now)
+        return SECONDS[size] * images * self.load(self.clock.now)
 
     def __call__(self, size):
         self.clock.now += self.seconds(size, 4)
@@ -91,16 +90,16 @@ class Step:
 def run(minutes, load, images=1000, is_measured=True):
     """Train by a plan; return the minutes it took and how often the plan was changed."""
     clock, seconds = Clock(), 60 * minutes
-    step = Step(clock, COSTS._replace(validated=0), load)
-    costs = COSTS if is_measured else COSTS.times(0.7)._replace(per_image=0.0)
+    step = Step(clock, load)
+    costs = COSTS if is_measured else COSTS._replace(image=dict.fromkeys(SECONDS, 0.05))
     manager = MagicMock(epochs_done=0, timer=MagicMock(is_due=lambda *_: False))
     manager.pace = pace = Pace(minutes, clock)
-    clock.now += 5.0  # data, network, measurement, graph
-    pace.costs, pace.schedule = costs, fit_to(schedule_of(images), costs, seconds - 5)
+    clock.now += 5.0  # data, network, measurement
+    pace.start(costs, fit_to(schedule_of(images), costs, seconds - 5), 0, 5.0)
 
     def validate(_, size):
         clock.now += step.seconds(size, 0.3 * COSTS.validated) + COSTS.save
-        clock.now += 0.3 * COSTS.graph if step.step_count == pace.schedule.last_step(0) else 0
+        clock.now += 2.0 if step.step_count == pace.schedule.last_step(0) else 0  # its graph
         return {}
 
     def batches(size, steps):
@@ -114,7 +113,6 @@ def run(minutes, load, images=1000, is_measured=True):
         if outcome is not Outcome.REPLANNED:
             return clock.now / 60, changes
         changes += 1
-        clock.now += costs.graph
 
 
 LOADS = {
@@ -141,22 +139,6 @@ def test_a_run_ends_in_its_budget_although_it_was_measured_badly():
     assert took == pytest.approx(10, rel=0.1) and changes > 0
 
 
-def test_a_resumed_run_goes_on_with_the_time_and_the_plan_that_it_had():
-    pace = Pace(10, first := Clock())
-    pace.costs, pace.most_epochs = COSTS, 7.0
-    first.now = 100.0
-    again = Pace(10, clock := Clock())
-    again.restore(pace.state(), step=50)
-    assert (again.costs, again.most_epochs, again.used) == (COSTS, 7.0, 100.0)
-    clock.now = 1000.0  # the graph is built
-    assert again.used == 100.0 and not again.changed(50) and not again.changed(51)
-    clock.now = 1001.0
-    assert again.used == 101.0
-    for damaged in ([], [1.0], [-1.0, 7.0], [math.nan, 7.0], [1.0] * 8, [[1.0, 2.0]], 5.0):
-        with pytest.raises(ValueError, match="^pace: expected the seconds of a run; received "):
-            again.restore(np.array(damaged), 50)
-
-
 # What is measured
 
 
@@ -166,31 +148,31 @@ def records(digit_scenes, monkeypatch):
     return read_annotations(digit_scenes, len(NAMES))
 
 
-def test_measuring_leaves_no_trace(records, tmp_path):
+def test_measuring_leaves_no_trace(records, tmp_path, monkeypatch):
     config = config_in(tmp_path, train_input_size=96, train_input_scales=(0.34, 0.67, 1.0))
     training = training_of(dataclasses.replace(config, train_epochs=3), records)
     before, sizes = state_dict(training.train_step.variables()), []
-    clock, step = Clock(), training.train_step
+    clock, call = Clock(), TrainStep.__call__
 
-    def timed(images, *boxes):
+    def timed(step, images, *boxes):
         sizes.append(images.shape[1])
         clock.now += (5.0 if len(sizes) == 1 else 0.0) + 0.1 + images.shape[1] ** 2 * 1e-4
-        return step(images, *boxes)
+        return call(step, images, *boxes)
 
-    timed.variables = step.variables
-    costs = measure_costs(timed, training.batches, training.schedule, clock)
-    assert set(sizes) == {32, 96} and 6 <= len(sizes) <= 20
-    assert costs == pytest.approx((0.1 / 4, 1e-4 / 4, 5.0, 0, 0))
-    after = state_dict(step.variables())
+    monkeypatch.setattr(TrainStep, "__call__", timed)
+    costs = measure_costs(training, clock)
+    assert set(sizes) == {32, 64, 96} and 9 <= len(sizes) <= 3 * 31
+    expected = {size: (0.1 + size**2 * 1e-4) / 4 for size in set(sizes)}
+    assert costs.image == pytest.approx(expected) and costs.validated == 0
+    after = state_dict(training.train_step.variables())
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
 
 
 def test_a_run_of_hours_is_told_what_would_be_shorter():
-    pace = Pace(0, Clock())
-    pace.costs, pace.schedule = COSTS.times(20), TrainingSchedule(Config(), 1000)
-    text = time_text(pace, 0, has_gpu=False)
-    assert text.startswith("about 4 h ") and "; with --tiny " in text
-    assert "; --max-minutes 60 would choose:\n" in text and "--train-epochs " in text
-    assert "max-minutes" not in time_text(pace, 0, has_gpu=True)
-    assert time_text(pace, 1400, has_gpu=False).endswith(" min more")
+    pace, schedule = Pace(0, Clock()), TrainingSchedule(Config(), 1000)
+    pace.start(COSTS._replace(image=dict.fromkeys(SECONDS, 2.0)), schedule, 0, 0.0)
+    text = time_text(pace, schedule.config, has_gpu=False)
+    assert text.startswith("about 3 h ") and "--tiny" in text and "--max-minutes 60 " in text
+    assert time_text(pace, schedule.config, has_gpu=True) == text.partition(";")[0]
+    assert not pace.changed(1)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import numpy as np
 import pytest
@@ -218,17 +219,15 @@ def final_weights(folder):
 def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
     flags, capsys, monkeypatch
 ):
-    costs = pace.Costs(2.0, 0.0, graph=0.0, validated=0, save=0.0)  # 2 s an image
+    costs = pace.Costs({32: 50.0}, validated=0, save=5.0)
     monkeypatch.setattr(pace, "measure_costs", lambda *_: costs)
-    monkeypatch.setattr(pace.Pace, "used", 0.0)
-    monkeypatch.setattr(pace, "CHECKS", ())  # the real clock is not that of the costs
+    monkeypatch.setattr(pace.Pace, "changed", lambda *_: False)  # the real clock is not theirs
     *flags, _, precision = flags
-    flags += [precision, "--max-minutes=0.5"]
+    flags += [precision, "--max-minutes=10"]
     assert run(*flags, "--train-checkpoints-folder=planned") == 0
     out = capsys.readouterr().out
-    assert "the 30 s of --max-minutes; without it the same are:\n" in out
-    [said] = [line.split() for line in out.splitlines() if "--train-epochs" in line]
-    assert said[:2] == ["--train-epochs", "11"]  # 2 s to learn and 0.7 s to save each
+    said = re.search("; without --max-minutes the same are: (.+)", out)[1].split()
+    assert said[:2] == ["--train-epochs", "10"]
     explicit = [*flags[:-1], *said, "--train-checkpoints-folder=explicit"]
     assert run(*explicit) == 0
 
@@ -239,22 +238,24 @@ def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
     with pytest.raises(Stop), after_each("log_step", stop):
         run(*flags, "--train-checkpoints-folder=parts")
     capsys.readouterr()
-    monkeypatch.setattr(pace, "measure_costs", None)  # what was measured is stored
+    before = final_weights("parts")[checkpoint_manager.USED]
     assert run("--resume", "parts") == 0
+    assert before < final_weights("parts")[checkpoint_manager.USED] < 600
     assert "changed" not in capsys.readouterr().out
     expected = final_weights("explicit")
     for folder in ("planned", "parts"):
         state = final_weights(folder)
-        assert checkpoint_manager.PACE in state and checkpoint_manager.PACE not in expected
-        for name in state.keys() - {checkpoint_manager.PACE}:
+        assert state.keys() - expected.keys() == {checkpoint_manager.USED}
+        for name in expected:
             np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
 
     assert run("--resume", "planned") == 0
     assert "was finished after " in capsys.readouterr().out
-    assert run("--resume", "planned", "--max-minutes=0.7") == 0
-    assert "changed: max_minutes from 0.5 to 0.7" in capsys.readouterr().out
+    assert run("--resume", "planned", "--max-minutes=14") == 0
+    assert "changed: max_minutes from 10.0 to 14.0" in capsys.readouterr().out
     assert find_checkpoint("planned", "last").step > expected["step"]
-    monkeypatch.setattr(pace, "measure_costs", lambda *_: costs)
-    with pytest.raises(ValueError, match="max_minutes: over before the first step; --max-minutes "):
+    with pytest.raises(ValueError, match="max_minutes: over before the first step"):
         run(*flags[:-1], "--max-minutes=0.001", "--train-checkpoints-folder=none")
     assert not os.path.exists("none")
+    code, error = end_of(capsys, *flags, "--train-epochs=3")
+    assert code == 2 and "--max-minutes chooses the epochs; omit --train-epochs" in error

@@ -97,6 +97,18 @@ def test_an_earlier_training_is_continued_or_used(project, capfd, epoch, flags, 
     assert told in capfd.readouterr().out
 
 
+def test_what_a_budget_chose_is_no_other_setting(project, capfd):
+    args = demo.parse_args(["--", "--max-minutes", "3"])
+    asked = asdict(config_from_flags(train.parse_args(args.train_flags)))
+    plan = {"train_epochs": 0.4, "train_input_scales": (0.5,), "train_warmup_epochs": 0.07}
+    settings = {k: v for k, v in (asked | plan).items() if k not in ("tiny", "weights")}
+    save(project / FOLDER / "a run", "last", 45, state={"epoch": 1}, **settings)
+    assert demo.main(["--", "--max-minutes", "3"]) == 0
+    assert "Trained already in" in capfd.readouterr().out
+    assert demo.main(["--", "--max-minutes", "4"]) == 0
+    assert "had other settings (train_epochs," in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "told"),
     [

@@ -4,6 +4,8 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
+
 from yolov3.checkpoints import Checkpoint, save_checkpoint
 from yolov3.configs import Config, changed_settings
 from yolov3.runs.pace import Pace
@@ -13,7 +15,7 @@ from yolov3.weights import assign_by_name, state_dict
 # Settings on which a validation mAP depends besides the weights.
 VALIDATION_SETTINGS = {"test_annot_path", "test_iou_threshold"}
 LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `TrainStep.variables` names them
-PACE = "pace"  # seconds used and costs, beside these variables
+USED = "seconds_used"  # of a budget, beside these variables
 MAX_SECONDS_LOST = 300.0
 FIRST_VALIDATION = 60.0  # seconds: a guess until one was measured
 
@@ -43,7 +45,10 @@ class CheckpointManager:
         If the validation settings or images changed, the best checkpoint is reset.
         """
         state = checkpoint.resume_state()
-        pace = state.pop(PACE, None)
+        used = state.pop(USED, np.zeros(()))
+        if used.shape or not used >= 0:
+            raise ValueError(f"{USED}: expected a number; received {used.tolist()!r:.80}")
+        self.pace.used_before = float(used)
         was_scaled = any(name.startswith(LOSS_SCALE) for name in state)
         if was_scaled != self.train_step.scales_loss:
             raise ValueError(
@@ -52,8 +57,6 @@ class CheckpointManager:
                 else "precision: this run was not trained in float16; resume it without it"
             )
         assign_by_name(self.train_step.variables(), state)
-        if pace is not None:
-            self.pace.restore(pace, checkpoint.step)
         self.metrics = checkpoint.metrics
         changed = {
             *changed_settings(checkpoint.config, self.config),
@@ -103,7 +106,7 @@ class CheckpointManager:
         if kind == "last":
             resume = state_dict(self.train_step.variables())
             if self.config.max_minutes:  # without, the file depends on no clock
-                resume[PACE] = self.pace.state()
+                resume[USED] = np.array(self.pace.used)
         save_checkpoint(self.folder, kind, self.config, state, weights, resume)
         if kind == "last":
             self.timer.done("save")

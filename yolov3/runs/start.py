@@ -35,7 +35,7 @@ from yolov3.runs.run_folders import (
     resumed_run,
 )
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
-from yolov3.schedule import TrainingSchedule
+from yolov3.schedule import TrainingSchedule, set_length
 from yolov3.text import missing_letters
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
@@ -52,7 +52,6 @@ CHANGED_DATA = {  # by the names of `Checkpoint`
 class Training:
     """The parts of a run; nothing is written before `fit`."""
 
-    config: Config
     records: list[Record]
     test_records: list[Record]  # may be empty, for no validation
     class_names: list[str]
@@ -62,6 +61,11 @@ class Training:
     manager: CheckpointManager
     is_validated: bool = True  # if the last step ends an epoch
     is_logged: bool = False  # the settings are in the log already
+
+    @property
+    def config(self) -> Config:
+        """The settings of the run."""
+        return self.schedule.config
 
     @property
     def step(self) -> int:
@@ -81,44 +85,36 @@ class Training:
 
     def follow(self, schedule: TrainingSchedule) -> None:
         """Train by another schedule from now on."""
-        self.schedule, self.config = schedule, schedule.config
-        self.manager.config = schedule.config
-        self.train_step.follow(schedule.config, schedule.steps_per_epoch)
+        self.schedule, self.manager.config = schedule, schedule.config
+        set_length(self.train_step.learning_rate, schedule.warmup_steps, schedule.total_steps)
 
 
-def start_training(args: argparse.Namespace, started: float | None = None) -> int:
+def start_training(args: argparse.Namespace) -> int:
     """Start or resume a run as the flags of train.py say; return the exit code of the script.
-
-    The minutes of a new run count from `started` on, a time of `time.monotonic` (default: now).
 
     Raises ValueError for bad annotations, names or a checkpoint that does not fit, for too little
     memory or disk, and for a run that another process trains: all before anything is written.
     Raises OSError that says how to resume if the disk fails.
     """
-    most_epochs = getattr(args, "train_epochs", None)
     if args.resume is None:
-        started = started or time.monotonic()
-        training = prepare(config_from_flags(args))
-        training.manager.pace.started = started
-        plan(training, most_epochs)
+        training = prepare(config_from_flags(args), args.started)
         run = new_run(training.config)
         with locked(run.checkpoints):
             return report(training, run)
     checkpoint, config = find_resumable(args)
-    has_new_budget = config.max_minutes not in (0, checkpoint.config.max_minutes)
-    if checkpoint.epoch >= config.train_epochs and not has_new_budget:
+    has_budget = config.max_minutes not in (0, checkpoint.config.max_minutes)
+    if checkpoint.epoch >= config.train_epochs and not has_budget:
         epochs = counted(checkpoint.epoch, "epoch")
         print(f"{checkpoint.path.parent}: was finished after {epochs}; more with --train-epochs")
         return Outcome.FINISHED.value
     print_changes(checkpoint, config, args)
     with locked(checkpoint.path.resolve().parent):
-        training = prepare(config, checkpoint)
-        plan(training, most_epochs, has_new_budget)
+        training = prepare(config, args.started, checkpoint)
         return report(training, resumed_run(config, checkpoint))
 
 
-def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
-    """Check data and machine, and build what is trained, from a checkpoint if there is one."""
+def prepare(config: Config, started: float, checkpoint: Checkpoint | None = None) -> Training:
+    """Check data and machine, build what is trained, from a checkpoint if there is one, time it."""
     class_names = check_class_names(config, checkpoint)
     if config.freeze_epochs and not config.weights:
         raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
@@ -134,6 +130,7 @@ def prepare(config: Config, checkpoint: Checkpoint | None = None) -> Training:
         settings = {"scope": config.transfer, "anchors": config.anchors}
         print(transfer_weights(model, config.weights, **settings), flush=True)
         training.train_step.reset_ema()
+    plan(training, started, checkpoint)
     return training
 
 
@@ -167,9 +164,7 @@ def build(config: Config, records, test_records, class_names) -> Training:
     validate = Validator(config, test_records, class_names, precision) if test_records else None
     data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
     manager = CheckpointManager(config, class_names, train_step, data)
-    return Training(
-        config, records, test_records, class_names, schedule, train_step, validate, manager
-    )
+    return Training(records, test_records, class_names, schedule, train_step, validate, manager)
 
 
 def resume(training: Training, checkpoint: Checkpoint) -> None:
@@ -203,11 +198,10 @@ def fit(training: Training, run: Run) -> Outcome:
     with logger, StopRequest() as stop:
         settings = "" if training.is_logged else training.config.to_json()
         logger.log_start(training.step, settings)
-        how, after = (train_step, training.batches, training.validate), (manager, logger, stop)
-        while (outcome := train(*how, training.schedule, *after)) is Outcome.REPLANNED:
+        learner, others = (train_step, training.batches, training.validate), (manager, logger, stop)
+        while (outcome := train(*learner, training.schedule, *others)) is Outcome.REPLANNED:
             training.follow(manager.pace.schedule)
             logger.log_schedule(training.step, training.schedule)
-            manager.save("last", training.schedule.input_size(manager.epochs_done), logger)
         if outcome is not Outcome.DIVERGED:  # then the logger has said so
             logger.log_summary(int(train_step.skipped_steps))
     return outcome
@@ -251,7 +245,7 @@ def print_plan(training: Training, run: Run) -> None:
         f"({config.train_annot_path}), {validated}\n"
         f"training    {counted(config.train_epochs, 'epoch')} at {shown} px, batches of "
         f"{config.train_batch_size}, learning rate {config.train_lr_init:g}, seed {config.seed}\n"
-        f"time        {time_text(training.manager.pace, training.step, gpus > 0)}\n"
+        f"time        {time_text(training.manager.pace, config, gpus > 0)}\n"
         f"checkpoints {run.checkpoints}\n"
         f"log         {run.log} (watch: tensorboard --logdir {run.log.parent})"
     )
