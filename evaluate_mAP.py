@@ -32,16 +32,14 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
-    from yolov3 import evaluation
-    from yolov3.class_names import check_numbering
-    from yolov3.data.annotation_check import existing_file, fingerprint, load_records
+    from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
+    from yolov3.evaluation import check_replaced, evaluate, format_table, write_json
     from yolov3.files import check_outputs
-    from yolov3.metrics import limit_note
 
     detector = Detector(**detector_settings(args))
     checkpoint = detector.checkpoint  # Darknet weights do not say what they were trained for
-    annotations = args.annotations or (checkpoint.config.test_annot_path if checkpoint else "")
+    annotations = args.annotations or (checkpoint and checkpoint.config.test_annot_path)
     if not annotations:
         raise ValueError("these weights name no images to evaluate on; give --annotations FILE")
     annotations = existing_file(annotations)
@@ -52,24 +50,35 @@ def main(argv=None) -> int:
     if args.json:
         inputs = [annotations, *(record.image_path for record in records)]
         check_outputs([Path(args.json)], inputs, overwrite=True)
-        evaluation.check_replaced(args.json, source)
+        check_replaced(args.json, source)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
-    notes = [check_numbering(annotations, detector.class_names, detector.weights)]
-    if checkpoint:
-        source["images_are"] = evaluation.which_images(checkpoint, fingerprint(records))
-        notes.append(evaluation.IMAGES[source["images_are"]])
-        if source["images_are"] == "other":
-            notes.append(training_overlap(annotations, records, checkpoint.config))
-    for note in filter(None, (*notes, limit_note(records))):
-        print(note, flush=True)
-    result = evaluation.evaluate(detector, records, args.batch_size)
-    print(evaluation.format_table(result))
-    if hint := evaluation.mismatch_hint(result):
-        print(hint)
+    which = describe_images(detector, annotations, records)
+    result = evaluate(detector, records, args.batch_size)
+    print(format_table(result))
     if args.json:
-        evaluation.write_json(args.json, result | source)
+        write_json(args.json, {**result, **source, "images_are": which})
         print(f"saved {args.json}")
     return 0
+
+
+def describe_images(detector, annotations, records) -> str | None:
+    """Say what a reader of the figures must know of the images; return their key of `IMAGES`."""
+    from yolov3.class_names import check_numbering
+    from yolov3.data.annotation_check import fingerprint
+    from yolov3.evaluation import IMAGES
+    from yolov3.metrics import limit_note
+
+    numbering = check_numbering(annotations, detector.class_names, detector.weights)
+    notes, checkpoint, which = [numbering, limit_note(records)], detector.checkpoint, None
+    if checkpoint:
+        digest = fingerprint(records)
+        which = next((name for name in IMAGES if getattr(checkpoint, name, "") == digest), "other")
+        notes.append(IMAGES[which])
+    if which == "other":
+        notes.append(training_overlap(annotations, records, checkpoint.config))
+    for note in filter(None, notes):
+        print(note, flush=True)
+    return which
 
 
 def training_overlap(annotations, records, config) -> str:

@@ -51,12 +51,13 @@ def test_an_evaluation_is_replaced_by_one_of_the_same_run_and_images_only(
     before = (tmp_path / "result.json").read_text()
     others = write(tmp_path / "others.txt", digit_scenes.read_text().splitlines()[0])
     other_run = with_settings(trained, tmp_path / "other run")
-    for argv, what in (
-        ([f"--weights={run}", f"--annotations={others}"], f"the evaluation of {digit_scenes}"),
-        ([other_run, f"--annotations={digit_scenes}"], f"the evaluation of {run}"),
+    for argv in (
+        [f"--weights={run}", f"--annotations={others}"],
+        [other_run, f"--annotations={digit_scenes}"],
     ):
         line = refusal(capfd, evaluate_mAP.main, [*argv, figures])
-        assert line.endswith(f"result.json: refusing to overwrite {what}; give another file")
+        what = f"the evaluation of {run} on {digit_scenes}; give another file"
+        assert line.endswith(f"result.json: refusing to overwrite {what}")
     assert (tmp_path / "result.json").read_text() == before
     for text in ('{"mAP": 1}', "[]", "notes"):
         write(tmp_path / "mine.json", text)

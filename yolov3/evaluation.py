@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 
-from yolov3.checkpoints import Checkpoint
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write, read_json
@@ -15,7 +14,11 @@ from yolov3.metrics import average_precision, detection_limit
 
 MEAN_ROW = "all classes (mAP)"
 HARDLY_ANY = 0.01  # mAP50; even a short training has more
-IMAGES = {  # which they are, by a checkpoint's field
+HARDLY_ANY_RIGHT = (
+    "note: hardly any detection is right: weights of another task, classes numbered differently, "
+    "or too short a training"
+)
+IMAGES = {  # which they are, by the field of `Checkpoint` that is their fingerprint
     "trained_on": "warning: the run was trained on these images; of new ones this says little",
     "validated_on": "the run was validated on these images",
     "other": "the run was not validated on these images and boxes",
@@ -72,23 +75,9 @@ def format_table(result: dict) -> str:
     lines.append(f"{result['images']:,} images, {result['images_per_second']:.1f} per second")
     if result["unreadable"]:
         lines.append(f"{result['unreadable']:,} cannot be read: nothing was found in them")
+    if result["mAP50"] < HARDLY_ANY:
+        lines.append(HARDLY_ANY_RIGHT)
     return "\n".join(lines)
-
-
-def which_images(checkpoint: Checkpoint, digest: str) -> str:
-    """Return the key of `IMAGES` for the fingerprint of records, given the one of a run."""
-    is_of = {"trained_on": checkpoint.trained_on, "validated_on": checkpoint.validated_on}
-    return next((name for name, known in is_of.items() if known == digest), "other")
-
-
-def mismatch_hint(result: dict) -> str:
-    """Say what may be wrong if detections and true boxes have nothing to do with each other."""
-    if not result["mAP50"] < HARDLY_ANY:
-        return ""
-    return (
-        "note: hardly any detection is right: weights of another task, classes numbered "
-        "differently, or too short a training"
-    )
 
 
 def check_replaced(path, source: dict) -> None:
@@ -99,12 +88,12 @@ def check_replaced(path, source: dict) -> None:
         earlier = read_json(path)
     except ValueError:
         earlier = {}
-    if not {"mAP50", *source} <= earlier.keys():
-        raise ValueError(f"{path}: refusing to overwrite a file that is no evaluation")
-    for name, value in source.items():
-        if earlier[name] != value:
-            what = f"the evaluation of {earlier[name]}"
-            raise ValueError(f"{path}: refusing to overwrite {what}; give another file")
+    was = {name: earlier.get(name) for name in source}
+    if was != source:
+        what = "a file that is no evaluation"
+        if "mAP50" in earlier and all(was.values()):
+            what = f"the evaluation of {was['run']} on {was['annotations']}; give another file"
+        raise ValueError(f"{path}: refusing to overwrite {what}")
 
 
 def write_json(path, result: dict) -> None:

@@ -40,7 +40,7 @@ def detection_limit(records) -> int:
 
     Where an image has more true boxes of one class, no detector could find them all in 100.
     """
-    most = _most_of_a_class(records)
+    most = max((np.bincount(record.classes).max(initial=0) for record in records), default=0)
     return COCO_LIMIT if most <= COCO_LIMIT else math.ceil(HEAD_ROOM * most)
 
 
@@ -49,10 +49,8 @@ def limit_note(records) -> str:
     limit = detection_limit(records)
     if limit == COCO_LIMIT:
         return ""
-    return (
-        f"mAP counts up to {limit:,} detections per image and class, COCO's {COCO_LIMIT}: an image "
-        f"has {_most_of_a_class(records):,} true boxes of one class"
-    )
+    why = f"an image has more true boxes of a class than COCO's {COCO_LIMIT}"
+    return f"mAP counts up to {limit:,} detections per image and class: {why}"
 
 
 def _summary(precision):
@@ -110,10 +108,6 @@ def _xywh(boxes_xyxy):
     """Turn corners (N, 4) into left, top, width and height."""
     left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
     return np.hstack([left_top, right_bottom - left_top])
-
-
-def _most_of_a_class(records):
-    return max((np.bincount(record.classes).max(initial=0) for record in records), default=0)
 
 
 def _count(records, label):
