@@ -17,6 +17,7 @@ from yolov3.cli.flags import config_from_flags
 from yolov3.configs import REPO
 
 FOLDER = "checkpoints/demo/yolov3-tiny"
+OTHERS = ("tiny", "seed", "weights")  # settings that `save` or its parameters fill
 SCRIPT = """import json, os, pathlib, sys
 with open("calls.txt", "a") as calls:
     print(pathlib.Path(sys.argv[0]).name, *sys.argv[1:], file=calls)
@@ -86,7 +87,7 @@ def test_darknet_53_has_folders_of_its_own_and_flags_are_passed_on(project):
 )
 def test_an_earlier_training_is_continued_or_used(project, capfd, epoch, flags, first, told):
     config = config_from_flags(train.parse_args(demo.parse_args([]).train_flags))
-    settings = {k: v for k, v in asdict(config).items() if k not in ("tiny", "seed", "weights")}
+    settings = {k: v for k, v in asdict(config).items() if k not in OTHERS}
     save(project / FOLDER / "a run", "last", 45, state={"epoch": epoch}, **settings)
     for name in (*demo.ANNOTATIONS, f"{demo.CROWDED}/mnist_train.txt"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,14 +99,16 @@ def test_an_earlier_training_is_continued_or_used(project, capfd, epoch, flags, 
 
 
 def test_what_a_budget_chose_is_no_other_setting(project, capfd):
-    args = demo.parse_args(["--", "--max-minutes", "3"])
+    flags = ["--", "--seed=3", "--max-minutes"]
+    args = demo.parse_args([*flags, "3"])
     asked = asdict(config_from_flags(train.parse_args(args.train_flags)))
     plan = {"train_epochs": 0.4, "train_input_scales": (0.5,), "train_warmup_epochs": 0.07}
-    settings = {k: v for k, v in (asked | plan).items() if k not in ("tiny", "weights")}
+    settings = {k: v for k, v in (asked | plan).items() if k not in OTHERS}
     save(project / FOLDER / "a run", "last", 45, state={"epoch": 1}, **settings)
-    assert demo.main(["--", "--max-minutes", "3"]) == 0
+    assert demo.main([*flags, "3"]) == 0
     assert "Trained already in" in capfd.readouterr().out
-    assert demo.main(["--", "--max-minutes", "4"]) == 0
+    shutil.rmtree(project / "demo")
+    assert demo.main([*flags, "4"]) == 0
     assert "had other settings (train_epochs," in capfd.readouterr().out
 
 
