@@ -90,8 +90,7 @@ def _draw(writer, images, labels, count: int, size: int, seed: list[int]) -> Non
     from yolov3.cli.progress import track
 
     scenes = make_scenes(images, labels, count, size, np.random.default_rng(seed))
-    batches = track(([scene] for scene in scenes), count, f"drawing {writer.folder.name}")
-    writer.draw(scene for [scene] in batches)
+    writer.draw(track(scenes, f"drawing {writer.folder.name}", count))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def test_items_are_tracked_on_a_terminal_only(monkeypatch, stream):
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_UPDATES", 0)
     items = list(range(2000))
-    assert list(track(items, "checking")) == items
+    assert list(track(items, "checking", len(items))) == items
     assert ("checking: 1,792 of 2,000" in stream.getvalue()) == stream.isatty()
     assert stream.isatty() or stream.getvalue() == ""
 

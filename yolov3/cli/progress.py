@@ -5,7 +5,7 @@ Also numbers and durations as people write them.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -103,12 +103,12 @@ class Progress:
             print(text, file=stream, flush=True)
 
 
-def track(items: list, label: str) -> Iterator:
-    """Pass items through and show how many of them are done, on a terminal only."""
-    with Progress(len(items)) as progress:
+def track(items: Iterable, label: str, total: int) -> Iterator:
+    """Pass items through and show how many of `total` are done, on a terminal only."""
+    with Progress(total) as progress:
         for done, item in enumerate(items):
             if progress.is_terminal and done % TRACKED == 0:
-                progress.advance(min(done, TRACKED), f"{label}: {done:,} of {len(items):,}")
+                progress.advance(min(done, TRACKED), f"{label}: {done:,} of {total:,}")
             yield item
 
 

@@ -15,7 +15,7 @@ PART_BYTES = 4096
 def read_sizes(paths: list[str], label: str) -> list[tuple[int, int] | ImageFileError]:
     """Return (width, height) of each image, or the error; show the progress with a label."""
     # A pool of processes is faster only beyond 40,000 images, by seconds.
-    return [_read_size(path) for path in track(paths, label)]
+    return [_read_size(path) for path in track(paths, label, len(paths))]
 
 
 def content_keys(paths: list[str], label: str = "comparing images") -> list[Hashable]:
@@ -28,7 +28,7 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
     for key_of in (regular_size, _part, _whole):
         count = Counter(keys.values())
         alike = [path for path, key in keys.items() if count[key] > 1]
-        for path in track(alike, label):
+        for path in track(alike, label, len(alike)):
             try:
                 keys[path] = keys[path], key_of(path)
             except OSError:
