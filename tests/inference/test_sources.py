@@ -52,7 +52,12 @@ def test_a_url_that_is_none_is_named_without_its_password():
 
 def test_patterns(folder):
     assert addresses("*.jpg", "[a-b].*") == ["b.jpg", "a.PNG"]
-    assert addresses("**/*.png") == ["7/x.png", "sub/a.png"]
+    (folder / "top.png").touch()
+    deep = ["sub/a.png", "sub/deeper/c.webp"]
+    assert addresses("**/*.png") == ["7/x.png", "sub/a.png", "top.png"]
+    assert addresses("**/sub/*.png") == ["sub/a.png"]
+    assert addresses("s*/**") == addresses("sub/**/*") == deep
+    (folder / "top.png").unlink()
     assert addresses("*") == ["a.PNG", "b.jpg", "clip.mp4"]  # no text, and no folder
     (folder / "c[1].png").touch()
     assert addresses("c[1].png") == ["c[1].png"]  # a file of this name is that file

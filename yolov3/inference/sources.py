@@ -116,7 +116,8 @@ def _matches(pattern: str) -> FoundFiles:
         return FoundFiles(sorted(media), [], others)
     # Not by `glob`, which would follow links in circles.
     searched = [find_files(Path(folder), MEDIA_SUFFIXES) for folder in glob.glob(start or ".")]
-    media = {path for found in searched for path in found.files if path.match(f"*{end}")}
+    end = end.lstrip("/") or "*"
+    media = {path for found in searched for path in found.files if path.match(end)}
     notes = [note for found in searched for note in found.left_out]
     return FoundFiles(sorted(media), notes, Counter())
 
