@@ -9,7 +9,7 @@
 
 format       what --from reads and --to writes
 annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads;
-             FILE.names beside FILE.txt has the class names
+             FILE.names beside FILE.txt has the class names, and is written too
 voc          a folder of Pascal VOC .xml files, one per image (--from also takes one file)
 coco         a .json file with images, annotations and categories
 yolo         a folder of .txt files, one per image, 'class x_centre y_centre width height'
@@ -27,6 +27,7 @@ from pathlib import Path
 
 from yolov3.cli.flags import Parser, fraction, integer
 from yolov3.cli.run import run_script
+from yolov3.text import printable
 
 FORMATS = ("annotations", "voc", "coco", "yolo")
 
@@ -43,9 +44,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     once = "once, or once for each --from in order"
     images = f"folder of the images of voc, coco or yolo (default: near INPUT); {once}"
     names = (
-        "file of the classes to keep, in this order; labels without names of their own are named "
-        f"by it. Without it all classes are kept and, with --to annotations, their names are "
-        f"written next to OUTPUT, with the extension .names; {once}"
+        "file of the classes to keep, in this order (default: all); labels without names of their "
+        f"own are named by it; {once}"
     )
     rename = "another name for a class, or that of a class which it joins; may be repeated"
     split = (
@@ -78,7 +78,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def _renaming(text: str) -> tuple[str, str]:
     old, _, new = (part.strip() for part in text.partition("="))
-    if not old or not new.isprintable() or not new:
+    if not (old and new) or new != printable(new):
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, names of classes; received {text}")
     return old, new
 
@@ -89,20 +89,13 @@ def _check(args: argparse.Namespace, parser: Parser) -> None:
         if name not in FORMATS:
             parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
     formats = [name for name, _ in args.sources]
-    without_images = formats.count("annotations")
-    if args.images and without_images == len(formats):
+    if args.images and set(formats) == {"annotations"}:
         parser.error("--images: expected --from voc, coco or yolo; received 'annotations'")
-    for flag, files, count in (
-        ("--images", args.images, len(formats) - without_images),
-        ("--names", args.names, len(formats)),
-    ):
-        if len(files) not in (0, 1, count):
-            or_count = f" or {count} times" * (count > 1)
-            parser.error(f"{flag}: expected it once{or_count}; received {len(files)} times")
-        files[:] = files * count if len(files) == 1 else files or [None] * count
-    for index, name in enumerate(formats):
-        if name == "annotations":
-            args.images.insert(index, None)
+    for flag, files in (("--images", args.images), ("--names", args.names)):
+        if len(files) not in (0, 1, len(formats)):
+            counts = f"once or {len(formats)} times" if len(formats) > 1 else "once"
+            parser.error(f"{flag}: expected it {counts}; received {len(files)} times")
+        files[:] = (files or [None]) * (1 if len(files) > 1 else len(formats))
     if args.split in (0, 1):
         parser.error(f"--split: expected a fraction between 0 and 1; received {args.split:g}")
     if len(dict(args.rename)) < len(set(args.rename)):

@@ -23,7 +23,7 @@ def test_classes_select_and_order_those_of_voc_and_coco(folder):
     (folder / "names").write_text("train\ntoothbrush\n")
     summary = convert(with_source(write_coco(folder), names=folder / "names"))
     assert lines(folder) == ["b 1,2.jpg", "a.png 1,2,4.5,6,1"]
-    assert not (folder / "out.names").exists()
+    assert lines(folder, "out.names") == ["train", "toothbrush"]
     assert "dropped 2 boxes, of a class that --names leaves out: 'bicycle' 2\n" in summary
     assert "kept 1 image, as background: --names leaves out all their classes" in summary
 

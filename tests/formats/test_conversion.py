@@ -89,14 +89,32 @@ def test_nothing_is_left_of_a_failed_write(folder, monkeypatch):
     assert list((folder / "xml").iterdir()) == []
 
 
-def test_images_of_one_name_cannot_share_a_file(folder):
+@pytest.mark.parametrize("target_format", ["voc", "yolo"])
+def test_images_of_one_name_get_files_in_their_folders(folder, target_format):
     images = [{"id": 3, "file_name": "a.png"}, {"id": 7, "file_name": "sub/a.jpg"}]
     (folder / "sub").mkdir()
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "sub" / "a.jpg")
     job = write_coco(folder, images=images)
-    with pytest.raises(ValueError, match="sub/a.jpg: expected a name of its own.*'a'"):
-        convert(job._replace(target_format="yolo", target=folder / "labels"))
-    convert(job)  # annotation lines have room for both
+    convert(job._replace(target_format=target_format, target=folder / "labels"))
+    source = Source(target_format, folder / "labels", folder)
+    convert(ConversionJob([source], folder / "out.txt", "annotations"))
+    expected = ["a.png 1,2,4.5,6,1 5,6,15,16,0", "sub/a.jpg 0,0,60,40,0"]
+    assert [line for line in lines(folder) if "b 1" not in line] == expected
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "a.jpg")
+    job = write_coco(folder, images=[images[0], images[1] | {"file_name": "a.jpg"}])
+    job = job._replace(target_format=target_format, target=folder / "new")
+    with pytest.raises(ValueError, match="a.jpg: expected a name of its own.*'a'"):
+        convert(job)
+
+
+def test_names_that_are_given_are_written_beside_the_lines(folder):
+    job = with_source(write_coco(folder), names=folder / "out.names")
+    (folder / "out.names").write_text("toothbrush\nbicycle\n")
+    assert "out.names" not in convert(job)  # it is there already
+    (folder / "names").write_text("bicycle\ntoothbrush\n")
+    convert(with_source(job, names=folder / "names")._replace(overwrite=True))
+    assert lines(folder, "out.names") == ["bicycle", "toothbrush"]
+    assert lines(folder)[0] == "b 1,2.jpg 0,0,60,40,0"
 
 
 def with_bad_files(folder, kind):

@@ -40,14 +40,13 @@ def test_the_tool_makes_two_sets_of_several(folder, capsys):
     assert lines(folder, "out_test.names") == ["wolf", "big sheep", "sheep 1"]
 
 
-def test_folders_of_images_are_given_once_or_for_each_source_that_takes_one():
-    def images(*flags):
-        args = tool.parse_args([*VOC, *LINES, *YOLO, *TO, *flags])
+def test_folders_of_images_are_given_once_or_for_each_source():
+    def images(*names):
+        flags = [word for name in names for word in ("--images", name)]
+        args = tool.parse_args([*VOC, *YOLO, *TO, *flags])
         return [str(path) if path else None for path in args.images]
 
-    assert images() == [None, None, None]
-    assert images("--images", "a") == ["a", None, "a"]
-    assert images("--images", "a", "--images", "b") == ["a", None, "b"]
+    assert images() == [None, None] and images("a") == ["a", "a"] and images(*"ab") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_folders_of_images_are_given_once_or_for_each_source_that_takes_one():
         (["--from", "annotations", "a", *TO], "a: expected class names for its labels; give"),
         ([*LINES, *TO, "--images", "a"], "--images: expected --from voc, coco or yolo; received"),
         ([*VOC, *YOLO, *VOC, *TO, *["--names", "a"] * 2], "--names: expected it once or 3 times; "),
-        ([*VOC, *LINES, *TO, *["--images", "a"] * 2], "--images: expected it once; received 2"),
+        ([*VOC, *TO, *["--images", "a"] * 2], "--images: expected it once; received 2"),
         ([*VOC, *TO, "--split", "1"], "--split: expected a fraction between 0 and 1; received 1"),
         ([*VOC, *TO, "--split", "20"], "--split: expected a number from 0 to 1; received 20"),
         ([*VOC, *TO, "--rename", "cat"], "--rename: expected OLD=NEW, names of classes; received"),

@@ -61,16 +61,8 @@ def test_classes_are_united_by_name(tmp_path):
     assert "3 classes: nut 2, bolt 1, cap 1\nwrote" in summary
     chosen = tmp_path / "chosen"
     chosen.write_text("cap\nbolt\n")
-    (tmp_path / "out.names").unlink()
-    convert(
-        ConversionJob(
-            [one._replace(names=chosen), two._replace(names=chosen)],
-            tmp_path / "out.txt",
-            "annotations",
-            overwrite=True,
-        )
-    )
-    assert not (tmp_path / "out.names").exists()  # `chosen` has them
+    run(tmp_path, one._replace(names=chosen), two._replace(names=chosen))
+    assert (tmp_path / "out.names").read_text().split() == ["cap", "bolt"]
     records = read_annotations(tmp_path / "out.txt")
     assert [record.classes.tolist() for record in records] == [[1], [0]]
 
@@ -108,7 +100,7 @@ def test_names_to_keep_get_their_new_names_too(tmp_path):
     source = source._replace(names=tmp_path / "chosen")
     source.names.write_text("Bolt\n")
     _, boxes = run(tmp_path, source, renames={"Bolt": "bolt"})
-    assert boxes == {"1/a.png": [(1, 2, 30, 20, "bolt")]}  # out.names has them: `chosen` does not
+    assert boxes == {"1/a.png": [(1, 2, 30, 20, "bolt")]}
 
 
 def test_a_name_that_no_class_has_is_refused(tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from yolov3.annotations import box_text
+from yolov3.annotations import box_text, format_line
 from yolov3.data.image_files import read_sizes
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import AnnotatedImage, DataSet
@@ -49,6 +49,10 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
 
 def _fault_of_image(image: AnnotatedImage, size) -> tuple[str, str] | None:
     """Say why an image cannot be used, as a reason and its details; `size` may be an error."""
+    try:
+        format_line(image.path, image.boxes_xyxy[:0], image.classes[:0])
+    except ValueError:
+        return "whose path no annotation line can hold", "not UTF-8, or a line break"
     if isinstance(size, ImageFileError):
         return NOT_READ, size.reason
     if any(given > 0 and given != read for given, read in zip(image.size_wh, size, strict=True)):

@@ -125,21 +125,25 @@ def single_annotations(
     return kept
 
 
-def image_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
-    """Return the images' names without extension, which name their annotation files.
+def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
+    """Return the names of annotation files, without extension: those of their images.
 
-    Raises ValueError if two are alike or one is `reserved`: their files would be the same.
+    Images of one name keep their folders, those below the folder of all. Raises ValueError for two
+    that differ in their extension alone, and for a name that is `reserved`.
     """
+    paths = [Path(image.path).with_suffix("") for image in images]
+    count = Counter(path.name for path in paths)
+    top = os.path.commonpath([path.parent for path in paths])
     first: dict[str, str] = {}
-    for path, *_ in images:
-        stem = Path(path).stem
-        if stem in first or stem == reserved:
-            other = first.get(stem, "a file of the format")
+    for image, path in zip(images, paths, strict=True):
+        stem = path.name if count[path.name] == 1 else str(path.relative_to(top))
+        other = first.setdefault(stem, image.path)
+        if other != image.path or stem == reserved:
+            whose = "a file of the format" if stem == reserved else other
             raise ValueError(
-                f"{path}: expected a name of its own for its annotation file; "
-                f"received {stem!r}, which is that of {other}"
+                f"{image.path}: expected a name of its own for its annotation file; "
+                f"received {stem!r}, which is that of {whose}"
             )
-        first[stem] = path
     return list(first)
 
 

@@ -69,20 +69,15 @@ def convert(job: ConversionJob) -> str:
     _check_faults(log, loaded, job.bad_files)
     read = [f"read {_size(one.data)} from {one.name}" for one in loaded]
     parts = _divide(_prepare(loaded, job, log), job, log)
-    class_names = next(iter(parts.values())).class_names
-    has_names_file = any(one.names == class_names for one in loaded)
     texts: dict[Path, str] = {}
     written = []
     for part, data in parts.items():
         path = _part_path(job, part)
-        written.append(f"wrote {path}: {_size(data)}")
         texts |= _format(job, path, data)
-        if job.target_format == "annotations" and not has_names_file:
-            names_path = _names_path(path)
-            if names_path in texts:
-                raise ValueError(f"{path}: expected another extension; class names get this one")
-            texts[names_path] = "\n".join(class_names) + "\n"
-            written.append(f"wrote {names_path}: {counted(len(class_names), 'class')}")
+        written.append(f"wrote {path}: {_size(data)}")
+        names_path = _names_path(path)
+        if names_path in texts:
+            written.append(f"wrote {names_path}: {counted(len(data.class_names), 'class')}")
     inputs = [path for source in job.sources for path in source[1:] if path]
     inputs += [image.path for data in parts.values() for image in data.images]
     inputs += [path for one in loaded for path in one.data.sources]
@@ -186,7 +181,16 @@ def _format(job: ConversionJob, path: Path, data: DataSet) -> dict[Path, str]:
         return {path / name: text for name, text in texts.items()}
     if job.target_format == "coco":
         return {path: format_coco(data, path.absolute().parent, PIXEL_DECIMALS)}
-    return {path: format_lines(data)}
+    names_path = _names_path(path)
+    if names_path == path:
+        raise ValueError(f"{path}: expected another extension; class names get this one")
+    texts = {path: format_lines(data)}
+    is_there = any(
+        one.names and one.names.absolute() == names_path.absolute() for one in job.sources
+    )
+    if not is_there or read_class_names(names_path) != data.class_names:
+        texts[names_path] = "\n".join(data.class_names) + "\n"
+    return texts
 
 
 def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) -> DataSet:

@@ -16,7 +16,7 @@ from yolov3.annotations import number_text
 from yolov3.formats.common import (
     ConversionLog,
     class_name,
-    image_stems,
+    file_stems,
     parse_number,
     read_text,
     require,
@@ -68,7 +68,7 @@ def read_voc(
 
 def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
     """Write the XML files of a data set: text by file name."""
-    stems = image_stems(data.images)
+    stems = file_stems(data.images)
     return {
         f"{stem}.xml": _format_image(image, data.class_names, corners)
         for stem, image in zip(stems, data.images, strict=True)

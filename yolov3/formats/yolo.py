@@ -260,7 +260,7 @@ def _read_line(
 
 def format_yolo(data: DataSet) -> dict[str, str]:
     """Write the label files of a data set and `classes.txt`: text by file name."""
-    stems = common.image_stems(data.images, reserved=CLASS_STEM)
+    stems = common.file_stems(data.images, reserved=CLASS_STEM)
     texts = ("".join(format_labels(image)) for image in data.images)
     files = {f"{stem}.txt": text for stem, text in zip(stems, texts, strict=True)}
     return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}
