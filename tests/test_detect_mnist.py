@@ -1,14 +1,12 @@
 """detect_mnist.py: the images it saves, and what it refuses."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
 from script_runs import refusal
 
 import detect_mnist
-from yolov3.checkpoints import find_checkpoint
 from yolov3.images import read_image
 
 
@@ -70,12 +68,3 @@ def test_detect_mnist_refuses_bad_input(in_run, capfd):
     assert "gone.png: expected an image; there is no such file" in line
     line = refusal(capfd, detect_mnist.main, ["--count=2", "--output=one.png"])
     assert "--output: expected a folder for several images; received 'one.png'" in line
-
-
-def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capfd):
-    damaged = tmp_path / "best-000002"
-    shutil.copytree(find_checkpoint(trained.folder / "checkpoints").path, damaged)
-    with open(damaged / "model.safetensors", "r+b") as weights:
-        weights.truncate(1000)
-    line = refusal(capfd, detect_mnist.main, ["--weights", damaged])
-    assert "best-000002: damaged checkpoint" in line and "model.safetensors" in line
