@@ -18,10 +18,10 @@ MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
 COMMENT = re.compile(r"#(\s|$)")
 # What no class name begins with: a line of data.yaml, or of a .data file ...
-YAML = re.compile(r"[{\[]|-\s|(\d+|names|nc|path|train|val|valid|test)\s*:")
+YAML = re.compile(r"[{\[]\s*(\"|$)|-\s|(\d+|names|nc|path|train|val|valid|test)\s*:")
 DARKNET = re.compile(r"(names|classes|train|valid|test)\s*=")
-# ... of XML, a TensorFlow label map, a colour map or an annotation line, a label file of YOLO.
-OTHER = re.compile(r"<[?!]|<annotation|item\s*\{|.*\d,[\d.]+,[\d.]+[,:]|\d+(\s+[\d.]+){4}$")
+# ... of XML or a cfg, a label map of TensorFlow, a colour map or annotations, labels of YOLO.
+OTHER = re.compile(r"<[?!]|[{\[]|<annotation|item\s*\{|.*\d,[\d.]+,[\d.]+[,:]|\d+(\s+[\d.]+){4}$")
 
 
 def read_class_names(path: str | Path) -> list[str]:
