@@ -112,9 +112,9 @@ def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> N
         hint = "" if are_all_bad else f" ({SKIP_HINT})"
         if len(faults) == 1:
             raise ValueError(f"{faults[0]}{hint}")
-        more = [f"and {len(faults) - FAULTS_SHOWN:,} more"] * (len(faults) > FAULTS_SHOWN)
-        title = f"{counted(len(faults), 'bad annotation')}{hint}:"
-        raise InputErrors(title, *(f"  {line}" for line in [*faults[:FAULTS_SHOWN], *more]))
+        shown = [f"  {fault}" for fault in faults[:FAULTS_SHOWN]]
+        more = f" (the first {FAULTS_SHOWN} of them)" * (len(faults) > FAULTS_SHOWN)
+        raise InputErrors(f"{counted(len(faults), 'bad annotation')}{more}{hint}:", *shown)
     log.add("skipped", "bad annotation", "with the images", faults)
 
 

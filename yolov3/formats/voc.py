@@ -101,12 +101,9 @@ def _read_image(
     boxes, names = [], []
     for number, element in enumerate(root.iter("object"), start=1):
         where = f"{path}: object {number}"
-        names.append(class_name(_required(element, "name", where), f"{where} <name>"))
-        box = element.find("bndbox")
-        if box is None:
-            others = " ".join(f"<{child.tag}>" for child in element) or "none"
-            raise ValueError(f"{where}: expected <bndbox>; received {others:.80}")
-        boxes.append([_number(box, tag, where) for tag in TAGS])
+        names.append(class_name(_text(element, "name"), f"{where} <name>"))
+        texts = [_text(element, f"bndbox/{tag}") for tag in TAGS]
+        boxes.append([parse_number(x, f"{where} <{t}>") for x, t in zip(texts, TAGS, strict=True)])
     offset = (corners or _corners_of(root, path, log)).value
     if offset[0] and any(min(box[:2]) < 1 for box in boxes):
         reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
@@ -139,17 +136,6 @@ def _parse(path: Path) -> ElementTree.Element:
 
 def _text(parent: ElementTree.Element, tag: str) -> str:
     return (parent.findtext(tag) or "").strip()
-
-
-def _required(parent: ElementTree.Element, tag: str, where: object) -> str:
-    text = _text(parent, tag)
-    if not text:
-        raise ValueError(f"{where}: expected <{tag}>; received none")
-    return text
-
-
-def _number(parent: ElementTree.Element, tag: str, where: str) -> float:
-    return parse_number(_required(parent, tag, where), f"{where} <{tag}>")
 
 
 def _format_image(image: AnnotatedImage, class_names: list[str], corners: Corners) -> str:
