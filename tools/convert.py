@@ -107,13 +107,9 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.formats.conversion import ConversionJob, Source, convert
     from yolov3.formats.voc import Corners
 
+    formats, paths = zip(*args.sources, strict=True)
     job = ConversionJob(
-        sources=[
-            Source(name, Path(path), images, names)
-            for (name, path), images, names in zip(
-                args.sources, args.images, args.names, strict=True
-            )
-        ],
+        sources=list(map(Source, formats, map(Path, paths), args.images, args.names)),
         target=Path(args.target[1]),
         target_format=args.target[0],
         renames=dict(args.rename),

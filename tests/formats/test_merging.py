@@ -67,16 +67,6 @@ def test_classes_are_united_by_name(tmp_path):
     assert [record.classes.tolist() for record in records] == [[1], [0]]
 
 
-def test_classes_of_voc_are_in_alphabetical_order_over_all(tmp_path):
-    sources = []
-    for name in ("zebra", "ant", "cow"):
-        source = write_set(tmp_path / name, [("a.png", len(name), f"{BOX},0")], [name])
-        convert(ConversionJob([source], tmp_path / name, "voc"))
-        sources.append(Source("voc", tmp_path / name))
-    run(tmp_path, *sources, renames={"zebra": "bee"})
-    assert (tmp_path / "out.names").read_text().split() == ["ant", "bee", "cow"]
-
-
 @pytest.mark.parametrize(
     ("renames", "names", "labels"),
     [

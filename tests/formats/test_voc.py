@@ -1,6 +1,5 @@
 """Pascal VOC: what its corners mean, and XML that is refused."""
 
-
 import pytest
 from format_samples import VOC, assert_refused, lines, write_voc
 

@@ -16,6 +16,10 @@ NOT_READ = "which cannot be read"
 EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding, without a note
 
 
+class Unusable(Exception):
+    """Nobody can train on an image: the reason, and details."""
+
+
 def clean(data: DataSet, log: ConversionLog) -> DataSet:
     """Drop images that cannot be used or have a box that shows nothing; clip the other boxes.
 
@@ -26,17 +30,12 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
     kept, faults = [], []
     sizes = read_sizes([image.path for image in data.images], "reading image sizes")
     for image, size in zip(data.images, sizes, strict=True):
-        fault = _fault_of_image(image, size)
-        if not fault:
-            scale = np.tile(size, 2) if data.relative else 1
-            boxes_xyxy = (image.boxes_xyxy * scale).round(PIXEL_DECIMALS)
-            fault = _fault_of_boxes(boxes_xyxy, size)
-        if fault:
-            reason, details = fault
+        try:
+            kept.append(_fit(image, size, data.relative, log))
+        except Unusable as fault:
+            reason, details = fault.args
             log.add("dropped", "image", reason, [f"{image.path!r} ({details})"])
             faults.append(f"{image.path!r}, {reason} ({details})")
-        else:
-            kept.append(_clip(image._replace(size_wh=size, boxes_xyxy=boxes_xyxy), log))
     if not kept:
         first = f"of the {len(faults):,} can be used, first {faults[0]}" if faults else "given"
         hint = f" ({log.images_hint()})" * (NOT_READ in first)
@@ -47,41 +46,31 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
     return cleaned
 
 
-def _fault_of_image(image: AnnotatedImage, size) -> tuple[str, str] | None:
-    """Say why an image cannot be used, as a reason and its details; `size` may be an error."""
+def _fit(image: AnnotatedImage, size, relative: bool, log: ConversionLog) -> AnnotatedImage:
+    """Return an image with its boxes in pixels, inside of it; log those that are cut by that.
+
+    `size` is (width, height) or the error of reading it. Raises Unusable.
+    """
     try:
         format_line(image.path, image.boxes_xyxy[:0], image.classes[:0])
     except ValueError:
-        return "whose path no annotation line can hold", "not UTF-8, or a line break"
+        reason = "whose path no annotation line can hold"
+        raise Unusable(reason, "not UTF-8, or a line break") from None
     if isinstance(size, ImageFileError):
-        return NOT_READ, size.reason
+        raise Unusable(NOT_READ, size.reason)
     if any(given > 0 and given != read for given, read in zip(image.size_wh, size, strict=True)):
         details = "is {}x{}, annotated as {}x{}".format(*size, *image.size_wh)
-        return "whose annotation gives another size", details
-    return None
-
-
-def _fault_of_boxes(boxes_xyxy: np.ndarray, size_wh) -> tuple[str, str] | None:
-    """Say which box, in pixels, shows nothing of its image, as a reason and the box."""
-    clipped = np.clip(boxes_xyxy, 0, np.tile(size_wh, 2))
-    for reason, broken in (
-        ("with a box that is empty or inverted", _is_empty(boxes_xyxy)),
-        ("with a box outside of it", _is_empty(clipped)),
-    ):
+        raise Unusable("whose annotation gives another size", details)
+    limits = np.tile(size, 2)
+    boxes_xyxy = (image.boxes_xyxy * (limits if relative else 1)).round(PIXEL_DECIMALS)
+    clipped = np.clip(boxes_xyxy, 0, limits)
+    reasons = "with a box that is empty or inverted", "with a box outside of it"
+    for reason, tested in zip(reasons, (boxes_xyxy, clipped), strict=True):
+        rounded = tested.astype(np.float32)  # as an annotation line holds it
+        broken = (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)
         if broken.any():
-            return reason, box_text(boxes_xyxy[broken.argmax()])
-    return None
-
-
-def _clip(image: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:
-    """Cut off what boxes have outside of their image; log it where that is more than rounding."""
-    clipped = np.clip(image.boxes_xyxy, 0, np.tile(image.size_wh, 2))
-    cut = (np.abs(clipped - image.boxes_xyxy) > EDGE_TOLERANCE).any(axis=1)
-    examples = [f"{image.path!r} {box_text(box)}" for box in image.boxes_xyxy[cut]]
+            raise Unusable(reason, box_text(boxes_xyxy[broken.argmax()]))
+    is_cut = (np.abs(clipped - boxes_xyxy) > EDGE_TOLERANCE).any(axis=1)
+    examples = [f"{image.path!r} {box_text(box)}" for box in boxes_xyxy[is_cut]]
     log.add("cut", "box", "at the edge of their image", examples)
-    return image._replace(boxes_xyxy=clipped)
-
-
-def _is_empty(boxes_xyxy: np.ndarray) -> np.ndarray:
-    rounded = boxes_xyxy.astype(np.float32)  # as an annotation line holds it
-    return (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)
+    return image._replace(size_wh=size, boxes_xyxy=clipped)

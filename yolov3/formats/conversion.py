@@ -149,8 +149,6 @@ def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dic
     names = unite(one.data.class_names for one in loaded)
     if not names:
         raise ValueError(f"{loaded[0].name}: expected boxes with class names; received none")
-    if all(source.format == "voc" and not source.names for source in job.sources):
-        names.sort()
     if "" in parts and len(parts) > 1:
         raise ValueError(
             "some inputs are divided into train and test and some are not; "
@@ -184,7 +182,8 @@ def _format(job: ConversionJob, path: Path, data: DataSet) -> dict[Path, str]:
     names_path = _names_path(path)
     if names_path == path:
         raise ValueError(f"{path}: expected another extension; class names get this one")
-    texts = {path: format_lines(data)}
+    lines = [format_line(one.path, one.boxes_xyxy, one.classes) + "\n" for one in data.images]
+    texts = {path: "".join(lines)}
     is_there = any(
         one.names and one.names.absolute() == names_path.absolute() for one in job.sources
     )
@@ -214,15 +213,6 @@ def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) ->
         boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
         images.append(annotated_image(record.image_path, (0, 0), boxes, record.classes))
     return DataSet(images, class_names, sources)
-
-
-def format_lines(data: DataSet) -> str:
-    """Write the annotation file of a data set, with absolute paths.
-
-    Raises ValueError for a path that no annotation line can hold.
-    """
-    lines = [format_line(one.path, one.boxes_xyxy, one.classes) for one in data.images]
-    return "\n".join(lines) + "\n"
 
 
 def _names_path(path: Path) -> Path:

@@ -23,12 +23,14 @@ KINDS = IMAGE_FOLDERS | {"annotation", "annotations", "label", "labels", "xml", 
 UNREADABLE = frozenset(".avif .cr2 .dng .heic .heif .nef .psd .raw .svg".split()) - IMAGE_SUFFIXES
 UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of a file
 
+Place = tuple[str, ...]  # the folders of a file, in lower case, without those of `KINDS`
+
 
 class Found(NamedTuple):
     """An image file, and its folder seen from where the search began."""
 
     path: str  # absolute
-    place: tuple[str, ...]  # its folders, in lower case, without those of `KINDS`
+    place: Place
 
 
 class ImageLookup:
@@ -41,7 +43,7 @@ class ImageLookup:
         self.base, self._log, self._part = Path(os.path.abspath(images or folder)), log, part
         self.unused: dict[str, Found] = {}  # by path
         self._by_stem: dict[str, list[Found]] = defaultdict(list)
-        self._places: set[tuple[str, ...]] = set()
+        self._places: set[Place] = set()
         for root in [self.base] if images else _folders_near(self.base, part):
             for path in log.search(root, IMAGE_SUFFIXES | UNREADABLE) if root.is_dir() else ():
                 found = Found(str(path), place_of(path, root))
@@ -53,17 +55,13 @@ class ImageLookup:
                     self._by_stem[stem_of(path.name)].append(found)
 
     def locate(
-        self,
-        given: str,
-        where: str,
-        place: tuple[str, ...] | None = None,
-        folder: str = "",
-        names: tuple[str, ...] = (),
+        self, given: str, where: str, place: Place | None = None, folder="", names=()
     ) -> str:
         """Return the path of the image that `where` calls `given`, whether it is there or not.
 
         It is the first of `names`, else `given`, that is found in `folder` or as `find` does.
         """
+        parts = path_parts(given)
         for name in filter(None, names or (given,)):
             exact = os.path.normpath(os.path.join(self.base, folder, name))
             if os.path.isfile(exact):
@@ -72,14 +70,12 @@ class ImageLookup:
             found = self.find(name, where, place)
             if found:
                 is_elsewhere = place and found.place and place != found.place
-                if is_elsewhere or PurePath(found.path).parts[-len(path_parts(given)) :] != tuple(
-                    path_parts(given)
-                ):
+                if is_elsewhere or list(PurePath(found.path).parts[-len(parts) :]) != parts:
                     self.note(f"{where} {given!r}", found)
                 return found.path
         return os.path.normpath(os.path.join(self.base, folder, given))
 
-    def find(self, name: str, where: str, place: tuple[str, ...] | None = None) -> Found | None:
+    def find(self, name: str, where: str, place: Place | None = None) -> Found | None:
         """Return the image that an annotation calls `name`, None if there is none.
 
         `place` is that of the annotation file, None if it describes all images. Raises ValueError,
@@ -91,10 +87,8 @@ class ImageLookup:
             for candidate in (last, UPLOAD.sub("", last)):
                 found = self._choose(candidate, _kindless(folders), place)
                 if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
-                    shown = ", ".join(repr(one.path) for one in found)
-                    raise ValueError(
-                        f"{where}: {name!r} may be any of {len(found)} images: {shown}"
-                    )
+                    which = f"{len(found)} images: " + ", ".join(repr(one.path) for one in found)
+                    raise ValueError(f"{where}: {name!r} may be any of {which}")
                 if found:
                     return found[0]
         return None
@@ -108,7 +102,7 @@ class ImageLookup:
         """Log the images that no annotation names."""
         self._log.add("skipped", "image", "without annotation", list(map(repr, self.unused)))
 
-    def _choose(self, name: str, folders: tuple[str, ...], place) -> list[Found]:
+    def _choose(self, name: str, folders: Place, place: Place | None) -> list[Found]:
         """Return the images that agree best, which are no longer unused."""
 
         def shared(one: Found) -> int:
@@ -121,14 +115,13 @@ class ImageLookup:
             is_there = one.place == folders or self._part in one.place
             return one.place == place, shared(one), *same_name, is_there
 
+        def is_beside(one: Found) -> bool:
+            return os.path.commonprefix([own, one.place]) not in (own, one.place)
+
         own = (self._part,) if place is None else place
         candidates = self._by_stem.get(stem_of(name)) or self._by_stem.get(name.lower(), [])
         if own in self._places:
-            candidates = [
-                one
-                for one in candidates
-                if os.path.commonprefix([own, one.place]) in (own, one.place) or shared(one)
-            ]
+            candidates = [one for one in candidates if not is_beside(one) or shared(one)]
         if len(candidates) > 1:
             best = max(map(agreement, candidates))
             candidates = [one for one in candidates if agreement(one) == best]
@@ -137,7 +130,7 @@ class ImageLookup:
         return candidates
 
 
-def place_of(path: Path, root: Path) -> tuple[str, ...]:
+def place_of(path: Path, root: Path) -> Place:
     """Return the folders from `root` to a file in lower case, without those of `KINDS`."""
     return _kindless(path.parts[len(root.parts) : -1])
 
@@ -154,7 +147,7 @@ def path_parts(name: str) -> list[str]:
     return [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
 
 
-def _kindless(folders) -> tuple[str, ...]:
+def _kindless(folders) -> Place:
     return tuple(folder.lower() for folder in folders if folder.lower() not in KINDS)
 
 

@@ -52,9 +52,8 @@ def read_voc(
     for file in files:
         try:
             root = _parse(file)
-            rows.append(
-                (_find_image(root, file, top, lookup), *_read_image(root, file, corners, log))
-            )
+            image_path = _find_image(root, file, top, lookup)
+            rows.append((image_path, *_read_image(root, file, corners, log)))
             sources.append(str(file))
         except ValueError as error:
             log.bad(error)
