@@ -151,7 +151,10 @@ def test_keypoints_are_no_outline_where_data_yaml_tells_them(tmp_path, shape, ri
         assert read_annotations(written)[0].boxes_xyxy.tolist() == [right]
 
 
-def test_a_label_file_that_may_not_be_read_is_a_fault_and_no_background(tmp_path, monkeypatch):
+@pytest.mark.parametrize("train", ["images", "list.txt"])
+def test_an_image_whose_labels_may_not_be_read_is_no_background(tmp_path, monkeypatch, train):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/list.txt").write_text("./images/a.png\n./images/b.png\n")
     write_images(tmp_path / "set", ("images/a.png", 0), ("images/b.png", 0))
     stat = os.stat
 
@@ -161,7 +164,7 @@ def test_a_label_file_that_may_not_be_read_is_a_fault_and_no_background(tmp_path
         return stat(path, **kwargs)
 
     monkeypatch.setattr(os, "stat", refuse)
-    one = job(tmp_path / "set", "train: images\nnames: [cat]")
+    one = job(tmp_path / "set", f"train: {train}\nnames: [cat]")
     assert_refused(one, "labels/a.txt: expected a text file; received Permission denied (--bad")
     convert(one._replace(bad_files="skip"))
     assert list(found(tmp_path, "train")) == ["images/b.png"]

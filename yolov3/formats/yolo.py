@@ -12,6 +12,7 @@ outlines of segmentation, `class x y x y x y ...`, whose box is as large as they
 """
 
 import os
+from functools import cache
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -180,20 +181,23 @@ def _read_list(
     The label files are added to `sources`.
     """
     read, lost, without = [], [], []
+    folder_of = cache(_labels_of)
     for line in filter(None, map(str.strip, read_text(path).splitlines())):
         image = _find(line, [path.parent, *bases])
         if not image:
             lost.append(repr(line))
             continue
-        labels = _labels_of(image.parent), image.parent
         endings = LABEL_SUFFIX, LABEL_SUFFIX.upper(), f"{image.suffix}{LABEL_SUFFIX}"
-        candidates = [folder / f"{image.stem}{end}" for folder in labels for end in endings]
-        label = next(filter(os.path.lexists, candidates), None)
-        if not label:
-            parts = [{"images": "labels"}.get(part, part) for part in path_parts(line)]
-            label = _find("/".join(parts[:-1] + [f"{image.stem}{LABEL_SUFFIX}"]), bases)
-        without += [repr(str(image))] * (not label)
-        sources += [str(label)] * bool(label)
+        folders = folder_of(image.parent), image.parent
+        candidates = (folder / f"{image.stem}{end}" for folder in folders for end in endings)
+        label = next(filter(_may_exist, candidates), None)
+        if not label:  # the images may be elsewhere
+            folders = ["labels" if part == "images" else part for part in path_parts(line)[:-1]]
+            label = _find("/".join([*folders, f"{image.stem}{LABEL_SUFFIX}"]), bases)
+        if label:
+            sources.append(str(label))
+        else:
+            without.append(repr(str(image)))
         try:
             read.append(_read_labels(image, label, kind, log))
         except ValueError as error:
@@ -202,6 +206,14 @@ def _read_list(
     if len(without) == len(read):
         log.add("skipped", "image", f"listed in {path.name}, where none has a label file", without)
     return read if len(without) < len(read) else []
+
+
+def _may_exist(path: Path) -> bool:
+    """Tell whether there is a file, or that may not be known: its reader says so."""
+    try:
+        return bool(os.stat(path))
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def _find(place: str, bases: list[Path]) -> Path | None:
