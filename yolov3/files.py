@@ -208,7 +208,8 @@ def short_name(stem: str, ending: str = "") -> str:
 
     A digest in place of what was cut keeps names apart that were different.
     """
-    content, room = os.fsencode(stem), NAME_BYTES - len(os.fsencode(ending))
+    content = stem.encode(errors="surrogateescape")  # whatever the locale
+    room = NAME_BYTES - len(ending.encode())
     if len(content) <= room:
         return stem + ending
     digest = "~" + hashlib.sha256(content).hexdigest()[:DIGEST_LETTERS]
