@@ -180,7 +180,7 @@ def _read_list(
 
     The label files are added to `sources`.
     """
-    read, lost, without = [], [], []
+    read, lost, without, labels = [], [], [], []
     folder_of = cache(_labels_of)
     for line in filter(None, map(str.strip, read_text(path).splitlines())):
         image = _find(line, [path.parent, *bases])
@@ -195,7 +195,7 @@ def _read_list(
             folders = ["labels" if part == "images" else part for part in path_parts(line)[:-1]]
             label = _find("/".join([*folders, f"{image.stem}{LABEL_SUFFIX}"]), bases)
         if label:
-            sources.append(str(label))
+            labels.append(str(label))
         else:
             without.append(repr(str(image)))
         try:
@@ -203,9 +203,11 @@ def _read_list(
         except ValueError as error:
             log.bad(error)
     log.add("dropped", "image", f"listed in {path.name}, not found", lost)
-    if len(without) == len(read):
+    if not labels:
         log.add("skipped", "image", f"listed in {path.name}, where none has a label file", without)
-    return read if len(without) < len(read) else []
+        return []
+    sources += labels
+    return read
 
 
 def _may_exist(path: Path) -> bool:
