@@ -85,11 +85,8 @@ def test_a_folder_is_not_taken_for_that_of_another_split_or_set(tmp_path):
     elsewhere = tmp_path / "yaml" / "coco.yaml"
     elsewhere.parent.mkdir()
     elsewhere.write_text("path: ../set\ntrain: images\nnames: [cat]")
-    convert(
-        ConversionJob(
-            [Source("yolo", elsewhere)], tmp_path / "out.txt", "annotations", overwrite=True
-        )
-    )
+    sources = [Source("yolo", elsewhere)]
+    convert(ConversionJob(sources, tmp_path / "out.txt", "annotations", overwrite=True))
     assert found(tmp_path, "train") == {"images/a.png": [0]}
 
 

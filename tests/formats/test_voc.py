@@ -50,31 +50,24 @@ def test_corners_of_cvat_are_pixels(folder):
 
 
 @pytest.mark.parametrize(
-    ("declared", "encoding"),
+    ("declared", "encoding", "name"),
     [
-        ("ISO-8859-1", "latin-1"),
-        ("windows-1252", "cp1252"),
-        ("utf-16", "utf-16"),
-        ("utf-16", "utf-8"),  # as programs for Windows write it
-        ("UTF-8", "utf-8-sig"),
-        ("", "utf-16"),
+        ("ISO-8859-1", "latin-1", "möwe"),
+        ("windows-1252", "cp1252", "möwe"),
+        ("utf-16", "utf-16", "möwe"),
+        ("utf-16", "utf-8", "möwe"),  # as programs for Windows write it
+        ("", "utf-16", "möwe"),
+        ("GBK", "gbk", "狗鎔"),
+        ("gb2312", "gbk", "狗鎔"),
+        ("UTF-8", "utf-8-sig", "گربه\u200cها"),
     ],
 )
-def test_declared_encodings_are_read(folder, declared, encoding):
+def test_declared_encodings_are_read(folder, declared, encoding, name):
     head = f'<?xml version="1.0" encoding="{declared}"?>' * bool(declared)
     job = write_voc(folder)
-    (folder / "a.xml").write_bytes((head + VOC.replace("dog", "möwe")).encode(encoding))
+    (folder / "a.xml").write_bytes((head + VOC.replace("dog", name)).encode(encoding))
     convert(job)
-    assert lines(folder, "out.names") == ["cat", "möwe"]
-
-
-@pytest.mark.parametrize("declared", ["GBK", "gb2312"])
-def test_chinese_encodings_are_read(folder, declared):
-    text = f'<?xml version="1.0" encoding="{declared}"?>' + VOC.replace("dog", "狗鎔")
-    job = write_voc(folder)
-    (folder / "a.xml").write_bytes(text.encode("gbk"))
-    convert(job)
-    assert lines(folder, "out.names") == ["cat", "狗鎔"]
+    assert lines(folder, "out.names") == ["cat", name]
 
 
 def test_namespaces_blanks_capitals_and_missing_sizes_do_not_matter(folder):
@@ -92,7 +85,6 @@ def test_namespaces_blanks_capitals_and_missing_sizes_do_not_matter(folder):
         ("<html/>", "a.xml: expected <annotation>; received 'html'"),
         (OUTSIDE, "a.xml: expected VOC XML; received undefined entity &x;"),
         (LAUGHS, "a.xml: expected VOC XML; received limit on input amplification"),
-        (VOC.encode("utf-16")[3:], "a.xml: expected VOC XML; received"),
         (VOC.replace("bndbox", "box"), "a.xml: object 1 <xmin>: expected a number; received ''"),
         (VOC.replace("<name>dog</name>", ""), "object 1 <name>: expected a class name on one line"),
         (VOC.replace("cat", "a\nb"), "a.xml: object 2 <name>: expected a class name on one line"),
@@ -103,9 +95,7 @@ def test_namespaces_blanks_capitals_and_missing_sizes_do_not_matter(folder):
         ),
         (b"<?xml version='1.0' encoding='utf-8'?>\xe9", "a.xml: expected UTF-8 text; received b"),
         (b"<?xml version='1.0' encoding='klingon'?><a/>", "a.xml: expected klingon text; received"),
-        (b"<?xml version='1.0' encoding='zlib'?><a/>", "a.xml: expected zlib text; received"),
         (VOC.replace("21.5", "1_0"), "a.xml: object 2 <ymin>: expected a number; received '1_0'"),
-        (VOC.replace("21.5", "1e999"), "expected a number; received '1e999'"),
         (VOC.replace("<width>60", "<width>x"), "a.xml: size <width>: expected a number; rec"),
     ],
 )
