@@ -106,6 +106,15 @@ def test_closed_output_is_no_error_message(body):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_a_thread_that_hangs_in_a_library_does_not_keep_the_script():
+    body = (
+        "import threading, time; from yolov3.cli.run import LEFT_BEHIND; print('done')\n"
+        "    threading.Thread(target=time.sleep, args=[60], name=LEFT_BEHIND).start(); return 130"
+    )
+    run = run_body(body, timeout=30)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "done\n", "")
+
+
 def test_the_first_signal_asks_and_a_second_acts_at_once():
     for number in StopRequest.SIGNALS:
         with StopRequest() as stop:

@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 
 from yolov3.text import PrintableStream, printable
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+LEFT_BEHIND = "left behind"  # names a thread that may hang in a library when the script ends
 ASSUME_FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 
 
@@ -33,9 +35,12 @@ def run_script(main) -> None:
     sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
     try:
         try:
-            sys.exit(_exit_code(main))
+            code = _exit_code(main)
         finally:
             sys.stdout.flush()  # here, so that a full disk or a reader that has gone is noticed
+        if any(thread.name == LEFT_BEHIND for thread in threading.enumerate()):
+            os._exit(code)  # C++ aborts where Python ends around a thread in it
+        sys.exit(code)
     except OSError as error:  # of the output
         if not isinstance(error, BrokenPipeError):
             print(f"failed: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from yolov3.cli.progress import counted
+from yolov3.cli.run import LEFT_BEHIND
 from yolov3.images import read_image
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import frame_rate, open_capture, stated_frames
@@ -159,7 +160,7 @@ def latest_frames(frames: Iterator[Frame], stop: threading.Event) -> Iterator[Fr
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=take, daemon=True)
+    thread = threading.Thread(target=take, daemon=True, name=LEFT_BEHIND)
     thread.start()
     while not stop.is_set():
         with arrived:
