@@ -49,12 +49,13 @@ class Source(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The address for people, without the password of a URL."""
+        """The address for people, without what may be secret in a URL: user, password, query."""
         if self.kind is Kind.CAMERA:
             return f"camera {self.address}"
         if self.kind is Kind.STREAM:
             secret, at, _ = urlsplit(self.address).netloc.rpartition("@")
-            return self.address.replace(secret + at, "", 1)
+            shown, query, _ = self.address.replace(secret + at, "", 1).partition("?")
+            return shown + query + "..." * bool(query)
         return self.address
 
 
