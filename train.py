@@ -31,10 +31,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.set_defaults(started=time.monotonic())  # importing TensorFlow counts for --max-minutes
     add_config_flags(parser)
-    args = parser.parse_args(argv)
-    if hasattr(args, "train_epochs") and getattr(args, "max_minutes", 0):
-        parser.error("--max-minutes chooses the epochs; omit --train-epochs")
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:

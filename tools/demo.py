@@ -31,7 +31,7 @@ CROWDED, CROWDED_SIZE, TEST_SIZE = "demo/data", 224, 416
 CROWDED_DATA = [f"--size={CROWDED_SIZE}", "--train=4000", "--test=1", f"--output={CROWDED}"]
 TINY_FLAGS = [
     *("--tiny", f"--train-annot-path={CROWDED}/mnist_train.txt", "--test-annot-path="),
-    *(f"--train-input-size={CROWDED_SIZE}", "--train-input-scales=1"),
+    *(f"--train-input-size={CROWDED_SIZE}", "--train-input-scales=1", "--train-epochs=1"),
     *("--train-lr-init=0.002", "--train-warmup-epochs=0.1"),
 ]
 PLANNED = {"train_epochs", "train_input_scales", "train_warmup_epochs"}  # by --max-minutes
@@ -52,10 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="train from the start in any case")
     parser.add_argument("flags", nargs="*", metavar="-- FLAG", help="flags for train.py")
     args = parser.parse_args(argv)
-    is_tiny, has_budget = args.model == "yolov3-tiny", "--max-minutes" in " ".join(args.flags)
     args.train_flags = [
-        *(TINY_FLAGS * is_tiny),
-        *(["--train-epochs=1"] * (is_tiny and not has_budget)),
+        *(TINY_FLAGS if args.model == "yolov3-tiny" else []),
         *("--train-checkpoints-folder", f"checkpoints/demo/{args.model}"),
         *("--train-logdir", f"log/demo/{args.model}"),
         *args.flags,

@@ -129,7 +129,7 @@ class Config:
         None, f"passes over the images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})", ABOVE_0
     )
     max_minutes: float = setting(
-        0, "end in so many minutes, with the epochs and sizes that fit (0: no limit)", AT_LEAST_0
+        0, "end in so many minutes: chooses epochs, sizes and warm-up (0: no limit)", AT_LEAST_0
     )
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(

@@ -56,7 +56,7 @@ def test_a_short_plan_leaves_out_large_sizes_and_shortens_the_warm_up():
     assert [plan.train_warmup_epochs for plan in plans[1:]] == [0.5, 0.5]
     assert plans[0].train_warmup_epochs == pytest.approx(plans[0].train_epochs / 6, abs=1e-3)
     assert plans[2].train_epochs > 15  # more than by default
-    with pytest.raises(ValueError, match="max_minutes: over before the first step"):
+    with pytest.raises(ValueError, match="max_minutes: over before the next step"):
         fit_to(schedule_of(), COSTS, 2.0)
 
 

@@ -14,6 +14,11 @@ from yolov3.weights import assign_by_name, state_dict
 
 # Settings on which a validation mAP depends besides the weights.
 VALIDATION_SETTINGS = {"test_annot_path", "test_iou_threshold"}
+BEST_IS_RESET = "weights unaffected; best checkpoint reset"
+CHANGED_DATA = {  # by the names of `Checkpoint`
+    "trained_on": "images to train on, or their boxes (the run will differ)",
+    "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
+}
 LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `TrainStep.variables` names them
 USED = "seconds_used"  # of a budget, beside these variables
 MAX_SECONDS_LOST = 300.0
@@ -102,11 +107,9 @@ class CheckpointManager:
             **self.data,
         }
         weights = state_dict(self.train_step.ema)
-        resume = None
-        if kind == "last":
-            resume = state_dict(self.train_step.variables())
-            if self.config.max_minutes:  # without, the file depends on no clock
-                resume[USED] = np.array(self.pace.used)
+        resume = state_dict(self.train_step.variables()) if kind == "last" else None
+        if resume and self.config.max_minutes:  # without, the file depends on no clock
+            resume[USED] = np.array(self.pace.used)
         save_checkpoint(self.folder, kind, self.config, state, weights, resume)
         if kind == "last":
             self.timer.done("save")

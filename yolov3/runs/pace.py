@@ -44,12 +44,12 @@ class Pace:
         """Take a budget; 0 minutes are none."""
         self.budget = 60 * minutes or math.inf  # seconds
         self.used_before = 0.0  # a resume
-        self.clock, self._started, self._next_look = clock, clock(), math.inf
+        self.clock, self._started, self._looked = clock, clock(), 0.0
 
     def start(self, costs: Costs, schedule: TrainingSchedule, step: int, used: float) -> None:
         """Begin at a step of a schedule, `used` seconds after the beginning of the run."""
         self.costs, self.schedule, self._started = costs, schedule, self.clock() - used
-        self._look(used, costs.left(schedule, step))
+        self._looked, self.left = used, costs.left(schedule, step)
 
     @property
     def used(self) -> float:
@@ -57,33 +57,31 @@ class Pace:
         return self.clock() - self._started
 
     def changed(self, step: int) -> bool:
-        """Tell before each step whether the schedule had to be changed to end in the budget."""
-        if (used := self.used) < self._next_look:
+        """Tell before each step whether the schedule had to be changed to end in the budget.
+
+        It looks whenever a quarter of what the budget left at the last look has passed.
+        """
+        used, last = self.used, self._looked
+        if used < last + max((self.budget - last) / 4, TOLERANCE * self.budget):
             return False
         before, left, rest = self.schedule, self.costs.left(self.schedule, step), self.budget - used
-        slowdown = (used - self._looked) / (self.left - left)
+        slowdown = (used - last) / (self.left - left)
         if abs(rest - slowdown * left) > TOLERANCE * self.budget:
             self.schedule = longest(before, self.costs, rest / slowdown, step)
-        self._look(used, self.costs.left(self.schedule, step))
+        self._looked, self.left = used, self.costs.left(self.schedule, step)
         return self.schedule.total_steps != before.total_steps
-
-    def _look(self, used, left):
-        """Note the time; look again when a quarter of what the budget leaves has passed."""
-        self._looked, self.left = used, left  # seconds, the latter at the speed of `costs`
-        self._next_look = used + max((self.budget - used) / 4, TOLERANCE * self.budget)
 
 
 def plan(training, started: float, checkpoint=None) -> None:
     """Measure what a `Training` costs, and fit its schedule to a budget that is new.
 
     It has `started` to use it at a time of `time.monotonic`, unless it resumes a checkpoint.
-    Raises ValueError if the budget is over before the first step.
+    Raises ValueError if the budget is over before the next step.
     """
     pace, costs = training.manager.pace, measure_costs(training)
     used = pace.used_before if checkpoint else pace.clock() - started
     if training.config.max_minutes not in (0, checkpoint and checkpoint.config.max_minutes):
-        fit = longest if checkpoint else fit_to
-        training.follow(fit(training.schedule, costs, pace.budget - used, training.step))
+        training.follow(fit_to(training.schedule, costs, pace.budget - used, training.step))
     pace.start(costs, training.schedule, training.step, used)
 
 
@@ -120,8 +118,8 @@ def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> 
         best = longest(sizes, costs, seconds, step)
         if best.total_steps >= STEPS_PER_SIZE * len(set(scales[:kept])):
             break
-    if costs.left(best) > seconds:
-        raise ValueError("max_minutes: over before the first step; expected more minutes")
+    if costs.left(best, step) > seconds:
+        raise ValueError("max_minutes: over before the next step; expected more minutes")
     warmup = round(best.config.train_epochs * WARMUP_SHARE, 3)
     return best.change(train_warmup_epochs=min(best.config.train_warmup_epochs, warmup))
 
@@ -143,12 +141,11 @@ def time_text(pace: Pace, config, has_gpu: bool) -> str:
     """Say how long the rest of a run takes, and what would shorten one of hours."""
     text = f"about {format_seconds(pace.left)}"
     if pace.budget < math.inf:
-        scales = " ".join(f"{scale:g}" for scale in config.train_input_scales)
-        text += (
-            f"; without --max-minutes the same are: --train-epochs {config.train_epochs:g} "
-            f"--train-input-scales {scales} --train-warmup-epochs {config.train_warmup_epochs:g}"
-        )
-    elif pace.left > HOUR and not has_gpu:
-        tiny = "" if config.tiny else "an epoch of --tiny takes a tenth, and "
-        text += f"; {tiny}--max-minutes 60 an hour, with as many epochs as fit"
-    return text
+        scales = " ".join(map(str, config.train_input_scales))
+        flags = f"--train-epochs {config.train_epochs} --train-input-scales {scales}"
+        flags += f" --train-warmup-epochs {config.train_warmup_epochs}"
+        return f"{text}; without --max-minutes the same are: {flags}"
+    if pace.left < HOUR or has_gpu:
+        return text
+    tiny = "" if config.tiny else "an epoch of --tiny takes a tenth, and "
+    return f"{text}; {tiny}--max-minutes 60 an hour, with as many epochs as fit"

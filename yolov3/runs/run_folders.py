@@ -14,7 +14,7 @@ from yolov3.checkpoints import RESUME, Checkpoint, find_checkpoint
 from yolov3.cli.flags import config_from_flags
 from yolov3.configs import Config, changed_settings, read_anchors
 from yolov3.files import fresh_folders
-from yolov3.runs.checkpoint_manager import VALIDATION_SETTINGS
+from yolov3.runs.checkpoint_manager import BEST_IS_RESET, VALIDATION_SETTINGS
 
 LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on it
 
@@ -27,7 +27,6 @@ HARMLESS = {
     "transfer",
     "test_score_threshold",
 }
-BEST_IS_RESET = "weights unaffected; best checkpoint reset"
 
 
 class Run(NamedTuple):

@@ -122,7 +122,8 @@ class RunLogger:
         """Note how many steps are done already, and the settings, unless they are empty."""
         self.progress.skip(self.schedule.pixels_before(step))
         if settings:
-            self._log_settings(step, settings)
+            with self.log.at(step + 1):
+                tf.summary.text("config", f"```\n{settings}\n```")
 
     def log_schedule(self, step: int, schedule: TrainingSchedule) -> None:
         """Say that the rest of the run, after `step`, follows another schedule."""
@@ -132,7 +133,6 @@ class RunLogger:
         )
         epochs = f"{schedule.config.train_epochs:g} epochs in place of {before:g}"
         self.progress.message(f"the speed has changed: {epochs}, to end in time")
-        self._log_settings(step, schedule.config.to_json())
 
     def log_freezing(self, epoch: int, frozen: bool) -> None:
         """Say whether the backbone learns from an epoch on."""
@@ -199,10 +199,6 @@ class RunLogger:
     def flush(self) -> None:
         """Have the disk hold what was logged so far. Raises OSError."""
         self.log.flush()
-
-    def _log_settings(self, step, settings):
-        with self.log.at(step + 1):
-            tf.summary.text("config", f"```\n{settings}\n```")
 
     def _show_progress(self, step, epoch, metrics):
         schedule, size = self.schedule, self.schedule.input_size(epoch)

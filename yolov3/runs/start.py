@@ -21,19 +21,11 @@ from yolov3.data.annotation_check import existing_file, fingerprint, load_data
 from yolov3.dataset import training_batches
 from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
-from yolov3.runs.checkpoint_manager import CheckpointManager
+from yolov3.runs.checkpoint_manager import CHANGED_DATA, CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
 from yolov3.runs.pace import plan, time_text
 from yolov3.runs.resources import check_disk, check_memory
-from yolov3.runs.run_folders import (
-    BEST_IS_RESET,
-    Run,
-    find_resumable,
-    locked,
-    new_run,
-    print_changes,
-    resumed_run,
-)
+from yolov3.runs.run_folders import Run, find_resumable, locked, new_run, print_changes, resumed_run
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule, set_length
 from yolov3.text import missing_letters
@@ -41,11 +33,6 @@ from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
 from yolov3.transfer import transfer_weights
 from yolov3.validation import Validator
-
-CHANGED_DATA = {  # by the names of `Checkpoint`
-    "trained_on": "images to train on, or their boxes (the run will differ)",
-    "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
-}
 
 
 @dataclass
