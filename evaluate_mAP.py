@@ -82,15 +82,15 @@ def describe_images(detector, annotations, records) -> str | None:
 
 
 def training_overlap(annotations, records, config) -> str:
-    """Say how many images the run was trained on, if its annotations are still here."""
+    """Say how many images the run was trained on, or that its annotations are not here."""
     from yolov3.annotations import read_annotations
     from yolov3.data.annotation_check import describe_overlap, existing_file
 
+    path = f"{config.train_annot_path}, which the run was trained on"
     try:
         trained = read_annotations(existing_file(config.train_annot_path), skip_bad=True)
     except ValueError:
-        return ""
-    path = f"{config.train_annot_path}, which the run was trained on"
+        return f"note: {path}, is not here: these images may be among its"
     return describe_overlap(annotations, records, path, trained)
 
 

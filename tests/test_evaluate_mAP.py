@@ -8,6 +8,7 @@ from checkpoint_samples import rewrite
 from script_runs import refusal, write
 
 import evaluate_mAP
+from yolov3 import evaluation
 from yolov3.annotations import read_annotations
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
@@ -95,6 +96,9 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     write(tmp_path / "part.names", "zero\none\n")
     assert evaluate_mAP.main([weights, f"--annotations={part}", "--input-size=32"]) == 0
     out = capfd.readouterr().out
+    moved = with_settings(trained, tmp_path, train_annot_path="gone.txt")
+    assert evaluate_mAP.main([moved, f"--annotations={part}", "--input-size=32"]) == 0
+    assert "note: gone.txt, which the run was trained on, is not here" in capfd.readouterr().out
     assert f"note: class 0 is 'zero' in {tmp_path / 'part.names'}, but '0' in " in out
     assert "warning: 1 of 1 image of" in out and IMAGES["other"] in out
     write(tmp_path / "part.names", "1\n0\n")
@@ -132,3 +136,11 @@ def test_evaluate_refuses_bad_input(trained, digit_scenes, tmp_path, capfd):
         flags = ["--annotations", str(digit_scenes), "--json", path]
         line = refusal(capfd, evaluate_mAP.main, [*weights, *flags])
         assert f"{path}: refusing to overwrite an input file" in line
+
+
+def test_figures_that_cannot_be_written_are_refused_at_once(trained, digit_scenes, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluate", None)
+    flags = [f"--weights={trained.folder / 'checkpoints'}", f"--annotations={digit_scenes}"]
+    for path in (digit_scenes / "x.json", digit_scenes.parent / f"{'x' * 300}.json"):
+        with pytest.raises(OSError):
+            evaluate_mAP.main([*flags, f"--json={path}"])

@@ -158,12 +158,10 @@ def class_indices(words, class_names) -> list[int]:
     return [indices[str(word)] for word in words]
 
 
-def _open(
-    source, names, anchors
-) -> tuple[keras.Model, Checkpoint | None, Config, list[str], int, str]:
+def _open(source, names, anchors) -> tuple:
     """Open a detector's source.
 
-    Returns network, checkpoint if it is one, configuration, class names, input size and origin.
+    Returns network, checkpoint or None, configuration, class names, input size and origin.
     """
     checkpoint = None
     if isinstance(source, keras.Model):

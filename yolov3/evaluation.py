@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from yolov3.files import atomic_write, read_json
 from yolov3.metrics import average_precision, detection_limit
 
 MEAN_ROW = "all classes (mAP)"
+DETECTOR_SETTINGS = ("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms")
 HARDLY_ANY = 0.01  # mAP50; even a short training has more
 HARDLY_ANY_RIGHT = (
     "note: hardly any detection is right: weights of another task, classes numbered differently, "
@@ -52,13 +54,9 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
         "images": len(records),
         "unreadable": unreadable,
         "images_per_second": len(records) / seconds,
-        "weights": detector.weights,
         "input_size": size,
-        "precision": detector.precision,
-        "score_threshold": detector.score_threshold,
-        "iou_threshold": detector.iou_threshold,
-        "agnostic_nms": detector.agnostic_nms,
         "max_detections_per_class": limit,
+        **{name: getattr(detector, name) for name in DETECTOR_SETTINGS},
     }
 
 
@@ -81,8 +79,14 @@ def format_table(result: dict) -> str:
 
 
 def check_replaced(path, source: dict) -> None:
-    """Raise ValueError if a file is there, unless it is an earlier evaluation of this `source`."""
+    """Raise ValueError if a file is there, unless it is an earlier evaluation of this `source`.
+
+    Raises OSError if none can be made there: now, not after the evaluation.
+    """
     if not os.path.lexists(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+        Path(path).unlink()
         return
     try:
         earlier = read_json(path)
