@@ -139,6 +139,13 @@ def test_a_run_ends_in_its_budget_although_it_was_measured_badly():
     assert took == pytest.approx(10, rel=0.1) and changes > 0
 
 
+def test_a_pause_before_the_first_step_is_no_speed():
+    pace = Pace(1, clock := Clock())
+    pace.start(COSTS, schedule_of(), 0, 0.0)
+    clock.now = 50.0
+    assert not pace.changed(0) and pace.changed(1) and pace.schedule.total_steps == 1
+
+
 # What is measured
 
 

@@ -44,7 +44,7 @@ class Pace:
         """Take a budget; 0 minutes are none."""
         self.budget = 60 * minutes or math.inf  # seconds
         self.used_before = 0.0  # a resume
-        self.clock, self._started, self._looked = clock, clock(), 0.0
+        self.clock, self._started, self._looked, self.schedule = clock, clock(), 0.0, None
 
     def start(self, costs: Costs, schedule: TrainingSchedule, step: int, used: float) -> None:
         """Begin at a step of a schedule, `used` seconds after the beginning of the run."""
@@ -61,10 +61,12 @@ class Pace:
 
         It looks whenever a quarter of what the budget left at the last look has passed.
         """
-        used, last = self.used, self._looked
+        used, last, before = self.used, self._looked, self.schedule
         if used < last + max((self.budget - last) / 4, TOLERANCE * self.budget):
             return False
-        before, left, rest = self.schedule, self.costs.left(self.schedule, step), self.budget - used
+        left, rest = self.costs.left(before, step), self.budget - used
+        if left == self.left:  # no step since then
+            return False
         slowdown = (used - last) / (self.left - left)
         if abs(rest - slowdown * left) > TOLERANCE * self.budget:
             self.schedule = longest(before, self.costs, rest / slowdown, step)
