@@ -70,6 +70,7 @@ def test_darknet_data_names_a_file(tmp_path, file, named, is_at):
         (b"names: [[cat], dog]\n", "names: expected names, as 'names:"),
         (b"names:\n  1: cat\n  2: dog\n", "numbered from 0"),
         (b"names: [cat\n", "names:2: broken YAML: "),
+        (b"names: [cat]\nnc: &a [*a]\n", r"names:2: broken YAML: the alias \*a"),
         (b"[net]\nbatch = 64\n", r"names:1: expected a class name alone; received '\[net\]'"),
         (b"0 cat\n1 dog\n", "names:1: expected a class name alone; received '0 cat'"),
         (b"0,cat\n1,dog\n", "names:1: expected a class name alone; received '0,cat'"),

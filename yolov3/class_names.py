@@ -24,6 +24,16 @@ DARKNET = re.compile(r"(names|classes|train|valid|test)\s*=")
 OTHER = re.compile(r"<[?!]|[{\[]|<annotation|item\s*\{|.*\d,[\d.]+,[\d.]+[,:]|\d+(\s+[\d.]+){4}$")
 
 
+class _Loader(yaml.BaseLoader):
+    """Refuse aliases: with them a few lines stand for more text than fits into memory."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(None, None, f"the alias *{event.anchor}", event.start_mark)
+        return super().compose_node(parent, index)
+
+
 def read_class_names(path: str | Path) -> list[str]:
     """Read class names in their order: one per line, or those that `data.yaml` or `.data` name.
 
@@ -52,7 +62,7 @@ def read_yaml(path: str | Path) -> dict:
     line, for anything else.
     """
     try:
-        content = yaml.load(read_bytes(path, MAX_BYTES), yaml.BaseLoader)
+        content = yaml.load(read_bytes(path, MAX_BYTES), _Loader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
