@@ -42,7 +42,8 @@ class ConversionLog:
         if count:
             key = action, thing, reason
             self._counts[key] += count
-            self._examples.setdefault(key, []).extend(examples)
+            shown = self._examples.setdefault(key, [])
+            shown += examples[: EXAMPLES + 1 - len(shown)]  # one more tells that there are others
 
     def bad(self, fault: object) -> None:
         """Log a file or element that cannot be read; `fault` names it and says why."""
