@@ -53,6 +53,13 @@ def limit_note(records) -> str:
     return f"mAP counts up to {limit:,} detections per image and class: {why}"
 
 
+def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
+    """Return the IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
+    shape = len(boxes_xyxy), len(others_xyxy)
+    ious = mask.iou(_xywh(boxes_xyxy), _xywh(others_xyxy), np.zeros(shape[1]))
+    return np.reshape(ious, shape)  # a list where there are none
+
+
 def _summary(precision):
     """Average (T, C) average precisions over the classes which have any."""
     if np.isnan(precision).all():
@@ -94,7 +101,7 @@ def _match(record, detections, label, thresholds, limit):
     is_free = np.ones((len(thresholds), len(truth)), bool)
     matches = np.zeros((len(thresholds), len(chosen)), bool)
     if matches.size and is_free.size:
-        ious = mask.iou(_xywh(boxes_xyxy[chosen]), _xywh(truth), np.zeros(len(truth)))  # (D, G)
+        ious = paired_ious(boxes_xyxy[chosen], truth)  # (D, G)
         for index in np.flatnonzero((ious >= thresholds[0]).any(axis=1)):
             free = np.where(is_free, ious[index], 0)  # (T, G)
             best = len(truth) - 1 - free[:, ::-1].argmax(axis=1)  # of equals the last, as there

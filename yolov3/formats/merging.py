@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pycocotools.mask import iou
 
 from yolov3.data.image_files import content_keys
 from yolov3.formats.common import ConversionLog, require
 from yolov3.formats.data_set import AnnotatedImage, DataSet
+from yolov3.metrics import paired_ious
 
 SAME_OBJECT = 0.5  # IoU of two boxes of one class, from which they are taken for one object
 AUGMENTED = re.compile(r"(.+)\.rf\.[0-9A-Za-z]+")  # what Roboflow calls copies of an image
@@ -125,12 +125,7 @@ def _lot(image: AnnotatedImage, data: DataSet, seed: int) -> bytes:
 
 def _join(image: AnnotatedImage, other: AnnotatedImage, log: ConversionLog) -> AnnotatedImage:
     """Return an image with the objects that only another annotation of it has as well."""
-    boxes_xywh, others_xywh = (
-        np.hstack([one.boxes_xyxy[:, :2], one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]])
-        for one in (image, other)
-    )
-    shape = len(other.classes), len(image.classes)
-    ious = np.reshape(iou(others_xywh, boxes_xywh, [False] * shape[1]), shape)
+    ious = paired_ious(other.boxes_xyxy, image.boxes_xyxy)
     new = ~((ious > SAME_OBJECT) & (other.classes[:, None] == image.classes)).any(axis=1)
     if not new.any():
         example = f"{other.path!r} is {image.path!r}"
@@ -138,7 +133,7 @@ def _join(image: AnnotatedImage, other: AnnotatedImage, log: ConversionLog) -> A
         return image
     boxes_xyxy = np.concatenate([image.boxes_xyxy, other.boxes_xyxy[new]])
     classes = np.concatenate([image.classes, other.classes[new]])
-    counts = f"{shape[1]} and {shape[0]} boxes, together {len(classes)}"
+    counts = f"{len(image.classes)} and {len(other.classes)} boxes, together {len(classes)}"
     reason = "annotated differently twice, with all objects of both"
     log.add("joined", "image", reason, [f"{image.path!r} and {other.path!r} ({counts})"])
     return image._replace(boxes_xyxy=boxes_xyxy, classes=classes)
