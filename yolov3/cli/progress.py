@@ -122,6 +122,12 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def listed(words: list[str], limit: int) -> str:
+    """Write words in a row, of many the first: a, b and 1,000 more."""
+    rest = len(words) - limit
+    return ", ".join(words[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
 def counted(number: int, thing: str) -> str:
     """Write a number with its noun: 1 box, 2 boxes, 1,000 images."""
     ending = "" if number == 1 else "es" if thing[-1] in "sx" else "s"

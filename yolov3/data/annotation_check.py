@@ -11,7 +11,7 @@ import numpy as np
 
 from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, read_bytes, scan, stack_boxes
 from yolov3.class_names import case_twins, check_numbering
-from yolov3.cli.progress import counted
+from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
@@ -154,10 +154,11 @@ def describe_classes(path, records: list[Record], class_names: list[str]) -> lis
     if len(counts) > SHOWN_CLASSES:
         order = sorted(order, key=lambda index: -counts[index])
     used = [f"{class_names[index]} {counts[index]:,}" for index in order if counts[index]]
-    lines = [f"{path}: boxes per class: {_shown(used) or 'none'}"]
+    lines = [f"{path}: boxes per class: {listed(used, SHOWN_CLASSES) or 'none'}"]
     if unused := [name for name, count in zip(class_names, counts, strict=True) if not count]:
-        lines.append(f"{path}: {counted(len(unused), 'class')} without a box: {_shown(unused)}")
-    twins = (_shown(group) for group in case_twins(class_names))
+        number = counted(len(unused), "class")
+        lines.append(f"{path}: {number} without a box: {listed(unused, SHOWN_CLASSES)}")
+    twins = (listed(group, SHOWN_CLASSES) for group in case_twins(class_names))
     return lines + [f"note: these classes differ only in case: {group}" for group in twins]
 
 
@@ -245,9 +246,3 @@ def _repeated_boxes(records: list[Record]) -> list[Problem]:
         Problem(SAME_BOX, records[image_index[second]].line, box_text(boxes_xyxy[second]))
         for _, second in repeated_rows(np.column_stack([image_index, boxes_xyxy, classes]))
     ]
-
-
-def _shown(words: list[str]) -> str:
-    """Write words in a row, of many the first."""
-    rest = len(words) - SHOWN_CLASSES
-    return ", ".join(words[:SHOWN_CLASSES]) + (f" and {rest:,} more" if rest > 0 else "")

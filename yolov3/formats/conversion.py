@@ -9,7 +9,7 @@ import numpy as np
 
 from yolov3.annotations import format_line, number_text, read_bytes, scan
 from yolov3.class_names import case_twins, read_class_names
-from yolov3.cli.progress import counted
+from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, write_files
 from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
@@ -231,10 +231,9 @@ def _class_lines(parts: dict[str, DataSet]) -> list[str]:
     where = f", boxes in {' + '.join(parts)}" if len(parts) > 1 else ""
     shown = [
         f"{names[index]} {' + '.join(f'{count:,}' for count in counts[:, index])}"
-        for index in order[:CLASSES_SHOWN]
+        for index in order
     ]
-    more = f" and {len(order) - CLASSES_SHOWN:,} more" if len(order) > CLASSES_SHOWN else ""
-    lines = [f"{counted(len(order), 'class')}{where}: {', '.join(shown)}{more}"]
+    lines = [f"{counted(len(order), 'class')}{where}: {listed(shown, CLASSES_SHOWN)}"]
     for twins in case_twins([names[index] for index in order]):
         flags = " ".join(f"--rename {shlex.quote(f'{name}={twins[0]}')}" for name in twins[1:])
         lines.append(f"{', '.join(twins)} differ only in case; {flags} makes them one class")
