@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from yolov3.files import atomic_write
 from yolov3.text import split_by_font
 
 # Okabe and Ito's colours, which people with colour-blindness tell apart as well.
@@ -58,8 +59,8 @@ def save_figure(figure, path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: expected a name that ends in .png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})  # no version of matplotlib inside
+    with atomic_write(path, durable=False) as partial:  # no version of matplotlib inside
+        figure.savefig(partial, dpi=DPI, format="png", metadata={"Software": None})
 
 
 def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
