@@ -50,24 +50,37 @@ def draw_boxes(
     order = list(range(len(boxes)) if scores is None else np.argsort(scores, kind="stable"))
     for index in order:
         _outline(drawn, boxes[index], class_colour(int(classes[index])), text_size * LINE_SHARE)
-    # Rectangles, and how many pixels of each labels may cover: none of another label.
-    taken, free = boxes, np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    free = free * COVERED if len(boxes) > 1 else free  # a small image of one object is its box
+    space = _Space(boxes)
     for index in reversed(order):  # the best one chooses its label's place first
         number = int(classes[index])
         score = "" if scores is None else f" {scores[index]:.2f}"
         for runs, size in _forms(number, names[number], score, text_size, size_wh[0]):
             places = _places(_label_size(runs, size), boxes[index].tolist(), size_wh)
-            covered = _shared_pixels(places, taken)
-            is_free = (covered <= free).all(axis=1)
-            if is_free.any():
-                first = is_free.argmax()
-                left, top, right, bottom = places[first]
+            if (place := space.take(places)) is not None:
+                left, top, right, bottom = place
                 drawn[top:bottom, left:right] = _label(runs, size, class_colour(number))
-                taken = np.append(taken, places[first : first + 1], axis=0)
-                free = np.append(free - covered[first], 0)
                 break
     return drawn
+
+
+class _Space:
+    """Rectangles, and how many pixels of each labels may cover yet: none of another label."""
+
+    def __init__(self, boxes: np.ndarray):
+        self._taken, area = boxes, np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        # A small image of one object is its box.
+        self._free = area * COVERED if len(boxes) > 1 else area
+
+    def take(self, places: np.ndarray) -> np.ndarray | None:
+        """Take and return the first of places (P, 4) that is free, None where none is."""
+        covered = _shared_pixels(places, self._taken)  # (P, N)
+        is_free = (covered <= self._free).all(axis=1)
+        if not is_free.any():
+            return None
+        first = is_free.argmax()
+        self._taken = np.append(self._taken, places[first : first + 1], axis=0)
+        self._free = np.append(self._free - covered[first], 0)
+        return places[first]
 
 
 @lru_cache
