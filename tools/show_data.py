@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
+    from yolov3.plots import save_figure
     from yolov3.text import missing_letters
 
     class_names = read_class_names(args.names)
@@ -61,11 +62,9 @@ def main(argv: list[str] | None = None) -> int:
     if lack := missing_letters(class_names):
         print(lack, file=sys.stderr)
     sheet = contact_sheet(choose_tiles(records, settings, args), class_names)
-    args.output.mkdir(parents=True, exist_ok=True)
-    for path, figure in zip(
-        outputs, (sheet, statistics_figure(statistics, class_names)), strict=True
-    ):
-        figure.savefig(path)
+    figures = sheet, statistics_figure(statistics, class_names)
+    for path, figure in zip(outputs, figures, strict=True):
+        save_figure(figure, path, dpi="figure")
         print(f"saved {path}")
     return 0
 

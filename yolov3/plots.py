@@ -51,16 +51,17 @@ def legible(text: str, otherwise: str) -> str:
     return "".join(part for part, _ in runs) or otherwise
 
 
-def save_figure(figure, path: str | Path) -> None:
+def save_figure(figure, path: str | Path, dpi: float | str = DPI) -> None:
     """Write a matplotlib figure as PNG; make the folder. The same figure gives the same bytes.
 
-    Raises ValueError for a name that does not end in .png, OSError where it cannot be written.
+    `dpi` may be "figure", for its own. Raises ValueError for a name that does not end in .png,
+    OSError where it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: expected a name that ends in .png")
     with atomic_write(path, durable=False) as partial:  # no version of matplotlib inside
-        figure.savefig(partial, dpi=DPI, format="png", metadata={"Software": None})
+        figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
