@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     Config(seed=args.seed)  # refuses one that NumPy does not take
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
-    from yolov3.data.anchors import anchor_fit, kmeans_anchors, letterboxed_sizes
+    from yolov3.data.anchors import letterboxed_sizes
     from yolov3.data.statistics import read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
@@ -49,19 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
     print(f"best anchors at input size {args.input_size}    boxes with IoU > 0.5    mean IoU")
-    panels, chosen = [], "YOLOv3-tiny" if args.tiny else "YOLOv3"
-    for network, usual in NETWORKS.items():
-        usual_wh = [anchor for scale in usual for anchor in scale]
-        try:
-            new_wh = kmeans_anchors(boxes_wh, len(usual_wh), args.seed).tolist()
-        except ValueError as error:  # too few sizes
-            if network == chosen:
-                raise ValueError(f"{args.file}: {error}") from None
-            continue
-        for label, sizes in (("current", usual_wh), ("new", new_wh)):
-            fit = anchor_fit(boxes_wh, sizes)
-            print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
-        panels.append((network, usual_wh, new_wh))
+    chosen = "YOLOv3-tiny" if args.tiny else "YOLOv3"
+    panels = find_anchors(boxes_wh, args, chosen)
     print()
     for network, _, new_wh in panels:
         print(f"{network}: " + "  ".join(f"{width}x{height}" for width, height in new_wh))
@@ -78,6 +67,29 @@ def main(argv: list[str] | None = None) -> int:
         save_figure(anchor_figure(boxes_wh, panels), args.plot)
         print(f"saved {args.plot}")
     return 0
+
+
+def find_anchors(boxes_wh, args, chosen: str) -> list[tuple[str, list, list]]:
+    """Return (network, current anchors, new ones) of each, and print how well they fit.
+
+    Raises ValueError if the boxes have too few sizes for the network that is `chosen`.
+    """
+    from yolov3.data.anchors import anchor_fit, kmeans_anchors
+
+    panels = []
+    for network, usual in NETWORKS.items():
+        usual_wh = [anchor for scale in usual for anchor in scale]
+        try:
+            new_wh = kmeans_anchors(boxes_wh, len(usual_wh), args.seed).tolist()
+        except ValueError as error:
+            if network == chosen:
+                raise ValueError(f"{args.file}: {error}") from None
+            continue
+        for label, sizes in (("current", usual_wh), ("new", new_wh)):
+            fit = anchor_fit(boxes_wh, sizes)
+            print(f"{network + ', ' + label:<32}{fit.recall:>22.1%}{fit.mean_iou:>12.3f}")
+        panels.append((network, usual_wh, new_wh))
+    return panels
 
 
 def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:

@@ -36,10 +36,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
     parser.usage = "%(prog)s --from FORMAT INPUT [--from ...] --to FORMAT OUTPUT [options]"
-
-    def add(flag, text, **kind):
-        parser.add_argument(flag, help=text, **kind)
-
     what = f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder"
     once = "once, or once for each --from in order"
     images = f"folder of the images of voc, coco or yolo (default: near INPUT); {once}"
@@ -60,17 +56,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     bad = "skip leaves out annotations that cannot be read, with their images (default: error)"
     overwrite = "replace files of the same name; others in a folder stay"
-    pair = {"nargs": 2, "required": True}
-    add("--from", what, **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
-    add("--to", what, **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
-    add("--images", images, metavar="DIR", type=Path, action="append", default=[])
-    add("--names", names, metavar="FILE", type=Path, action="append", default=[])
-    add("--rename", rename, metavar="OLD=NEW", type=_renaming, action="append", default=[])
-    add("--split", split, metavar="X", type=fraction)
-    add("--seed", "seed of the split (default: 0)", metavar="K", type=integer, default=0)
-    add("--voc-corners", corners, choices=("auto", "pixels", "edges"), default="auto")
-    add("--bad-files", bad, choices=("error", "skip"), default="error")
-    add("--overwrite", overwrite, action="store_true")
+    add, pair = parser.add_argument, {"nargs": 2, "required": True, "help": what}
+    add("--from", **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
+    add("--to", **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
+    add("--images", help=images, metavar="DIR", type=Path, action="append", default=[])
+    add("--names", help=names, metavar="FILE", type=Path, action="append", default=[])
+    add("--rename", help=rename, metavar="OLD=NEW", type=_renaming, action="append", default=[])
+    add("--split", help=split, metavar="X", type=fraction)
+    add("--seed", help="seed of the split (default: 0)", metavar="K", type=integer, default=0)
+    add("--voc-corners", help=corners, choices=("auto", "pixels", "edges"), default="auto")
+    add("--bad-files", help=bad, choices=("error", "skip"), default="error")
+    add("--overwrite", help=overwrite, action="store_true")
     args = parser.parse_args(argv)
     _check(args, parser)
     return args

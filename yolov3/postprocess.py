@@ -27,26 +27,23 @@ def detect_boxes(
     max_detections=MAX_DETECTIONS,
     max_per_class=None,
 ):
-    """Return the detections of a batch.
+    """Return the boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,) of a batch.
 
-    They are boxes_xyxy (B, M, 4), scores (B, M), classes (B, M) and counts (B,). `raw_maps` holds
-    one (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,), in pixels. Boxes
-    are in pixels of the input, by falling score, padded with zeros beyond `counts`. The best
-    `max_detections` of an image are kept, or, if given, `max_per_class` of each class; both are
-    Python ints, and M is the most that this can be.
+    `raw_maps` holds one (B, G, G, A, 5 + C) per scale, `anchors` is (S, A, 2) and `strides` (S,),
+    in pixels. Boxes are in pixels of the input, by falling score, padded with zeros beyond
+    `counts`. The best `max_detections` of an image are kept, or, if given, `max_per_class` of each
+    class; both are Python ints, and M is the most that this can be.
 
-    The score of a class is confidence times class probability. NMS works per class: a box goes
-    when its IoU with a better one of the same class exceeds `iou_threshold`. An object gets one
-    label: each prediction, of a cell and an anchor, takes its best class, and a box also goes when
-    its IoU with a better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it
-    exceeds `iou_threshold`. With `multi_label` a prediction has every class above the threshold.
-    Both are Python bools; `agnostic` leaves one label in any case. If `classes`, indices, are
-    given, objects of others are then left out.
+    The score of a class is confidence times class probability. NMS works per class: a box goes when
+    its IoU with a better one of its class exceeds `iou_threshold`. An object gets one label: each
+    prediction, of a cell and an anchor, takes its best class, and a box also goes when its IoU with
+    a better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it exceeds
+    `iou_threshold`. With `multi_label` a prediction has every class above the threshold. Both are
+    Python bools; `agnostic` leaves one label in any case. If `classes` (indices) are given, others
+    are then left out.
     """
-    candidates = [
-        _candidates(raw, anchor, stride, score_threshold)
-        for raw, anchor, stride in zip(raw_maps, anchors, strides, strict=True)
-    ]
+    scales = zip(raw_maps, anchors, strides, strict=True)
+    candidates = [_candidates(*scale, score_threshold) for scale in scales]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))
     num_classes = raw_maps[0].shape[-1] - 5
     per_class = max_per_class or max_detections
