@@ -13,7 +13,7 @@ from small_training import NAMES, config_in, thin_network, training_of
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.configs import Config
-from yolov3.runs.pace import Costs, Pace, fit_to, longest, measure_costs, time_text
+from yolov3.runs.resources import Costs, Pace, fit_to, longest, measure_costs, time_text
 from yolov3.schedule import TrainingSchedule
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train

@@ -15,7 +15,7 @@ from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.class_names import read_class_names
 from yolov3.cli.run import run_script
 from yolov3.configs import REPO, Config
-from yolov3.runs import checkpoint_manager, pace, run_folders, start
+from yolov3.runs import checkpoint_manager, resources, run_folders, start
 from yolov3.runs.run_folders import locked
 from yolov3.runs.start import start_training
 
@@ -219,9 +219,9 @@ def final_weights(folder):
 def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
     flags, capsys, monkeypatch
 ):
-    costs = pace.Costs({32: 50.0}, validated=0, save=5.0)
-    monkeypatch.setattr(pace, "measure_costs", lambda *_: costs)
-    monkeypatch.setattr(pace.Pace, "changed", lambda *_: False)  # the real clock is not theirs
+    costs = resources.Costs({32: 50.0}, validated=0, save=5.0)
+    monkeypatch.setattr(resources, "measure_costs", lambda *_: costs)
+    monkeypatch.setattr(resources.Pace, "changed", lambda *_: False)  # the real clock is not theirs
     *flags, _, precision = flags
     flags += [precision, "--max-minutes=10"]
     assert run(*flags, "--train-checkpoints-folder=planned") == 0

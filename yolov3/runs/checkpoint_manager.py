@@ -8,7 +8,7 @@ import numpy as np
 
 from yolov3.checkpoints import Checkpoint, save_checkpoint
 from yolov3.configs import Config, changed_settings
-from yolov3.runs.pace import Pace
+from yolov3.runs.resources import Pace
 from yolov3.train_step import TrainStep
 from yolov3.weights import assign_by_name, state_dict
 

@@ -23,8 +23,7 @@ from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import CHANGED_DATA, CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
-from yolov3.runs.pace import plan, time_text
-from yolov3.runs.resources import check_disk, check_memory
+from yolov3.runs.resources import check_disk, check_memory, plan, time_text
 from yolov3.runs.run_folders import Run, find_resumable, locked, new_run, print_changes, resumed_run
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule, set_length
