@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from yolov3.cli.flags import Parser, input_size, integer
+from yolov3.cli.flags import Parser, add_data_flags, integer
 from yolov3.cli.progress import counted
 from yolov3.cli.run import run_script
 from yolov3.configs import ANCHORS, ANCHORS_PER_SCALE, TINY_ANCHORS, Config
@@ -24,10 +24,7 @@ NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
-    parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    size = "input width and height of the network that is to be trained (default: %(default)s)"
-    default = Config.train_input_size
-    parser.add_argument("--input-size", type=input_size, default=default, metavar="PX", help=size)
+    add_data_flags(parser, names=False)
     parser.add_argument("--tiny", action="store_true", help="--output gets those of YOLOv3-tiny")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the new anchors here")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw boxes and anchors here")
@@ -46,9 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     records, sizes_wh = read_sized_annotations(args.file)
     inputs = [args.file, *(record.image_path for record in records)]
     check_outputs([path for path in (args.output, args.plot) if path], inputs, overwrite=True)
-    boxes_wh = letterboxed_sizes(records, sizes_wh, args.input_size)
+    boxes_wh = letterboxed_sizes(records, sizes_wh, args.train_input_size)
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
-    print(f"best anchors at input size {args.input_size}    boxes with IoU > 0.5    mean IoU")
+    print(f"best anchors at input size {args.train_input_size}    boxes with IoU > 0.5    mean IoU")
     chosen = "YOLOv3-tiny" if args.tiny else "YOLOv3"
     panels = find_anchors(boxes_wh, args, chosen)
     print()

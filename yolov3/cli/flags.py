@@ -178,10 +178,12 @@ def _default_text(default) -> str:
     return f" (default: {SPELLED.get(str(default), default)})"
 
 
-def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """Add an annotation file, its class names, and the input size of the network it is for."""
+def add_data_flags(parser: argparse.ArgumentParser, names: bool = True) -> None:
+    """Add an annotation file, its class `names`, and the input size of the network it is for."""
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
-    parser.add_argument("--names", required=True, metavar="FILE", help="class names, one per line")
+    if names:
+        help_text = "class names, one per line"
+        parser.add_argument("--names", required=True, metavar="FILE", help=help_text)
     size = {"dest": "train_input_size", "type": input_size, "default": Config.train_input_size}
     text = "input width and height of the network (default: %(default)s)"
     parser.add_argument("--input-size", metavar="PX", help=text, **size)
