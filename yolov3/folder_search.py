@@ -50,7 +50,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
                 others[path.suffix.lower()] += not _is_hidden(name)
             elif _is_hidden(name):
                 hidden["file"] += 1
-            elif _is_file(path):
+            elif may_be_file(path):
                 files.append(path)
             else:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")
@@ -59,16 +59,16 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
     return FoundFiles(sorted(files), notes, +others)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
-def _is_file(path: Path) -> bool:
+def may_be_file(path: Path) -> bool:
     """Tell whether a path is a regular file, or may not be known to be one: its reader will say."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except OSError as error:
         return isinstance(error, PermissionError)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _is_new(folder: Path, searched: set, notes: list[str]) -> bool:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3.class_names import names_in_yaml, read_class_names, read_yaml
+from yolov3.folder_search import may_be_file
 from yolov3.formats import common
 from yolov3.formats.common import ConversionLog, parse_number, read_text, require
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
@@ -190,7 +191,7 @@ def _read_list(
         endings = LABEL_SUFFIX, LABEL_SUFFIX.upper(), f"{image.suffix}{LABEL_SUFFIX}"
         folders = folder_of(image.parent), image.parent
         candidates = (folder / f"{image.stem}{end}" for folder in folders for end in endings)
-        label = next(filter(_may_exist, candidates), None)
+        label = next(filter(may_be_file, candidates), None)
         if not label:  # the images may be elsewhere
             folders = ["labels" if part == "images" else part for part in path_parts(line)[:-1]]
             label = _find("/".join([*folders, f"{image.stem}{LABEL_SUFFIX}"]), bases)
@@ -208,14 +209,6 @@ def _read_list(
         return []
     sources += labels
     return read
-
-
-def _may_exist(path: Path) -> bool:
-    """Tell whether there is a file, or that may not be known: its reader says so."""
-    try:
-        return bool(os.stat(path))
-    except OSError as error:
-        return isinstance(error, PermissionError)
 
 
 def _find(place: str, bases: list[Path]) -> Path | None:
