@@ -36,11 +36,10 @@ def detect_boxes(
 
     The score of a class is confidence times class probability. NMS works per class: a box goes when
     its IoU with a better one of its class exceeds `iou_threshold`. An object gets one label: each
-    prediction, of a cell and an anchor, takes its best class, and a box also goes when its IoU with
-    a better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it exceeds
+    prediction, of a cell and anchor, takes its best class, and a box also goes when its IoU with a
+    better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it exceeds
     `iou_threshold`. With `multi_label` a prediction has every class above the threshold. Both are
-    Python bools; `agnostic` leaves one label in any case. If `classes` (indices) are given, others
-    are then left out.
+    Python bools; `agnostic` means one label. With `classes` (indices), others are then left out.
     """
     scales = zip(raw_maps, anchors, strides, strict=True)
     candidates = [_candidates(*scale, score_threshold) for scale in scales]
