@@ -111,8 +111,8 @@ class Report:
         self.class_names, self.total, self.limit = class_names, total, limit
         self.progress = Progress(total, clock=clock)
         self.frames, self.lost, self.full = 0, 0, 0
-        self.unsaved: list[str] = []  # files that could not be written, and why
-        self.broken: list[Source] = []  # streams and cameras that were given up
+        self.unsaved, self._lock = 0, threading.Lock()  # files that could not be written
+        self.broken = 0  # streams and cameras that were given up
         self.objects: Counter = Counter()  # by class, of all sources
         self._frames_before, self._objects_before = 0, Counter()  # before the current source
         self._clock, self._started = clock, clock()
@@ -122,7 +122,7 @@ class Report:
         frame = found.frame
         if frame.error:
             self.lost += frame.lost
-            self.broken += [frame.source] * frame.is_end
+            self.broken += frame.is_end
             is_break = frame.is_end or not frame.lost
             self.progress.message(frame.error if is_break else f"skipped: {frame.error}")
         else:
@@ -136,7 +136,8 @@ class Report:
 
     def tell_unsaved(self, message: str) -> None:
         """Name a file that could not be written, and count it; in any thread."""
-        self.unsaved.append(message)
+        with self._lock:
+            self.unsaved += 1
         self.progress.message(f"not saved: {message}")
 
     def end(self, source: Source) -> None:
@@ -154,9 +155,9 @@ class Report:
         if self.lost:
             parts.append(f"{self.lost:,} could not be read")
         if self.broken:
-            parts.append(f"{counted(len(self.broken), 'stream')} failed")
+            parts.append(f"{counted(self.broken, 'stream')} failed")
         if self.unsaved:
-            parts.append(f"{counted(len(self.unsaved), 'file')} could not be written")
+            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
         if self.frames:
             speed = f"{self._frames_per_second():.1f} frames per second"
             parts += [self._list(self.objects), speed]
