@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yolov3.cli.progress import Progress, counted, format_seconds
+from yolov3.cli.progress import Progress, counted, format_seconds, listed
 from yolov3.draw import draw_boxes
 from yolov3.files import sync
 from yolov3.runs.distribution import gather
@@ -242,6 +242,4 @@ class RunLogger:
             self._unreadable[path] += 1
 
     def _names(self, indices):
-        paths = [self.records[used].image_path for _, used in indices]
-        rest = len(paths) - MAX_NAMED
-        return ", ".join(paths[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+        return listed([self.records[used].image_path for _, used in indices], MAX_NAMED)
