@@ -63,8 +63,7 @@ class Validator:
 
     def _draw(self, images, raw_maps):
         """Draw what a `Detector` would find in the first images of a batch."""
-        raw_maps = [raw[:NUM_EXAMPLES] for raw in raw_maps]
-        detected = self._detect(raw_maps, self.config.test_score_threshold)
+        detected = self._run_example([raw[:NUM_EXAMPLES] for raw in raw_maps])
         arrays = (part.numpy()[:NUM_EXAMPLES] for part in (images, *detected))
         return np.stack(
             [
@@ -80,6 +79,10 @@ class Validator:
         losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
         rule = {"multi_label": True, "max_per_class": self.limit}
         return losses, self._detect(raw_maps, EVAL_SCORE_THRESHOLD, **rule), raw_maps
+
+    @tf.function(autograph=False, reduce_retracing=True)  # input sizes change
+    def _run_example(self, raw_maps):
+        return self._detect(raw_maps, self.config.test_score_threshold)
 
     def _detect(self, raw_maps, score_threshold, **rule):
         return detect_boxes(
