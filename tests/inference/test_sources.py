@@ -93,6 +93,13 @@ def test_links_are_followed_and_each_file_comes_once(folder, tmp_path):
     assert addresses("b.jpg", str(folder / "b.jpg"), "*.jpg", "./b.jpg") == ["b.jpg"]
 
 
+def test_no_label_file_takes_the_name_of_the_class_file_in_any_folder(folder):
+    (folder / "sub" / "Classes.png").touch()
+    assert [str(source.name) for source in find_sources(["sub/Classes.png"])] == ["Classes-2"]
+    names = [str(source.name) for source in find_sources(["."])]
+    assert "sub/Classes-2" in names and "sub/Classes" not in names
+
+
 def test_cameras_and_streams(folder):
     camera, stream = find_sources(["0", "rtsp://me:secret@10.0.0.5:554/live/door.sdp?x=1"])
     assert (camera.kind, camera.address, camera.title) == (Kind.CAMERA, "0", "camera 0")

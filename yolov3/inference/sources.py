@@ -150,18 +150,22 @@ def safe_name(text: str) -> str:
 def own_names(
     wanted: Iterable[Path], reserved: Iterable[Path] = (), folders: Iterable[Path] = ()
 ) -> list[Path]:
-    """Number names that are taken or reserved, also by one that differs only in case.
+    """Number names that are taken, or reserved in any folder, also by one of other capitals.
 
     Those of `folders` become folders for what belongs to the frames of a video, so they are no
     other's folder.
     """
     wanted, folders = list(wanted), set(folders)
-    taken = set(map(_key, reserved))
+    taken, reserved = set(), set(map(_key, reserved))
     parents = {_key(folder) for name in wanted for folder in name.parents}
     names, number = [], Counter()
     for name in wanted:
         own = name
-        while _key(own) in taken or (name in folders and _key(own) in parents):
+        while (
+            _key(own) in taken
+            or _key(Path(own.name)) in reserved
+            or (name in folders and _key(own) in parents)
+        ):
             number[name] += 1
             own = name.with_name(short_name(name.name, f"-{number[name] + 1}"))
         taken.add(_key(own))
