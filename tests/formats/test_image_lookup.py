@@ -105,6 +105,7 @@ UNUSED = "skipped 1 image, without annotation"
         ({"a.xml": xml("1.png"), "photos/1.png": "", "photos/a.png": ""}, "photos/a.png", MOVED),
         ({"t/a.xml": xml("a.png"), "t/b.png": "", "v/a.png": ""}, "t/a.png", "skipped 2 images"),
         ({"x/a.xml": xml("1.png", r"D:\a\1.png"), "a/1.png": "", "b/1.png": ""}, "a/1.png", MOVED),
+        ({"a.jpg.xml": xml("a.jpg.png"), "a.jpg": "", "a.jpg.png": ""}, "a.jpg.png", UNUSED),
         ({"a.xml": xml("gone.png")}, "gone.png", ""),  # cleaning says so
     ],
 )
@@ -154,6 +155,7 @@ def test_images_of_coco(tmp_path, names, files, expected, note):
         ({"a.txt": label(), "a.png": "", "b.png": ""}, "a.png -b.png", ""),
         ({"A.TXT": label(), "a.png": ""}, "a.png", MOVED),
         ({"a.png.txt": label(), "a.png": ""}, "a.png", MOVED),
+        ({"a.jpg.txt": label(), "a.jpg": "", "a.jpg.png": ""}, "-a.jpg a.jpg.png", ""),
         ({"labels/t/a.txt": label(), "images/t/a.png": ""}, "images/t/a.png", ""),
         (
             {"t/labels/a.txt": label(), "t/images/a.png": "", "v/images/a.png": ""},

@@ -75,17 +75,20 @@ class ImageLookup:
                 return found.path
         return os.path.normpath(os.path.join(self.base, folder, given))
 
-    def find(self, name: str, where: str, place: Place | None = None) -> Found | None:
+    def find(
+        self, name: str, where: str, place: Place | None = None, is_stem: bool = False
+    ) -> Found | None:
         """Return the image that an annotation calls `name`, None if there is none.
 
-        `place` is that of the annotation file, None if it describes all images. Raises ValueError,
-        naming `where`, where several agree equally.
+        `place` is that of the annotation file, None if it describes all images. A name that
+        `is_stem` has no extension: a.jpg is that of a.jpg.png. Raises ValueError, naming `where`,
+        where several agree equally.
         """
         url = unquote(name)  # of Label Studio, or with a signature
         for text in (name, url, url.rpartition("?d=")[2], name.partition("?")[0]):
             *folders, last = path_parts(text.strip()) or [""]
             for candidate in (last, UPLOAD.sub("", last)):
-                found = self._choose(candidate, _kindless(folders), place)
+                found = self._choose(candidate, _kindless(folders), place, is_stem)
                 if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
                     which = f"{len(found)} images: " + ", ".join(repr(one.path) for one in found)
                     raise ValueError(f"{where}: {name!r} may be any of {which}")
@@ -102,7 +105,7 @@ class ImageLookup:
         """Log the images that no annotation names."""
         self._log.add("skipped", "image", "without annotation", list(map(repr, self.unused)))
 
-    def _choose(self, name: str, folders: Place, place: Place | None) -> list[Found]:
+    def _choose(self, name: str, folders: Place, place: Place | None, is_stem: bool) -> list[Found]:
         """Return the images that agree best, which are no longer unused."""
 
         def shared(one: Found) -> int:
@@ -119,7 +122,9 @@ class ImageLookup:
             return os.path.commonprefix([own, one.place]) not in (own, one.place)
 
         own = (self._part,) if place is None else place
-        candidates = self._by_stem.get(stem_of(name)) or self._by_stem.get(name.lower(), [])
+        stems = [stem_of(name), name.lower()]
+        stems = reversed(stems) if is_stem else stems
+        candidates = next(filter(None, map(self._by_stem.get, stems)), [])
         if own in self._places:
             candidates = [one for one in candidates if not is_beside(one) or shared(one)]
         if len(candidates) > 1:

@@ -83,7 +83,8 @@ def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageL
     folder, path = _text(root, "folder"), _text(root, "path")
     given = _text(root, "filename") or path or file.stem
     longer = path if path.endswith(given) else "/".join(filter(None, (folder, given)))
-    is_renamed = stem_of(PureWindowsPath(given).name) != stem_of(file.stem)
+    own_stems = file.stem.lower(), stem_of(file.stem)
+    is_renamed = stem_of(PureWindowsPath(given).name) not in own_stems
     names = (file.stem if is_renamed else "", longer, given, file.stem, path)
     below = str(file.parent.relative_to(top))
     return lookup.locate(given, str(file), place_of(file, top), below, names)

@@ -152,7 +152,7 @@ def _read_folder(
     for file in files:
         place = place_of(file, folder)
         try:
-            found = lookup.find(file.stem, str(file), place)
+            found = lookup.find(file.stem, str(file), place, is_stem=True)
             if not found:
                 strays.append(repr(str(file)))
                 continue
