@@ -48,6 +48,7 @@ def boxes(data):
     ("change", "box"),
     [
         ({"bbox": ["1", "2.0", " 3 ", "4e0"]}, [1, 2, 4, 6]),
+        ({"bbox": "[1, 2.0, 3, 4]"}, [1, 2, 4, 6]),
         ({"image_id": "3", "category_id": 2.0}, [1, 2, 4, 6]),
         ({"iscrowd": "0"}, [1, 2, 4, 6]),
         ({"iscrowd": False, "score": None}, [1, 2, 4, 6]),

@@ -25,9 +25,9 @@ def test_voc_corners_are_the_first_and_last_pixel_counted_from_one(folder):
 def test_voc_corners_of_zero_are_pointed_out(folder):
     job = write_voc(folder, VOC.replace("<xmin>1<", "<xmin>0<").replace("<xmax>11", "<xmax>12"))
     summary = convert(job)
-    assert "found 1 file, with a corner of 0 where VOC counts from 1" in summary
+    assert "found 1 file, with a corner below 1, from which VOC counts" in summary
     assert lines(folder)[0].startswith("a.png 0,0,60,40,1")  # -1 is clipped
-    assert "corner of 0" not in convert(job._replace(corners=Corners.EDGES, overwrite=True))
+    assert "corner below 1" not in convert(job._replace(corners=Corners.EDGES, overwrite=True))
 
 
 def from_labelimg(text, source="<database>Unknown</database>"):

@@ -8,6 +8,7 @@ Tools write numbers as text, and ids as either; both are read, like a box that o
 gives. An image with an annotation that cannot be read is left out, and a fault in the log.
 """
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -220,6 +221,9 @@ def _read_annotations(
 
 def _read_box(box: object, where: str) -> list[float]:
     """Return a box as xyxy."""
+    if isinstance(box, str):  # "[1, 2, 3, 4]", from a table
+        with contextlib.suppress(ValueError, RecursionError):
+            box = json.loads(box)
     is_box = isinstance(box, list | tuple) and len(box) == 4
     require(is_box, where, "[x, y, width, height] as numbers", box)
     x, y, width, height = (parse_number(value, where) for value in box)

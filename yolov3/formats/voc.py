@@ -106,7 +106,7 @@ def _read_image(
         boxes.append([parse_number(x, f"{where} <{t}>") for x, t in zip(texts, TAGS, strict=True)])
     offset = (corners or _corners_of(root, path, log)).value
     if offset[0] and any(min(box[:2]) < 1 for box in boxes):
-        reason = "with a corner of 0 where VOC counts from 1; see --voc-corners"
+        reason = "with a corner below 1, from which VOC counts; see --voc-corners"
         log.add("found", "file", reason, [repr(str(path))])
     boxes_xyxy = [[v - o for v, o in zip(box, offset, strict=True)] for box in boxes]
     return size_wh, boxes_xyxy, names
