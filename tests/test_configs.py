@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from yolov3.configs import Config, read_anchors
+from yolov3.configs import Config
 
 AT_LEAST_0, FRACTION, NETWORK = "at least 0", "0 to 1", "for yolov3 3 scales of 3 widths"
 BAD_VALUES = [
@@ -107,18 +107,3 @@ def test_other_json_is_refused_by_name(tmp_path, text):
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="missing.json: "):
         Config.from_json(tmp_path / "missing.json")
-
-
-def test_anchors_are_read_from_a_preset_a_file_or_a_checkpoint_s_configuration(tmp_path):
-    path = tmp_path / "anchors.json"
-    assert read_anchors("yolov3-tiny-darknet")[0] == ((23, 27), (37, 58), (81, 82))
-    path.write_text('{"anchors": [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 9], [10, 11.5]]]}')
-    assert read_anchors(path) == (((1, 2), (3, 4), (5, 6)), ((7, 8), (9, 9), (10, 11.5)))
-    path.write_text(OTHER.to_json(), encoding="utf-8")
-    assert read_anchors(path) == OTHER.anchors
-    for text in ('{"anchors": [[1, 2], [3, 4]]}', "{}", '{"anchors": "yolov3"}'):
-        path.write_text(text)
-        with pytest.raises(ValueError, match="anchors.json: expected anchors as"):
-            read_anchors(path)
-    with pytest.raises(ValueError, match="anchors: expected one of yolov3, .*; received coco"):
-        read_anchors("coco")

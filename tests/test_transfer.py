@@ -7,7 +7,8 @@ from darknet_weights import empty_file, full_floats
 from weight_changes import changed_layers, snapshot
 
 from yolov3.checkpoints import save_checkpoint
-from yolov3.configs import TINY_ANCHORS, Config, read_anchors
+from yolov3.cli.flags import read_anchors
+from yolov3.configs import TINY_ANCHORS, Config
 from yolov3.transfer import transfer_weights
 from yolov3.yolov3 import build_yolov3
 

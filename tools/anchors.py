@@ -90,7 +90,7 @@ def find_anchors(boxes_wh, args, chosen: str) -> list[tuple[str, list, list]]:
 
 
 def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
-    """Write anchors, small to large, as the JSON that `configs.read_anchors` reads."""
+    """Write anchors, small to large, as the JSON that `cli.flags.read_anchors` reads."""
     import numpy as np
 
     per_scale = np.reshape(anchors_wh, (-1, ANCHORS_PER_SCALE, 2)).tolist()

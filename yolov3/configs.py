@@ -190,7 +190,7 @@ class Config:
                 _refuse(field.name, rule.expected, value)
         if self.train_lr_end > self.train_lr_init:
             _refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
-        if not _fit_network(self.anchors, scales := len(self.strides)):
+        if not fit_network(self.anchors, scales := len(self.strides)):
             sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
             _refuse("anchors", f"for {self.network} {sizes}", self.anchors)
 
@@ -229,7 +229,7 @@ class Config:
                 raise ValueError("written by a version that did not store anchors; train again")
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
-            return cls(**{name: _as_tuples(value) for name, value in values.items()})
+            return cls(**{name: as_tuples(value) for name, value in values.items()})
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -239,25 +239,6 @@ class _Default:
 
 
 _MARKED = {kind: type(kind.__name__, (kind, _Default), {}) for kind in (int, float, tuple)}
-
-
-def read_anchors(source) -> tuple:
-    """Return anchors (S, A, 2), fine to coarse, of a preset or of a file of `tools/anchors.py`.
-
-    The file is JSON, {"anchors": [[[width, height], ...], ...]} in pixels. Raises ValueError.
-    """
-    if source in ANCHOR_PRESETS:
-        return ANCHOR_PRESETS[source]
-    try:
-        anchors = _as_tuples(read_json(source).get("anchors"))
-    except (OSError, ValueError) as error:
-        expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
-        raise ValueError(f"anchors: expected {expected}; received {error}") from None
-    if not any(_fit_network(anchors, scales) for scales in (len(STRIDES), len(TINY_STRIDES))):
-        raise ValueError(
-            f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
-        )
-    return anchors
 
 
 def default_lr_end(train_lr_init: float) -> float:
@@ -280,15 +261,15 @@ def _preset_or_tuples(anchors):
         _refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
     if isinstance(anchors, str):
         return ANCHOR_PRESETS[anchors]
-    return anchors if isinstance(anchors, _Default) else _as_tuples(anchors)
+    return anchors if isinstance(anchors, _Default) else as_tuples(anchors)
 
 
-def _as_tuples(value):
+def as_tuples(value):
     """Turn lists into tuples, at any depth."""
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def _fit_network(anchors, scales: int) -> bool:
+def fit_network(anchors, scales: int) -> bool:
     """Tell whether these are anchors (S, A, 2) above 0 of a network with so many scales."""
     if not is_a(anchors, Config.__annotations__["anchors"]):
         return False

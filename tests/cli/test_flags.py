@@ -19,6 +19,7 @@ from yolov3.cli.flags import (
     names_list,
     number,
     positive_int,
+    read_anchors,
 )
 from yolov3.configs import REPO, Config
 
@@ -149,3 +150,19 @@ def test_help_loads_nothing_heavy(script, tmp_path):
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "yolov3.cli.flags" in loaded
     assert not loaded.intersection(HEAVY)
+
+
+def test_anchors_are_read_from_a_preset_a_file_or_a_checkpoint_s_configuration(tmp_path):
+    path = tmp_path / "anchors.json"
+    own = Config(tiny=True, anchors=(((1, 2), (3, 4), (5, 6.5)),) * 2)
+    assert read_anchors("yolov3-tiny-darknet")[0] == ((23, 27), (37, 58), (81, 82))
+    path.write_text('{"anchors": [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 9], [10, 11.5]]]}')
+    assert read_anchors(path) == (((1, 2), (3, 4), (5, 6)), ((7, 8), (9, 9), (10, 11.5)))
+    path.write_text(own.to_json(), encoding="utf-8")
+    assert read_anchors(path) == own.anchors
+    for text in ('{"anchors": [[1, 2], [3, 4]]}', "{}", '{"anchors": "yolov3"}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="anchors.json: expected anchors as"):
+            read_anchors(path)
+    with pytest.raises(ValueError, match="anchors: expected one of yolov3, .*; received coco"):
+        read_anchors("coco")

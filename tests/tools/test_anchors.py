@@ -4,7 +4,8 @@ from PIL import Image
 from script_runs import run
 
 import anchors as tool
-from yolov3.configs import Config, read_anchors
+from yolov3.cli.flags import read_anchors
+from yolov3.configs import Config
 
 
 @pytest.fixture

@@ -6,7 +6,17 @@ import dataclasses
 import difflib
 import sys
 
-from yolov3.configs import ANCHOR_PRESETS, INPUT_SIZES, Config, default_lr_end, read_anchors
+from yolov3.configs import (
+    ANCHOR_PRESETS,
+    INPUT_SIZES,
+    STRIDES,
+    TINY_STRIDES,
+    Config,
+    as_tuples,
+    default_lr_end,
+    fit_network,
+)
+from yolov3.files import read_json
 from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
@@ -153,6 +163,25 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
     if "train_lr_init" in given and base.train_lr_end == default_lr_end(base.train_lr_init):
         given.setdefault("train_lr_end", None)
     return dataclasses.replace(base, **given)
+
+
+def read_anchors(source) -> tuple:
+    """Return anchors (S, A, 2), fine to coarse, of a preset or of a file of `tools/anchors.py`.
+
+    The file is JSON, {"anchors": [[[width, height], ...], ...]} in pixels. Raises ValueError.
+    """
+    if source in ANCHOR_PRESETS:
+        return ANCHOR_PRESETS[source]
+    try:
+        anchors = as_tuples(read_json(source).get("anchors"))
+    except (OSError, ValueError) as error:
+        expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
+        raise ValueError(f"anchors: expected {expected}; received {error}") from None
+    if not any(fit_network(anchors, scales) for scales in (len(STRIDES), len(TINY_STRIDES))):
+        raise ValueError(
+            f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
+        )
+    return anchors
 
 
 def _kind(field) -> dict:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolov3.checkpoints import RESUME, Checkpoint, find_checkpoint
-from yolov3.cli.flags import config_from_flags
-from yolov3.configs import Config, changed_settings, read_anchors
+from yolov3.cli.flags import config_from_flags, read_anchors
+from yolov3.configs import Config, changed_settings
 from yolov3.files import fresh_folders
 from yolov3.runs.checkpoint_manager import BEST_IS_RESET, VALIDATION_SETTINGS
 
