@@ -1,9 +1,17 @@
-"""Augmentation: no box is lost or cut, and every box follows its pixels."""
+"""Augmentation: every box follows its pixels; only a mosaic cuts boxes, and drops small rests."""
 
 import numpy as np
 import pytest
 
-from yolov3.augment import Augmentation, augment, crop_window, jitter_color, random_window
+from yolov3.augment import (
+    Augmentation,
+    augment,
+    crop_window,
+    jitter_color,
+    mosaic,
+    object_window,
+    random_window,
+)
 from yolov3.images import GREY
 
 STRONG = Augmentation(flip=0.5, crop=1.0, scale=0.5, translate=0.3, color=0.0)
@@ -138,3 +146,79 @@ def test_colours_keep_grey_grey_and_black_and_white_in_range():
     for seed in SEEDS:
         changed = jitter_color(grey, 1.0, rng_of(seed)).astype(int)
         assert np.ptp(changed, axis=2).max() <= 1
+
+
+# Mosaics: four images of three rectangles each, whose shades tell which is which
+
+CANVAS = 100
+
+
+def shaded_samples(seed):
+    """Return four samples, in the k-th of which the rectangles have the shade 60 (k + 1)."""
+    samples = []
+    for k in range(4):
+        image, boxes = scene(4 * seed + k)
+        samples.append((image // 255 * 60 * (k + 1), boxes, 3 * k + np.arange(3, dtype=np.int32)))
+    return samples
+
+
+def shade_of(label):
+    return np.eye(3, dtype=int)[label % 3] * 60 * (label // 3 + 1)
+
+
+@pytest.mark.parametrize("min_area", [0.3, 1.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mosaic_has_the_boxes_of_which_its_pixels_show_enough(seed, min_area):
+    settings, samples = Augmentation(flip=0.5, min_area=min_area), shaded_samples(seed)
+    image, boxes, classes = mosaic(samples, CANVAS, WIDTH, settings, rng_of(seed))
+    assert image.shape == (CANVAS, CANVAS, 3) and (image.dtype, boxes.dtype) == (
+        np.uint8,
+        np.float32,
+    )
+    labels, given = list(classes), np.concatenate([one for _, one, _ in samples])
+    assert len(boxes) == len(labels) == len(set(labels))
+    for label, (left, top, right, bottom) in enumerate(given):
+        shown = (image == shade_of(label)).all(axis=2)
+        assert (label in labels) == (shown.sum() >= min_area * (right - left) * (bottom - top))
+        if label in labels:
+            np.testing.assert_array_equal(boxes[labels.index(label)], bounds(shown))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_objects_of_a_mosaic_are_as_large_as_in_the_letterbox_of_detection(seed):
+    image, given = scene(seed)
+    large = np.kron(image, np.ones((3, 3, 1), np.uint8)), given * 3, np.arange(3)  # 420 x 270
+    empty = np.zeros_like(large[0]), np.zeros((0, 4), np.float32), np.arange(0)
+    samples = [large if k == seed % 4 else empty for k in range(4)]
+    image, boxes, classes = mosaic(samples, CANVAS, 200, Augmentation(min_area=1.0), rng_of(seed))
+    for box, label in zip(boxes, classes, strict=True):
+        sizes = (given[label, 2:] - given[label, :2]) * 3 * 200 / 420
+        np.testing.assert_allclose(box[2:] - box[:2], sizes, rtol=0.02)
+        half_seen = image[..., label] >= 128 if min(sizes) >= 2 else image[..., label] > 0
+        np.testing.assert_allclose(box, bounds(half_seen), atol=1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_window_has_an_object_whole_and_cuts_others_only_where_it_must(seed):
+    left, middle, right = [5, 40, 25, 60], [50, 40, 60, 60], [62, 40, 72, 60]
+    boxes = np.float32([left, middle, right])
+    window = object_window((HEIGHT, WIDTH), boxes, (30, 30), rng_of(seed))
+    assert (window[2:] - window[:2] == 30).all() and (window >= 0).all()
+    is_whole = ((boxes[:, :2] >= window[:2]) & (boxes[:, 2:] <= window[2:])).all(axis=1)
+    is_seen = ((boxes[:, :2] < window[2:]) & (boxes[:, 2:] > window[:2])).all(axis=1)
+    np.testing.assert_array_equal(is_whole, is_seen)
+    assert is_whole.tolist() == [False, True, True]  # the most that one window can have
+
+
+@pytest.mark.parametrize("boxes", [[], [[0, 0, WIDTH, HEIGHT]], [[0.4, 0.3, 10.6, 30.5]]])
+@pytest.mark.parametrize("window_wh", [(30, 25), (200, 40), (30, 200), (300, 300), (0.2, 0.2)])
+def test_a_window_stays_in_the_image_or_contains_it(boxes, window_wh):
+    boxes = np.float32(boxes).reshape(-1, 4)
+    windows = [object_window((HEIGHT, WIDTH), boxes, window_wh, rng_of(seed)) for seed in SEEDS]
+    for (low, high), length, side in zip(
+        np.reshape(windows, (-1, 2, 2)).T, (WIDTH, HEIGHT), window_wh, strict=True
+    ):
+        assert (high - low == max(1, round(side))).all()
+        inside, around = (low >= 0) & (high <= length), (low <= 0) & (high >= length)
+        assert (inside if side < length else around).all()
+    assert len(np.unique(windows, axis=0)) > 1 or np.size(boxes) == 4 and window_wh[0] < 1

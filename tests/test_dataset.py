@@ -32,8 +32,8 @@ def records(tmp_path_factory):
     return made
 
 
-def batches_of(records, steps, seed=SEED, augmentation=UNCHANGED):
-    batches = training_batches(records, augmentation, seed, BATCH, SIZE, steps)
+def batches_of(records, steps, seed=SEED, augmentation=UNCHANGED, detection_size=SIZE):
+    batches = training_batches(records, augmentation, seed, BATCH, SIZE, steps, detection_size)
     return [tuple(part.numpy() for part in batch) for batch in batches]
 
 
@@ -66,9 +66,28 @@ def test_seed_decides(records):
     assert order_of(batches_of(records, (0, 7))) != order_of(other)
 
 
-def test_starting_later_gives_what_a_whole_run_gives(spoiled):
-    whole = batches_of(spoiled, (0, 7), augmentation=CHANGED)
-    assert_equal(batches_of(spoiled, (3, 7), augmentation=CHANGED), whole[3:])
+@pytest.mark.parametrize("augmentation", [CHANGED, CHANGED._replace(mosaic=0.5)])
+def test_starting_later_gives_what_a_whole_run_gives(spoiled, augmentation):
+    whole = batches_of(spoiled, (0, 7), augmentation=augmentation)
+    assert_equal(batches_of(spoiled, (3, 7), augmentation=augmentation), whole[3:])
+
+
+def test_a_mosaic_is_of_the_image_that_is_due_and_of_others_as_large_as_in_detection(records):
+    settings, steps = {"augmentation": Augmentation(mosaic=0.5), "detection_size": 48}, (0, 20)
+    batches = batches_of(records, steps, **settings)
+    _, boxes, classes, indices = map(np.concatenate, zip(*batches, strict=True))
+    whole = batches_of(records, steps)
+    np.testing.assert_array_equal(indices, np.concatenate([batch[-1] for batch in whole]))
+    mosaics = 0
+    for one_boxes, one_classes, (index, _) in zip(boxes, classes, indices, strict=True):
+        count = one_boxes.any(axis=1).sum()
+        assert one_classes[:count].all() and not one_boxes[count:].any()  # padding comes last
+        assert index == 0 or index in one_classes
+        sizes = (one_boxes[:count, 2:] - one_boxes[:count, :2]).round(2).tolist()
+        if len(set(one_classes[:count])) > 1:
+            mosaics += 1
+            assert sizes == [[24, 16]] * count  # as in the images, of 48 pixels
+    assert 0.2 < mosaics / len(boxes) < 0.8
 
 
 def test_same_images_and_boxes_as_without_tf_data(records):

@@ -86,3 +86,26 @@ def test_the_last_epoch_may_be_a_part_of_one(epochs, last_steps):
     assert [schedule.last_step(epoch) for epoch in range(schedule.epochs)] == last_steps
     ended = [schedule.epochs_after(step) for step in range(schedule.total_steps + 1)]
     assert ended == [sum(step >= last for last in last_steps) for step in range(len(ended))]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "close", "mosaics", "sizes"),
+    [
+        (6, 0.33, 4, [416] * 6),  # as the last size, whatever the own one is
+        (3, 1 / 3, 2, [416] * 3),
+        (15, 0.6, 6, [416] * 6 + [320] * 4 + [416] * 5),
+        (4.5, 0.33, 3, [416] * 5),
+        (4.5, 0.0, 5, [416] * 5),
+        (0.3, 0.5, 0, [416]),
+        (2, 1.0, 0, [320, 416]),
+    ],
+)
+def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes):
+    config = Config(train_epochs=epochs, augment_mosaic=0.5, augment_close=close)
+    schedule = TrainingSchedule(config, num_images=100)
+    count = range(schedule.epochs)
+    assert [schedule.has_mosaics(epoch) for epoch in count] == [epoch < mosaics for epoch in count]
+    assert [schedule.detection_size(epoch) for epoch in count] == sizes
+    without = schedule.change(augment_mosaic=0.0)
+    assert not any(without.has_mosaics(epoch) for epoch in count)
+    assert all(without.detection_size(epoch) == without.input_size(epoch) for epoch in count)

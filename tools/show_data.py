@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
     settings = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
     statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
-    if any(settings):
+    if settings != Augmentation():
         changed = augment_sizes(records, sizes_wh, settings, config.seed)
         statistics["augmented"] = statistics_of(*changed, config.train_input_size)
     outputs = [args.output / name for name in FIGURES]
@@ -76,7 +76,7 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     """
     import numpy as np
 
-    from yolov3.augment import augment
+    from yolov3.augment import Augmentation, augment
     from yolov3.data.statistics import augmentation_rng
     from yolov3.images import read_image
 
@@ -87,7 +87,7 @@ def choose_tiles(records, settings, args) -> list[tuple]:
         record = records[index]
         image, boxes_xyxy = read_image(record.image_path), record.boxes_xyxy
         tiles.append((Path(record.image_path).name, image, boxes_xyxy, record.classes))
-        if any(settings):
+        if settings != Augmentation():
             rng = augmentation_rng(args.seed, index)
             image, boxes_xyxy = augment(image, boxes_xyxy, settings, rng)
             tiles.append(("augmented", image, boxes_xyxy, record.classes))

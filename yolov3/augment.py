@@ -1,7 +1,7 @@
 """Augmentation: pure functions (image, boxes, random generator) -> (image, boxes).
 
 Crop, scale and translate only choose a window on the image; it is cut out once and resized once,
-by the letterbox. No function loses a box, cuts into one or rounds one.
+by the letterbox. No function rounds a box, and only a mosaic loses one or cuts into it.
 """
 
 from typing import NamedTuple
@@ -9,9 +9,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolov3.images import GREY
+from yolov3.images import GREY, resize
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
+MOSAIC = 4  # images
+MOSAIC_CENTRES = (0.4, 0.6)  # where the tiles meet; large objects need large tiles
+WINDOWS_TRIED = 20  # for each tile; more are more crowded
 
 
 class Augmentation(NamedTuple):
@@ -22,6 +25,8 @@ class Augmentation(NamedTuple):
     scale: float = 0.0  # largest zoom-out: the window is up to 1 + scale times the image
     translate: float = 0.0  # largest shift, as a fraction of the window
     color: float = 0.0  # largest relative change of brightness, contrast and saturation
+    mosaic: float = 0.0  # probability of a mosaic
+    min_area: float = 0.5  # smallest fraction of a box's area, of which the mosaic shows the rest
 
 
 def augment(image_rgb, boxes_xyxy, settings: Augmentation, rng: np.random.Generator):
@@ -87,3 +92,72 @@ def jitter_color(image_rgb, strength: float, rng):
     mix = contrast * (saturation * np.eye(3) + (1.0 - saturation) * LUMA)  # (3, 3): RGB to RGB
     shift = np.full(3, mean * (brightness - contrast))
     return cv2.transform(image_rgb, np.column_stack([mix, shift]))  # rounds, and stops at 0 and 255
+
+
+def mosaic(samples, canvas_size: int, input_size: int, settings: Augmentation, rng):
+    """Fill a square canvas with windows of four images, as large as detection would see them.
+
+    `samples` are four (image_rgb, boxes_xyxy (N, 4), classes (N,)); returns one of the same kind,
+    `canvas_size` pixels wide. The tiles meet at a random point. Each has the scale that the
+    letterbox of `input_size` pixels would give its image, times a random zoom, and may be flipped.
+    Source: Bochkovskiy et al. 2020, "YOLOv4", section 3.3; there the images are whole.
+    """
+    canvas = np.empty((canvas_size, canvas_size, 3), np.uint8)
+    least, most = (round(part * canvas_size) for part in MOSAIC_CENTRES)
+    x, y = (int(one) for one in rng.integers(least, most, 2, endpoint=True))
+    tiles = [(0, 0), (x, y)], [(x, 0), (canvas_size, y)], [(0, y), (x, canvas_size)]
+    tiles = np.array([*tiles, [(x, y), (canvas_size, canvas_size)]])  # (4, 2, 2): corners
+    parts = []
+    for (image_rgb, boxes_xyxy, classes), (corner, end) in zip(samples, tiles, strict=True):
+        scale = input_size / max(image_rgb.shape[:2]) / (1 + rng.uniform(0, settings.scale))
+        window = object_window(image_rgb.shape[:2], boxes_xyxy, (end - corner) / scale, rng)
+        if settings.color > 0:
+            image_rgb = jitter_color(image_rgb, settings.color, rng)
+        tile, boxes_xyxy, kept = view(image_rgb, boxes_xyxy, window, end - corner, settings)
+        if rng.random() < settings.flip:
+            tile, boxes_xyxy = flip(tile, boxes_xyxy)
+        canvas[corner[1] : end[1], corner[0] : end[0]] = tile
+        parts.append((boxes_xyxy + np.tile(corner, 2), classes[kept]))
+    boxes_xyxy, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return canvas, boxes_xyxy.astype(np.float32), classes
+
+
+def object_window(image_hw, boxes_xyxy, window_wh, rng) -> np.ndarray:
+    """Choose a window of about (width, height) near an object: (4,) xyxy in whole pixels.
+
+    Of some windows, each with a random object whole if it fits, it is the one that cuts the fewest
+    boxes, and among those the one with the most whole boxes. A window that is larger than the image
+    contains it.
+    """
+    image_wh, window_wh = np.array(image_hw)[::-1], np.maximum(np.rint(window_wh), 1).astype(int)
+    slack = image_wh - window_wh
+    objects = boxes_xyxy if len(boxes_xyxy) else np.array([[0, 0, *image_wh]])
+    objects = objects[rng.integers(len(objects), size=WINDOWS_TRIED)]  # (K, 4)
+    corners = [np.ceil(objects[:, 2:] - window_wh), np.floor(objects[:, :2])]
+    corners = np.clip(np.sort(corners, axis=0), np.minimum(slack, 0), np.maximum(slack, 0))
+    corners = rng.integers(*corners.astype(int), endpoint=True)  # (K, 2)
+    windows = np.concatenate([corners, corners + window_wh], axis=1)
+    shares = visible_shares(boxes_xyxy, windows)  # (K, N)
+    are_whole, are_cut = shares == 1, (shares > 0) & (shares < 1)
+    return windows[np.lexsort([-are_whole.sum(axis=1), are_cut.sum(axis=1)])[0]]
+
+
+def visible_shares(boxes_xyxy, windows_xyxy) -> np.ndarray:
+    """Return the fraction of the area of each of N boxes that each of K windows shows: (K, N)."""
+    boxes_xyxy = boxes_xyxy.astype(float)  # so that a whole box has exactly 1
+    windows_xyxy = np.asarray(windows_xyxy)[:, None]  # (K, 1, 4)
+    ends = np.minimum(boxes_xyxy[:, 2:], windows_xyxy[..., 2:])  # (K, N, 2)
+    sides = ends - np.maximum(boxes_xyxy[:, :2], windows_xyxy[..., :2])
+    return (np.maximum(sides, 0) / (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])).prod(axis=-1)
+
+
+def view(image_rgb, boxes_xyxy, window_xyxy, size_wh, settings: Augmentation):
+    """Return a window of an image at a size (width, height), its boxes, and which are kept (N,).
+
+    Boxes are clipped; those of which the window shows less than `min_area` are left out.
+    """
+    kept = visible_shares(boxes_xyxy, [window_xyxy])[0] >= settings.min_area
+    image_rgb, boxes_xyxy = crop_window(image_rgb, boxes_xyxy[kept], window_xyxy)
+    window_wh = image_rgb.shape[1::-1]
+    boxes_xyxy = np.clip(boxes_xyxy, 0, np.tile(window_wh, 2)) * np.tile(size_wh / window_wh, 2)
+    return resize(image_rgb, [int(side) for side in size_wh]), boxes_xyxy, kept

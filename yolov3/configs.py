@@ -58,6 +58,7 @@ AT_LEAST_0 = Rule("at least 0", lambda value: 0 <= value < math.inf)
 AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
 ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
 FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
+PART = Rule("more than 0, up to 1", lambda value: 0 < value <= 1)
 BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
 FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
 SEED = Rule(f"0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
@@ -169,6 +170,15 @@ class Config:
     augment_translate: float = setting(0.0, "shift by up to this fraction of the image", FRACTION)
     augment_color: float = setting(
         0.0, "change brightness, contrast and saturation by up to this fraction", FRACTION
+    )
+    augment_mosaic: float = setting(
+        0.0, "probability of windows of four images in one, as large as in detection", FRACTION
+    )
+    augment_min_area: float = setting(
+        0.5, "keep a box of which a mosaic shows this fraction; 1: only whole ones", PART
+    )
+    augment_close: float = setting(
+        0.33, "last fraction of the epochs, in which there is no mosaic", FRACTION
     )
 
     # detection

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from yolov3.augment import Augmentation, augment
+from yolov3.augment import MOSAIC, Augmentation, augment, mosaic
 from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, read_image
 
 NONE = -1  # in place of a record's index
@@ -20,26 +20,32 @@ MAX_WORKERS = 16  # threads that load images
 BATCHES_AHEAD = 2
 
 
-def training_batches(records, augmentation: Augmentation, seed, batch_size, input_size, steps):
+def training_batches(
+    records, augmentation: Augmentation, seed, batch_size, input_size, steps, detection_size=None
+):
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
-    input, classes int32 (B, N), indices int32 (B, 2)). N is the largest number of boxes of any
-    record; the rest are empty boxes. The batches are cut from an endless stream of passes over the
-    data, each in its own order, so all are full and no image is repeated or left out.
+    input, classes int32 (B, N), indices int32 (B, 2)). N is the largest number of boxes that an
+    image can have; the rest are empty boxes. The batches are cut from an endless stream of passes
+    over the data, each in its own order, so all are full and no image is repeated or left out. Only
+    in a mosaic, at the scale of `detection_size`, others come in beside the one that is due.
 
     `indices` holds (requested, used) record indices. They differ if an image could not be read and
     the next one of the file took its place; -1, and a grey image without boxes, if none could.
     """
-    capacity = _box_capacity(records)
+    capacity = _box_capacity(records) * (MOSAIC if augmentation.mosaic else 1)
 
     def load(index, position):
-        image, used = _read_or_next(records, index)
-        boxes_xyxy, classes = _boxes_of(records, used)
         rng = np.random.default_rng([seed, position])
-        image, boxes_xyxy = augment(image, boxes_xyxy, augmentation, rng)
-        image, boxes_xyxy, classes = _to_input(image, boxes_xyxy, classes, input_size, capacity)
-        return image, boxes_xyxy, classes, np.array([index, used], np.int32)
+        *sample, used = _read_or_next(records, index)
+        if augmentation.mosaic and rng.random() < augmentation.mosaic:
+            others = rng.integers(len(records), size=MOSAIC - 1)
+            samples = [sample, *(_read_or_next(records, other)[:3] for other in others)]
+            sample = mosaic(samples, input_size, detection_size or input_size, augmentation, rng)
+        else:
+            sample[:2] = augment(*sample[:2], augmentation, rng)
+        return *_to_input(*sample, input_size, capacity), np.array([index, used], np.int32)
 
     first, stop = steps
     positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
@@ -109,12 +115,12 @@ def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
 
 
 def _read_or_next(records, index):
-    """Return the image of the first record from `index` on that can be read, and its index."""
+    """Return the first image from `index` on that can be read, its boxes, classes and index."""
     for candidate in (*range(index, len(records)), *range(index)):
         image = _read(records, candidate)
         if image is not None:
-            return image, candidate
-    return BLANK, NONE
+            return image, *_boxes_of(records, candidate), candidate
+    return BLANK, *_boxes_of(records, NONE), NONE
 
 
 def _read(records, index):

@@ -148,14 +148,20 @@ def letterbox_params(image_hw, input_hw) -> Letterbox:
     return Letterbox((new_width, new_height), offset_xy, scale_xy)
 
 
+def resize(image_rgb: np.ndarray, size_wh) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to (width, height): by area averaging where a side shrinks."""
+    width, height = size_wh
+    if image_rgb.shape[:2] == (height, width):
+        return image_rgb
+    shrinks = width < image_rgb.shape[1] or height < image_rgb.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR  # sampling would lose thin strokes
+    return cv2.resize(image_rgb, (width, height), interpolation=method)
+
+
 def letterbox(image_rgb: np.ndarray, input_hw) -> np.ndarray:
     """Resize uint8 (H, W, 3) to fit into `input_hw`, on grey (h, w, 3) uint8."""
-    height, width = image_rgb.shape[:2]
-    fit = letterbox_params((height, width), input_hw)
-    if fit.size_wh != (width, height):
-        shrinks = min(fit.scale_xy) < 1  # area averaging keeps thin strokes, sampling loses them
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image_rgb = cv2.resize(image_rgb, fit.size_wh, interpolation=method)
+    fit = letterbox_params(image_rgb.shape[:2], input_hw)
+    image_rgb = resize(image_rgb, fit.size_wh)
     if fit.size_wh == (input_hw[1], input_hw[0]):
         return image_rgb
     filled = np.full((*input_hw, 3), GREY, np.uint8)

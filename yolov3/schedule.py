@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from yolov3.configs import SIZE_MULTIPLE, Config
 
+EPSILON = 1e-6  # epochs: two thirds of 15 are 10
+
 
 class TrainingSchedule:
     """The epochs of a run, counted from 0, their steps and their input sizes.
@@ -30,6 +32,20 @@ class TrainingSchedule:
         """Return the input size of an epoch in pixels."""
         config, scales = self.config, self.config.train_input_scales
         return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
+
+    def has_mosaics(self, epoch: int) -> bool:
+        """Tell whether an epoch is one of mosaics: it ends before the last part of the run."""
+        config, epochs = self.config, self.config.train_epochs
+        ends_at, open_epochs = min(epoch + 1, epochs), epochs * (1 - config.augment_close)
+        return config.augment_mosaic > 0 and ends_at <= open_epochs + EPSILON
+
+    def detection_size(self, epoch: int) -> int:
+        """Return the input size in pixels that a network detects best at after an epoch.
+
+        Mosaics show objects as large as they are in the full input, whatever their own size.
+        """
+        is_full = self.has_mosaics(epoch)
+        return self.config.train_input_size if is_full else self.input_size(epoch)
 
     def last_step(self, epoch: int) -> int:
         """Return how many steps of the run are done when an epoch is."""

@@ -47,7 +47,7 @@ def train_one_epoch(
     train_step: TrainStep, batches, epoch: int, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
     """Take the steps that are left of an epoch, and save whenever it is due or asked for."""
-    input_size = schedule.input_size(epoch)
+    input_size = schedule.detection_size(epoch)
     for *batch, indices in batches:
         if manager.pace.changed(int(train_step.step_count)):
             return Outcome.REPLANNED
@@ -73,7 +73,7 @@ def finish_epoch(
     train_step: TrainStep, validate, epoch: int, schedule: TrainingSchedule, manager, logger
 ) -> None:
     """Validate the EMA, and save it as the last checkpoint, and as the best if it is."""
-    started, input_size = time.monotonic(), schedule.input_size(epoch)
+    started, input_size = time.monotonic(), schedule.detection_size(epoch)
     metrics = validate(train_step.ema, input_size) if validate else {}
     is_best = manager.update_best(metrics, input_size)
     if validate:

@@ -35,6 +35,8 @@ CHANGES = {
     "augment_flip": 0.5,
     "augment_color": 0.3,
     "augment_translate": 0.2,
+    "augment_mosaic": 0.5,  # in the first epoch alone
+    "augment_close": 0.5,
 }
 
 

@@ -130,8 +130,9 @@ class Costs(NamedTuple):
         per_epoch, seconds = schedule.steps_per_epoch, 0.0
         for epoch in range(step // per_epoch, schedule.epochs):
             steps = schedule.last_step(epoch) - max(step, epoch * per_epoch)
-            images = steps * schedule.batch_size + self.validated * VALIDATION_SHARE
-            seconds += images * self.image[schedule.input_size(epoch)] + self.save
+            seconds += steps * schedule.batch_size * self.image[schedule.input_size(epoch)]
+            validation = self.validated * self.image[schedule.detection_size(epoch)]
+            seconds += VALIDATION_SHARE * validation + self.save
         return seconds
 
 
@@ -189,8 +190,10 @@ def measure_costs(training, clock=time.perf_counter) -> Costs:
     """Time some steps at each input size, and undo what they learned."""
     variables, scales = training.train_step.variables(), training.config.train_input_scales
     before, whole = state_dict(variables), training.schedule.change(train_epochs=len(scales))
-    sizes = sorted({whole.input_size(epoch) for epoch in range(len(scales))})
-    image = {size: _seconds_per_image(training, size, clock) for size in sizes}
+    sizes = {whole.input_size(epoch) for epoch in range(len(scales))}
+    if training.config.augment_mosaic:
+        sizes.add(training.config.train_input_size)  # of the validation: `detection_size`
+    image = {size: _seconds_per_image(training, size, clock) for size in sorted(sizes)}
     assign_by_name(variables, before)
     save = weight_bytes(training.config, len(training.class_names)) / SAVED_PER_SECOND
     return Costs(image, len(training.test_records), save)
@@ -209,12 +212,14 @@ def _seconds_per_image(training, size, clock):
 def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> TrainingSchedule:
     """Return the best run that ends in `seconds`: the longest, with all sizes that are worth it.
 
-    Where the steps are few, the largest sizes are left out, and the warm-up is shorter. Raises
-    ValueError if there is no time for one.
+    Where the steps are few, the largest sizes are left out, and the warm-up is shorter; mosaics
+    then go on to the end. Raises ValueError if there is no time for one step.
     """
     scales = schedule.config.train_input_scales
     for kept in range(len(scales), 0, -1):
         sizes = schedule.change(train_input_scales=scales[:kept])
+        if kept < len(scales) and schedule.config.augment_mosaic:  # they show all sizes
+            sizes = sizes.change(augment_close=0.0)
         best = longest(sizes, costs, seconds, step)
         if best.total_steps >= STEPS_PER_SIZE * len(set(scales[:kept])):
             break
@@ -244,6 +249,7 @@ def time_text(pace: Pace, config, has_gpu: bool) -> str:
         scales = " ".join(map(str, config.train_input_scales))
         flags = f"--train-epochs {config.train_epochs} --train-input-scales {scales}"
         flags += f" --train-warmup-epochs {config.train_warmup_epochs}"
+        flags += f" --augment-close {config.augment_close}" if config.augment_mosaic else ""
         return f"{text}; without --max-minutes the same are: {flags}"
     if pace.left < HOUR or has_gpu:
         return text

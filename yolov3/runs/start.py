@@ -59,13 +59,15 @@ class Training:
         return int(self.train_step.step_count)
 
     def batches(self, input_size: int, steps: tuple[int, int]):
-        """Yield the batches of a range of steps, as `train` takes them."""
+        """Yield the batches of a range of steps of one epoch, as `train` takes them."""
         config, strategy = self.config, self.train_step.strategy
         augmentation = Augmentation(
             *(getattr(config, f"augment_{x}") for x in Augmentation._fields)
         )
-        size = config.train_batch_size, input_size
-        batches = training_batches(self.records, augmentation, config.seed, *size, steps)
+        if not self.schedule.has_mosaics(steps[0] // self.schedule.steps_per_epoch):
+            augmentation = augmentation._replace(mosaic=0.0)
+        sizes = config.train_batch_size, input_size, steps, config.train_input_size
+        batches = training_batches(self.records, augmentation, config.seed, *sizes)
         for *batch, indices in distribute_batches(strategy, batches):
             yield (*batch, gather(strategy, indices))
 
