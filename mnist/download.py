@@ -4,7 +4,6 @@ import hashlib
 import queue
 import threading
 from http.client import HTTPException
-from urllib.error import URLError
 from urllib.request import urlopen
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -28,11 +27,15 @@ def download(url: str, sha256: str, stall_s: float = STALL_S) -> bytes:
         except queue.Empty:
             raise ConnectionError(f"nothing received for {stall_s:g} s") from None
         if isinstance(received, Exception):
-            reason = received.reason if type(received) is URLError else received
-            raise ConnectionError(str(reason) or repr(reason))
+            raise ConnectionError(str(received) or repr(received))
         if not received:
-            return _verified(bytes(content), sha256)
+            break
         content += received
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        what = f"{len(content)} bytes with {digest}"
+        raise ConnectionError(f"expected SHA-256 {sha256}; received {what}")
+    return bytes(content)
 
 
 def _read(url: str, timeout_s: float, chunks: queue.Queue) -> None:
@@ -44,12 +47,3 @@ def _read(url: str, timeout_s: float, chunks: queue.Queue) -> None:
         chunks.put(b"")
     except (OSError, HTTPException, ValueError) as error:
         chunks.put(error)
-
-
-def _verified(content: bytes, sha256: str) -> bytes:
-    received = hashlib.sha256(content).hexdigest()
-    if received != sha256:
-        raise ConnectionError(
-            f"expected SHA-256 {sha256}; received {len(content)} bytes with {received}"
-        )
-    return content

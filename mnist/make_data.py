@@ -43,12 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def make_data(
-    output: Path,
-    mnist: str | None = None,
-    train: int = 1000,
-    test: int = 200,
-    size: int = 416,
-    seed: int = 0,
+    output: Path, mnist: str | None, train: int, test: int, size: int, seed: int = 0
 ) -> None:
     """Write `train` and `test` scenes to a folder; nothing there changes unless all were drawn.
 

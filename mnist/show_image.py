@@ -19,21 +19,19 @@ from yolov3.cli.flags import Parser, integer  # noqa: E402
 from yolov3.cli.run import run_script  # noqa: E402
 from yolov3.inference.window import can_open_window, open_window  # noqa: E402
 
-MNIST = ROOT / "mnist"
-TRAIN_ANNOTATIONS = MNIST / "mnist_train.txt"
+FOLDER = ROOT / "mnist"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-
-    def add_file(flag, default, text):
-        help_text = f"{text} (default: {default.relative_to(ROOT)})"
-        parser.add_argument(flag, default=default, type=Path, metavar="FILE", help=help_text)
-
-    add_file("--annotations", TRAIN_ANNOTATIONS, "annotation file")
-    add_file("--names", MNIST / "mnist.names", "class names, one per line")
-    add_file("--output", MNIST / "show_image.png", "image to save")
+    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
+    annotations = "annotation file (default: %(default)s)"
+    names = "class names, one per line (default: mnist/mnist.names)"
+    output = "image to save (default: mnist/show_image.png)"
+    add("--annotations", default="mnist/mnist_train.txt", metavar="FILE", help=annotations)
+    add("--names", default=FOLDER / "mnist.names", **file, help=names)
+    add("--output", default=FOLDER / "show_image.png", **file, help=output)
     index = "which image, 1 is the first (default: random)"
     parser.add_argument("--index", type=integer, metavar="N", help=index)
     parser.add_argument("--no-show", action="store_true", help="open no window")
@@ -46,13 +44,12 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.annotations import read_annotations
     from yolov3.class_names import read_class_names
     from yolov3.cli.progress import counted
+    from yolov3.data.annotation_check import existing_file
     from yolov3.draw import draw_boxes
     from yolov3.files import check_outputs
     from yolov3.images import read_image, write_image
 
-    annotations, index = args.annotations, args.index
-    if annotations == TRAIN_ANNOTATIONS and not annotations.exists():
-        raise ValueError(f"{annotations} is not there yet; make it: python mnist/make_data.py")
+    annotations, index = existing_file(args.annotations), args.index
     class_names = read_class_names(args.names)
     records = read_annotations(annotations, len(class_names))
     if index is None:

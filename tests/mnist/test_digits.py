@@ -36,10 +36,9 @@ OTHER_ARRAYS = [
     ({"x_train": np.full((12, 784), 255, np.uint8)}, "training images uint8 (12, 784)"),
     ({"x_test": np.ones((5, 28, 28))}, "test images float64"),
     ({"x_test": np.zeros((0, 28, 28), np.uint8)}, "(0, 28, 28)"),
-    ({"x_train": np.full((12, 28, 28), 63, np.uint8)}, "blank image, number 0 of the training"),
-    ({"y_train": np.zeros(11, np.uint8)}, "(11,) for 12 images"),
-    ({"y_train": np.full(12, 0.5)}, "float64"),
-    ({"y_test": np.array([-1, 1, 2, 3, 10])}, "test labels from -1 to 10"),
+    ({"y_train": np.zeros(11, np.uint8)}, "training labels that are not 0 to 9 for each of 12"),
+    ({"y_train": np.full(12, 0.5)}, "training labels that are not 0 to 9"),
+    ({"y_test": np.array([-1, 1, 2, 3, 10])}, "test labels that are not 0 to 9"),
     ({"y_test": None}, "y_test"),
     ({"y_test": np.array([None] * 5)}, "allow_pickle"),
 ]
@@ -119,7 +118,6 @@ def test_train_and_test_folders_are_kept_apart(tmp_path):
     [
         ({}, "0 images for training and 0 for the test"),
         (image_files() | {"3_00003.png": b"no image"}, "3_00003.png"),
-        (image_files() | {"3_00003.png": png(np.full((28, 28), 200, np.uint8))}, "a blank image"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path, files, received):

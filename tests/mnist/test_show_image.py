@@ -9,7 +9,7 @@ from script_runs import exit_code, run
 
 from mnist import show_image as script
 from mnist.show_image import main
-from yolov3.configs import REPO
+from yolov3.data import annotation_check
 
 
 @pytest.fixture
@@ -72,9 +72,10 @@ def test_what_cannot_be_done_is_one_line(annotations, monkeypatch, capsys, flags
 
 
 def test_before_make_data_it_names_the_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(script, "TRAIN_ANNOTATIONS", REPO / "mnist" / "none.txt")
+    monkeypatch.setattr(annotation_check, "REPO", tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert exit_code(main, []) == 2
-    assert "make it: python mnist/make_data.py" in capsys.readouterr().err
+    assert "data with: python mnist/make_data.py\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
