@@ -37,13 +37,13 @@ def main(argv: list[str] | None = None) -> int:
     Config(seed=args.seed)  # refuses one that NumPy does not take
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot: expected a name that ends in .png; received {args.plot}")
-    from yolov3.data.anchors import letterboxed_sizes
+    from yolov3.data.anchors import letterboxed
     from yolov3.data.statistics import read_sized_annotations
 
     records, sizes_wh = read_sized_annotations(args.file)
     inputs = [args.file, *(record.image_path for record in records)]
     check_outputs([path for path in (args.output, args.plot) if path], inputs, overwrite=True)
-    boxes_wh = letterboxed_sizes(records, sizes_wh, args.train_input_size)
+    boxes_wh = letterboxed(records, sizes_wh, args.train_input_size).sizes_wh
     print(f"{args.file}: {counted(len(boxes_wh), 'box')} on {counted(len(records), 'image')}")
     print(f"best anchors at input size {args.train_input_size}    boxes with IoU > 0.5    mean IoU")
     chosen = "YOLOv3-tiny" if args.tiny else "YOLOv3"

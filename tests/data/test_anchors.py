@@ -12,8 +12,7 @@ from yolov3.data.anchors import (
     anchor_fit,
     find_shared_anchors,
     kmeans_anchors,
-    letterboxed_boxes,
-    letterboxed_sizes,
+    letterboxed,
     shape_ious,
 )
 from yolov3.data.annotation_check import check_annotations
@@ -71,11 +70,11 @@ def test_boxes_of_one_size_are_the_same_wherever_they_are():
     corners = np.random.default_rng(0).integers(0, 2000, (300, 2)).astype(np.float32) + 0.25
     boxes_xyxy = np.hstack([corners, corners + np.float32([33, 21.1])])
     record = Record("a.png", boxes_xyxy, np.zeros(300, np.int32), 1)
-    boxes_wh = letterboxed_sizes([record], np.array([[2560, 2140]]), 416)
+    centres, boxes_wh = letterboxed([record], np.array([[2560, 2140]]), 416)
     assert np.unique(boxes_wh, axis=0).shape == (1, 2)
     np.testing.assert_allclose(boxes_wh[0], [33 * 416 / 2560, 21.1 * 348 / 2140])
-    boxes_xyxy = letterboxed_boxes([record], np.array([[2560, 2140]]), 416)
-    np.testing.assert_allclose(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], boxes_wh, atol=1e-3)
+    expected = (corners + np.float32([33, 21.1]) / 2) * [416 / 2560, 348 / 2140] + [0, 34]
+    np.testing.assert_allclose(centres, expected, atol=1e-3)
 
 
 def test_objects_that_no_anchor_can_tell_apart_are_warnings(tmp_path):

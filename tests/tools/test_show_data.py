@@ -39,8 +39,8 @@ def test_the_tool_draws_both_images(folder, capsys):
         for sheet in (plain.convert("RGB"), both.convert("RGB"))
     ]
     assert min(shares[0][0], *shares[1]) > 0.2
-    assert Image.open(folder / "plain" / "statistics.png").size == (1350, 800)
-    assert Image.open(folder / "both" / "statistics.png").size == (1800, 800)
+    assert Image.open(folder / "plain" / "statistics.png").size == (900, 800)
+    assert Image.open(folder / "both" / "statistics.png").size == (1350, 800)
 
 
 @pytest.mark.filterwarnings("error")  # such as of a missing glyph

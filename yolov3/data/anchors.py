@@ -27,24 +27,22 @@ class Fit(NamedTuple):
     mean_iou: float  # of the boxes with their best anchors
 
 
-def letterboxed_boxes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
-    """Return all boxes (M, 4) as the network sees them: xyxy in pixels of the letterboxed input.
+class Boxes(NamedTuple):
+    """All boxes of a data set as the network sees them, in pixels of the letterboxed input."""
 
-    `sizes_wh` (R, 2) are width and height in pixels of the records' images.
-    """
-    image_index, boxes_xyxy, _ = stack_boxes(records)
-    scale, offset = _letterboxes(sizes_wh, input_size)
-    return boxes_xyxy * np.tile(scale, 2)[image_index] + np.tile(offset, 2)[image_index]
+    centres: np.ndarray  # (M, 2)
+    sizes_wh: np.ndarray  # (M, 2)
 
 
-def letterboxed_sizes(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> np.ndarray:
-    """Return width and height (M, 2) of all boxes in pixels of the letterboxed input.
+def letterboxed(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Boxes:
+    """Return the boxes of records, whose images have the sizes (R, 2) in pixels.
 
     Boxes of one size in images of one size give the same numbers, wherever they are.
     """
     image_index, boxes_xyxy, _ = stack_boxes(records)
-    scale, _ = _letterboxes(sizes_wh, input_size)
-    return np.round(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], DECIMALS) * scale[image_index]
+    scale, offset = (one[image_index] for one in _letterboxes(sizes_wh, input_size))
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    return Boxes((low + high) / 2 * scale + offset, np.round(high - low, DECIMALS) * scale)
 
 
 def shape_ious(boxes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:
@@ -92,11 +90,9 @@ def find_shared_anchors(
     image_index, boxes_xyxy, classes = stack_boxes(records)
     boxes = np.column_stack([image_index, boxes_xyxy, classes])
     kept = np.sort(np.unique(boxes, axis=0, return_index=True)[1])
-    input_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
-    boxes_wh = letterboxed_sizes(records, sizes_wh, input_size)
+    centres, boxes_wh = letterboxed(records, sizes_wh, input_size)
     anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
     stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
-    centres = (input_xyxy[:, :2] + input_xyxy[:, 2:]) / 2
     cells = centres // stride[:, np.newaxis]  # (M, 2)
     slots = np.column_stack([image_index, anchor, cells])
     found = []

@@ -17,9 +17,8 @@ TILE = 320  # pixels of an image on the sheet
 DPI = 100
 SHEET_COLUMNS = 4
 CLASSES_SHOWN = 30
-BINS = 31  # odd, so that a bin has its middle at the aspect ratio 1
+BINS = 31
 SIZE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # pixels
-ASPECT_TICKS = {1 / 8: "1:8", 1 / 4: "1:4", 1 / 2: "1:2", 1: "1:1", 2: "2:1", 4: "4:1", 8: "8:1"}
 POINTS_SHOWN = 5000  # more would be one blot
 NAME_LENGTH = 40  # characters of a file name that fit over its image
 
@@ -51,15 +50,13 @@ def statistics_figure(sets: dict[str, Statistics], class_names: Sequence[str]) -
     The second set, if any, is the first one augmented.
     """
     class_names = [legible(name, f"class {index}") for index, name in enumerate(class_names)]
-    figure = Figure(figsize=(4.5 * (2 + len(sets)), 8), dpi=DPI)
-    axes = figure.subplots(2, 2 + len(sets))
+    figure = Figure(figsize=(4.5 * (1 + len(sets)), 8), dpi=DPI)
+    axes = figure.subplots(2, 1 + len(sets))
     first = next(iter(sets.values()))
     _class_counts(axes[0, 0], first.classes, class_names)
     _boxes_per_image(axes[1, 0], first.boxes_per_image)
-    _sizes(axes[0, 1], sets)
-    _aspects(axes[1, 1], sets)
-    for column, (name, statistics) in enumerate(sets.items(), start=2):
-        _widths_and_heights(axes[0, column], statistics, name)
+    for column, (name, statistics) in enumerate(sets.items(), start=1):
+        _sizes(axes[0, column], statistics, name)
         _positions(axes[1, column], statistics, name)
     return figure
 
@@ -98,36 +95,8 @@ def _boxes_per_image(axes: Axes, counts: np.ndarray) -> None:
     axes.set(title="boxes per image", xlabel="boxes", ylabel="images")
 
 
-def _sizes(axes: Axes, sets: dict[str, Statistics]) -> None:
-    sides = {name: np.sqrt(one.boxes_wh.prod(axis=1)) for name, one in sets.items()}
-    input_size = next(iter(sets.values())).input_size
-    ticks = {tick: tick for tick in SIZE_TICKS if tick <= input_size}
-    _histograms(axes, sides, (1, input_size), ticks)
-    axes.set(title="size", xlabel="square root of the area, pixels of the input")
-
-
-def _aspects(axes: Axes, sets: dict[str, Statistics]) -> None:
-    ratios = {name: np.divide(*one.boxes_wh.T) for name, one in sets.items()}
-    _histograms(axes, ratios, (1 / 8, 8), ASPECT_TICKS)
-    axes.set(title="aspect ratio", xlabel="width : height")
-
-
-def _histograms(axes: Axes, samples: dict[str, np.ndarray], limits: tuple, ticks: dict) -> None:
-    """Draw one or two samples in % on a logarithmic axis; the end bins hold what is beyond."""
-    bins = np.geomspace(*limits, BINS + 1)
-    styles = {"alpha": 0.5}, {"histtype": "step", "linewidth": 2}
-    for (name, sample), style in zip(samples.items(), styles, strict=False):
-        weights = np.full(len(sample), 100 / max(len(sample), 1))
-        axes.hist(np.clip(sample, *limits), bins=bins, weights=weights, label=name, **style)
-    axes.set(xscale="log", ylabel="% of boxes")
-    axes.set_xticks(list(ticks), list(ticks.values()))
-    axes.set_xticks([], minor=True)
-    if len(samples) > 1:
-        axes.legend()
-
-
-def _widths_and_heights(axes: Axes, statistics: Statistics, name: str) -> None:
-    axes.scatter(*_sample(statistics.boxes_wh).T, s=4, alpha=0.4)
+def _sizes(axes: Axes, statistics: Statistics, name: str) -> None:
+    axes.scatter(*_sample(statistics.boxes.sizes_wh).T, s=4, alpha=0.4)
     limits = (1, statistics.input_size)
     axes.set(title=f"sizes, {name}", xlim=limits, ylim=limits)
     _size_axes(axes)
@@ -148,8 +117,8 @@ def _sample(points: np.ndarray) -> np.ndarray:
 
 
 def _positions(axes: Axes, statistics: Statistics, name: str) -> None:
-    centres = (statistics.boxes_xyxy[:, :2] + statistics.boxes_xyxy[:, 2:]) / 2
     size = statistics.input_size
-    axes.hist2d(*centres.T, bins=BINS, range=[[0, size], [0, size]], cmap="viridis")
+    limits = [[0, size], [0, size]]
+    axes.hist2d(*statistics.boxes.centres.T, bins=BINS, range=limits, cmap="viridis")
     axes.set(title=f"centres, {name}", xlabel="x, pixels of the input", ylabel="y", aspect="equal")
     axes.invert_yaxis()

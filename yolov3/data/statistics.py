@@ -7,7 +7,7 @@ import numpy as np
 
 from yolov3.annotations import Record, read_annotations, stack_boxes
 from yolov3.augment import Augmentation, augment
-from yolov3.data.anchors import letterboxed_boxes
+from yolov3.data.anchors import Boxes, letterboxed
 from yolov3.data.image_files import read_sizes
 from yolov3.images import ImageFileError
 
@@ -19,13 +19,8 @@ class Statistics(NamedTuple):
 
     boxes_per_image: np.ndarray  # (R,)
     classes: np.ndarray  # (M,)
-    boxes_xyxy: np.ndarray  # (M, 4), pixels of the input
+    boxes: Boxes  # M
     input_size: int
-
-    @property
-    def boxes_wh(self) -> np.ndarray:
-        """Width and height (M, 2) of the boxes."""
-        return self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]
 
 
 def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
@@ -45,8 +40,8 @@ def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[R
 def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
     """Collect the boxes of records, whose images have the sizes (R, 2) in pixels."""
     boxes_per_image = np.array([len(record.classes) for record in records], int)
-    boxes_xyxy = letterboxed_boxes(records, sizes_wh, input_size)
-    return Statistics(boxes_per_image, stack_boxes(records)[2], boxes_xyxy, input_size)
+    boxes = letterboxed(records, sizes_wh, input_size)
+    return Statistics(boxes_per_image, stack_boxes(records)[2], boxes, input_size)
 
 
 def augment_sizes(
