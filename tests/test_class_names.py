@@ -61,7 +61,7 @@ def test_darknet_data_names_a_file(tmp_path, file, named, is_at):
         (b"# only\n", "names.*received no name"),
         (b"a\nb\na\n", "names:3: expected a new class name; received 'a' of line 1"),
         (b"a\n\xff\n", "names:2: expected UTF-8"),
-        (b"\x1b[2J", r"names:1: expected a class name; received '\\x1b\[2J'"),
+        (b"\x1b[2J", r"names:1: expected a class name on one line; received '\\x1b\[2J'"),
         (b"a" * 2**20 + b"\n", "names: expected a text file; received 1048577 bytes, more than"),
         (None, "names: expected .*No such file"),
         (b"train: ../images\nval: ../images\n", "names: expected names, as 'names:"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from yolov3.annotations import LineError, decode_line, numbered_lines, read_bytes
-from yolov3.text import printable
+from yolov3.text import printable, require
 
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
@@ -50,8 +50,8 @@ def read_class_names(path: str | Path) -> list[str]:
     texts = [text for _, text in lines]
     are_numbered = any(map(_are_numbered, (texts, texts[1:])))  # below a heading, perhaps
     for line, text in lines:
-        if are_numbered or any(kind.match(text) for kind in (YAML, DARKNET, OTHER)):
-            raise ValueError(f"{path}:{line}: expected a class name alone; received {text!r:.80}")
+        is_name = not (are_numbered or any(kind.match(text) for kind in (YAML, DARKNET, OTHER)))
+        require(is_name, f"{path}:{line}", "a class name alone", text)
     return _checked(lines, path)
 
 
@@ -86,6 +86,16 @@ def names_in_yaml(settings: dict, path: str | Path) -> list[str]:
     if settings.get("nc", str(len(names))) != str(len(names)):
         raise ValueError(f"{path}: nc is {settings['nc']}, but names has {len(names)}")
     return _checked(enumerate(names), path)
+
+
+def class_name(text: str, where: str) -> str:
+    """Return a name without white space around it, one line of printable characters.
+
+    Raises ValueError, naming `where`, for what no names file can hold.
+    """
+    name = text.strip()
+    require(name and name == printable(name), where, "a class name on one line", text)
+    return name
 
 
 def case_twins(names: list[str]) -> list[list[str]]:
@@ -168,12 +178,11 @@ def _named_file(path: Path, lines: list[tuple[int, str]]) -> Path:
 def _checked(lines: Iterable[tuple[int, str]], path: Path | str) -> list[str]:
     """Return names. Raises ValueError naming the line for one that is no name, or a second."""
     first: dict[str, int] = {}
-    for line, name in lines:
-        name = name.strip()
-        again = f" of line {first[name]}" if name in first else ""
-        if again or not name or name != printable(name):
-            kind = "a new class name" if again else "a class name"
-            raise ValueError(f"{path}:{line}: expected {kind}; received {name!r:.80}{again}")
+    for line, text in lines:
+        name = class_name(text, f"{path}:{line}")
+        again = f"{name!r:.80} of line {first.get(name)}"
+        if name in first:
+            raise ValueError(f"{path}:{line}: expected a new class name; received {again}")
         first[name] = line
     if not first:
         raise ValueError(f"{path}: expected one class name per line; received no name")

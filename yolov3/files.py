@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import get_args, get_origin
 
 REPLACED = ".replaced"
-SHOWN_CHARACTERS = 40  # on each side of one that cannot be written
 NAME_BYTES, DIGEST_LETTERS = 255, 12  # of the name of a file, and of what shortens it
 MAX_JSON_BYTES = 8 << 20  # ten thousand class names of 800 letters; parsed, it is 20 times as large
 
@@ -137,13 +136,12 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_files(texts: dict[Path, str]) -> None:
     """Write UTF-8 files, by path; their folders are made. All are written before one appears.
 
-    Raises OSError if that fails, and ValueError for text with the name of an image that is not
-    UTF-8; files of the same names are then as they were.
+    Raises OSError if that fails; files of the same names are then as they were.
     """
-    contents = {path: _encode(text, path) for path, text in texts.items()}
     with contextlib.ExitStack() as stack:
-        for path, content in contents.items():
-            stack.enter_context(atomic_write(path, durable=False)).write_bytes(content)
+        for path, text in texts.items():
+            partial = stack.enter_context(atomic_write(path, durable=False))
+            partial.write_bytes(text.encode())
 
 
 @contextlib.contextmanager
@@ -177,17 +175,15 @@ def fresh_folders(parents, prefix: str = "") -> list[Path]:
     Equal parents get one folder. Raises OSError if one cannot be made.
     """
     started = prefix + time.strftime("%Y%m%d-%H%M%S")
-    for parent in parents:
-        Path(parent).mkdir(parents=True, exist_ok=True)
     for attempt in itertools.count(1):
         name = started if attempt == 1 else f"{started}-{attempt}"
         folders = [Path(parent, name) for parent in parents]
         if any(folder.exists() for folder in folders):
             continue
         with contextlib.suppress(FileExistsError):  # another process was quicker
-            folders[0].mkdir()
+            folders[0].mkdir(parents=True)
             for folder in folders[1:]:
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
             return folders
 
 
@@ -254,11 +250,3 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _encode(text: str, path: Path) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        near = text[max(0, error.start - SHOWN_CHARACTERS) : error.end + SHOWN_CHARACTERS]
-        raise ValueError(f"{path}: expected names in UTF-8; received {near!r}") from None

@@ -32,6 +32,12 @@ def printable(text: str, keep: str = "") -> str:
     return text if text.isprintable() else "".join(map(shown, text))
 
 
+def require(is_right: bool, where: object, expected: str, value: object) -> None:
+    """Raise ValueError unless a value that was read is right; `where` names file and element."""
+    if not is_right:
+        raise ValueError(f"{where}: expected {expected}; received {value!r:.80}")
+
+
 class PrintableStream:
     """A text stream that escapes what a terminal obeys, but for ends of lines and tabs.
 

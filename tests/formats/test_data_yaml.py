@@ -115,18 +115,6 @@ def test_label_files_of_other_names_are_found(tmp_path, label):
     assert found(tmp_path, "train") == {"Images/a.png": [0], "Images/b.png": []}
 
 
-def test_a_list_finds_labels_and_images_in_two_places(tmp_path):
-    write_images(tmp_path, ("pics/a.png", None))
-    folder = tmp_path / "set"
-    (folder / "labels/train").mkdir(parents=True)
-    (folder / "labels/train/a.txt").write_text(FULL.format(0))
-    (folder / "train.txt").write_text("data/images/train/a.png\n")
-    one = job(folder, "train: train.txt\nnames: [cat]")
-    convert(one._replace(sources=[one.sources[0]._replace(images=tmp_path / "pics")]))
-    [record] = read_annotations(tmp_path / "out_train.txt")
-    assert record.classes.tolist() == [0]
-
-
 def test_images_that_share_a_label_file_are_faults(tmp_path):
     write_images(tmp_path / "set", ("images/a.png", 0), ("images/a.bmp", 0), ("images/b.png", 0))
     one = job(tmp_path / "set", "train: images\nnames: [cat]")

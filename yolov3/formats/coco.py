@@ -17,9 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.formats.common import ConversionLog, class_name, parse_number, read_text, require
+from yolov3.class_names import class_name
+from yolov3.formats.common import ConversionLog, parse_number, read_text
 from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup
+from yolov3.text import require
 
 NAME_KEYS = ("file_name", "path", "coco_url")  # of an image
 CROWD = dict.fromkeys(("0", "0.0", "false", "none", ""), False)

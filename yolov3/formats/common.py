@@ -1,19 +1,16 @@
-"""Common to all formats: text files, numbers, class names, and the log of a conversion."""
+"""Common to all formats: text files, numbers, and the log of a conversion."""
 
 import math
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-
-import numpy as np
 
 from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
 from yolov3.cli.progress import counted
 from yolov3.folder_search import find_files
-from yolov3.formats.data_set import AnnotatedImage
-from yolov3.text import printable
+from yolov3.text import printable, require
 
 EXAMPLES = 3  # shown of each reason
 DECLARATION = re.compile(
@@ -78,12 +75,6 @@ def _examples(texts: list[str]) -> str:
     return printable("; ".join(texts[:EXAMPLES])) + " ..." * (len(texts) > EXAMPLES)
 
 
-def require(is_right: bool, where: object, expected: str, value: object) -> None:
-    """Raise ValueError unless a value that was read is right; `where` names file and element."""
-    if not is_right:
-        raise ValueError(f"{where}: expected {expected}; received {value!r:.80}")
-
-
 def read_text(path: Path) -> str:
     """Read a text file as UTF-8, UTF-16 with a byte-order mark, or as its XML declaration says.
 
@@ -106,48 +97,6 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: expected {encoding} text; received {bad!r}") from None
 
 
-def single_annotations(
-    images: list[AnnotatedImage], sources: list[str], log: ConversionLog
-) -> list[AnnotatedImage]:
-    """Return the images that one source annotates, or several alike; the others are faults."""
-    groups: dict[str, list[tuple]] = defaultdict(list)
-    for image, source in zip(images, sources, strict=True):
-        rows = sorted(np.c_[image.boxes_xyxy, image.classes].tolist())
-        groups[image.path].append((image, rows, source))
-    kept = []
-    for path, [(image, rows, source), *others] in groups.items():
-        otherwise = [other for _, its_rows, other in others if its_rows != rows]
-        if otherwise:
-            log.bad(f"{otherwise[0]}: the image is {path!r}, which {source} annotates otherwise")
-        else:
-            kept.append(image)
-            reason = "of an image that another one annotates alike"
-            log.add("skipped", "annotation", reason, [other for *_, other in others])
-    return kept
-
-
-def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
-    """Return the names of annotation files, without extension: those of their images.
-
-    Images of one name keep their folders, those below the folder of all. Raises ValueError for two
-    that differ in their extension alone, and for a name that is `reserved`.
-    """
-    paths = [Path(image.path).with_suffix("") for image in images]
-    count = Counter(path.name for path in paths)
-    top = os.path.commonpath([path.parent for path in paths])
-    first: dict[str, str] = {}
-    for image, path in zip(images, paths, strict=True):
-        stem = path.name if count[path.name] == 1 else str(path.relative_to(top))
-        other = first.setdefault(stem, image.path)
-        if other != image.path or stem == reserved:
-            whose = "a file of the format" if stem == reserved else other
-            raise ValueError(
-                f"{image.path}: expected a name of its own for its annotation file; "
-                f"received {stem!r}, which is that of {whose}"
-            )
-    return list(first)
-
-
 def parse_number(value: object, where: str) -> float:
     """Return a number that can be a coordinate; it may be given as text, as in `4e0`.
 
@@ -160,13 +109,3 @@ def parse_number(value: object, where: str) -> float:
         number = math.nan
     require(-MAX_EXACT <= number <= MAX_EXACT, where, "a number", value)
     return number
-
-
-def class_name(text: str, where: str) -> str:
-    """Return a name without white space around it, one line of printable characters.
-
-    Raises ValueError, naming `where`, for what no names file can hold.
-    """
-    name = text.strip()
-    require(name and name == printable(name), where, "a class name on one line", text)
-    return name

@@ -12,11 +12,10 @@ from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, write_files
-from yolov3.formats.cleaning import PIXEL_DECIMALS, clean
+from yolov3.formats import preparing
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import DataSet, annotated_image
-from yolov3.formats.merging import merge, rename_classes, select_classes, split, unite
 from yolov3.formats.voc import Corners, format_voc, read_voc
 from yolov3.formats.yolo import YAML_SUFFIXES, format_yolo, read_data_yaml, read_yolo
 
@@ -93,15 +92,13 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[L
     if source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
         sets = read_data_yaml(path, images, log)
         return [Loaded(data, f"{path} ({part})", names, part) for part, data in sets.items()]
-    if source.format == "annotations":
-        data = read_lines(path, names, log)
-    elif source.format == "yolo":
-        data = read_yolo(path, images, names, log)
-    elif source.format == "voc":
-        data = read_voc(path, images, corners, log)
-    else:
-        data = read_coco(path, images, log)
-    return [Loaded(data, str(path), names)]
+    read = {
+        "annotations": lambda: read_lines(path, names, log),
+        "voc": lambda: read_voc(path, images, corners, log),
+        "coco": lambda: read_coco(path, images, log),
+        "yolo": lambda: read_yolo(path, images, names, log),
+    }[source.format]
+    return [Loaded(read(), str(path), names)]
 
 
 def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:
@@ -120,18 +117,18 @@ def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> N
 
 def _prepare(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> list[Loaded]:
     """Return the data sets with the classes to keep, under their new names, fit to train on."""
-    known = unite(one.data.class_names for one in loaded)
+    known = preparing.unite(one.data.class_names for one in loaded)
     unknown = [name for name in job.renames if name not in known]
     if unknown:
         raise ValueError(f"--rename: there is no class {unknown[0]!r}, but {', '.join(known)}")
     prepared = []
     for one in loaded:
-        data = rename_classes(one.data, job.renames)
+        data = preparing.rename_classes(one.data, job.renames)
         labelled = {image.path for image in data.images if len(image.classes)}
         if one.names:
-            names = unite([[job.renames.get(name, name) for name in one.names]])
-            data = select_classes(data, names, log)
-        data = clean(data, log)
+            names = [job.renames.get(name, name) for name in one.names]
+            data = preparing.select_classes(data, preparing.unite([names]), log)
+        data = preparing.clean(data, log)
         background = [image.path for image in data.images if not len(image.classes)]
         emptied = len(labelled.intersection(background))
         reason = "as background: --names leaves out all their classes"
@@ -146,7 +143,7 @@ def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dic
     parts: dict[str, list[DataSet]] = {}
     for one in loaded:
         parts.setdefault("" if job.split else one.part, []).append(one.data)
-    names = unite(one.data.class_names for one in loaded)
+    names = preparing.unite(one.data.class_names for one in loaded)
     if not names:
         raise ValueError(f"{loaded[0].name}: expected boxes with class names; received none")
     if "" in parts and len(parts) > 1:
@@ -154,9 +151,10 @@ def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dic
             "some inputs are divided into train and test and some are not; "
             "--split 0.2 divides all of them anew"
         )
-    merged = {part: merge(sets, names, log) for part, sets in parts.items()}
+    merged = {part: preparing.merge(sets, names, log) for part, sets in parts.items()}
     if job.split:
-        return dict(zip(("train", "test"), split(merged[""], job.split, job.seed), strict=True))
+        train, test = preparing.split(merged[""], job.split, job.seed)
+        return {"train": train, "test": test}
     return merged
 
 
@@ -178,17 +176,15 @@ def _format(job: ConversionJob, path: Path, data: DataSet) -> dict[Path, str]:
         texts = format_yolo(data) if is_yolo else format_voc(data, job.corners or Corners.PIXELS)
         return {path / name: text for name, text in texts.items()}
     if job.target_format == "coco":
-        return {path: format_coco(data, path.absolute().parent, PIXEL_DECIMALS)}
+        return {path: format_coco(data, path.absolute().parent, preparing.PIXEL_DECIMALS)}
     names_path = _names_path(path)
     if names_path == path:
         raise ValueError(f"{path}: expected another extension; class names get this one")
     lines = [format_line(one.path, one.boxes_xyxy, one.classes) + "\n" for one in data.images]
-    texts = {path: "".join(lines)}
-    is_there = any(
-        one.names and one.names.absolute() == names_path.absolute() for one in job.sources
-    )
-    if not is_there or read_class_names(names_path) != data.class_names:
-        texts[names_path] = "\n".join(data.class_names) + "\n"
+    names = "".join(f"{name}\n" for name in data.class_names)
+    texts = {path: "".join(lines), names_path: names}
+    if names_path.is_file() and names_path.read_bytes() == names.encode():
+        del texts[names_path]  # perhaps an input
     return texts
 
 
@@ -229,10 +225,8 @@ def _class_lines(parts: dict[str, DataSet]) -> list[str]:
     counts = np.array([data.boxes_per_class for data in parts.values()])  # (parts, C)
     order = np.argsort(-counts.sum(axis=0), kind="stable")
     where = f", boxes in {' + '.join(parts)}" if len(parts) > 1 else ""
-    shown = [
-        f"{names[index]} {' + '.join(f'{count:,}' for count in counts[:, index])}"
-        for index in order
-    ]
+    numbers = [" + ".join(f"{count:,}" for count in column) for column in counts.T]
+    shown = [f"{names[index]} {numbers[index]}" for index in order]
     lines = [f"{counted(len(order), 'class')}{where}: {listed(shown, CLASSES_SHOWN)}"]
     for twins in case_twins([names[index] for index in order]):
         flags = " ".join(f"--rename {shlex.quote(f'{name}={twins[0]}')}" for name in twins[1:])

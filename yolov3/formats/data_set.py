@@ -1,9 +1,14 @@
 """A data set on its way from one format to another: annotated images and class names."""
 
+import os
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from yolov3.formats.common import ConversionLog
 
 
 class AnnotatedImage(NamedTuple):
@@ -40,3 +45,45 @@ def annotated_image(path, size_wh, boxes_xyxy: list, classes: list[int]) -> Anno
     """Return an image with boxes, [xmin, ymin, xmax, ymax] each, and classes given as lists."""
     boxes_xyxy = np.array(boxes_xyxy, float).reshape(-1, 4)
     return AnnotatedImage(str(path), tuple(size_wh), boxes_xyxy, np.array(classes, int))
+
+
+def single_annotations(
+    images: list[AnnotatedImage], sources: list[str], log: ConversionLog
+) -> list[AnnotatedImage]:
+    """Return the images that one source annotates, or several alike; the others are faults."""
+    groups: dict[str, list[tuple]] = defaultdict(list)
+    for image, source in zip(images, sources, strict=True):
+        rows = sorted(np.c_[image.boxes_xyxy, image.classes].tolist())
+        groups[image.path].append((image, rows, source))
+    kept = []
+    for path, [(image, rows, source), *others] in groups.items():
+        otherwise = [other for _, its_rows, other in others if its_rows != rows]
+        if otherwise:
+            log.bad(f"{otherwise[0]}: the image is {path!r}, which {source} annotates otherwise")
+        else:
+            kept.append(image)
+            reason = "of an image that another one annotates alike"
+            log.add("skipped", "annotation", reason, [other for *_, other in others])
+    return kept
+
+
+def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
+    """Return the names of annotation files, without extension: those of their images.
+
+    Images of one name keep their folders, those below the folder of all. Raises ValueError for two
+    that differ in their extension alone, and for a name that is `reserved`.
+    """
+    paths = [Path(image.path).with_suffix("") for image in images]
+    count = Counter(path.name for path in paths)
+    top = os.path.commonpath([path.parent for path in paths])
+    first: dict[str, str] = {}
+    for image, path in zip(images, paths, strict=True):
+        stem = path.name if count[path.name] == 1 else str(path.relative_to(top))
+        other = first.setdefault(stem, image.path)
+        if other != image.path or stem == reserved:
+            whose = "a file of the format" if stem == reserved else other
+            raise ValueError(
+                f"{image.path}: expected a name of its own for its annotation file; "
+                f"received {stem!r}, which is that of {whose}"
+            )
+    return list(first)

@@ -13,17 +13,11 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from yolov3.annotations import number_text
-from yolov3.formats.common import (
-    ConversionLog,
-    class_name,
-    file_stems,
-    parse_number,
-    read_text,
-    require,
-    single_annotations,
-)
-from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
+from yolov3.class_names import class_name
+from yolov3.formats.common import ConversionLog, parse_number, read_text
+from yolov3.formats.data_set import DataSet, annotated_image, file_stems, single_annotations
 from yolov3.formats.image_lookup import ImageLookup, place_of, stem_of
+from yolov3.text import require
 
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -138,7 +132,7 @@ def _text(parent: ElementTree.Element, tag: str) -> str:
     return (parent.findtext(tag) or "").strip()
 
 
-def _format_image(image: AnnotatedImage, class_names: list[str], corners: Corners) -> str:
+def _format_image(image, class_names: list[str], corners: Corners) -> str:
     root = ElementTree.Element("annotation")
     path = Path(image.path)
     _add(root, folder=path.parent.name, filename=path.name, path=image.path)

@@ -20,10 +20,11 @@ import numpy as np
 
 from yolov3.class_names import names_in_yaml, read_class_names, read_yaml
 from yolov3.folder_search import may_be_file
-from yolov3.formats import common
-from yolov3.formats.common import ConversionLog, parse_number, read_text, require
+from yolov3.formats import data_set
+from yolov3.formats.common import ConversionLog, parse_number, read_text
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup, path_parts, place_of
+from yolov3.text import require
 
 CLASS_STEM = "classes"  # names no label file
 LABEL_SUFFIX = ".txt"
@@ -97,7 +98,7 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
                 images += _read_folder(files, labels, lookup, kind, log)
             else:
                 images += _read_list(place, bases, kind, sources, log)
-        images = common.single_annotations(images, [f"{path}: {split}"] * len(images), log)
+        images = data_set.single_annotations(images, [f"{path}: {split}"] * len(images), log)
         if images:
             sets[split] = DataSet(images, kind.class_names, sources, relative=True)
     if not sets and not log.faults:
@@ -169,7 +170,7 @@ def _read_folder(
     others = [repr(one.path) for one in unused if one.place not in places]
     log.add("skipped", "image", "in a folder without any label file", others)
     background = [one.path for one in unused if one.place in places]
-    read = common.single_annotations(read, sources, log)
+    read = data_set.single_annotations(read, sources, log)
     read += [annotated_image(path, (0, 0), [], []) for path in background]
     return sorted(read, key=lambda image: image.path)
 
@@ -181,34 +182,31 @@ def _read_list(
 
     The label files are added to `sources`.
     """
-    read, lost, without, labels = [], [], [], []
+    lines = list(filter(None, map(str.strip, read_text(path).splitlines())))
+    images = [_find(line, [path.parent, *bases]) for line in lines]
+    lost = [repr(line) for line, image in zip(lines, images, strict=True) if not image]
+    log.add("dropped", "image", f"listed in {path.name}, not found", lost)
     folder_of = cache(_labels_of)
-    for line in filter(None, map(str.strip, read_text(path).splitlines())):
-        image = _find(line, [path.parent, *bases])
-        if not image:
-            lost.append(repr(line))
-            continue
-        endings = LABEL_SUFFIX, LABEL_SUFFIX.upper(), f"{image.suffix}{LABEL_SUFFIX}"
-        folders = folder_of(image.parent), image.parent
-        candidates = (folder / f"{image.stem}{end}" for folder in folders for end in endings)
-        label = next(filter(may_be_file, candidates), None)
-        if not label:  # the images may be elsewhere
-            folders = ["labels" if part == "images" else part for part in path_parts(line)[:-1]]
-            label = _find("/".join([*folders, f"{image.stem}{LABEL_SUFFIX}"]), bases)
-        if label:
-            labels.append(str(label))
-        else:
-            without.append(repr(str(image)))
+    labels = {one: _label_file(one, folder_of(one.parent)) for one in images if one}
+    if not any(labels.values()):
+        reason = f"listed in {path.name}, where none has a label file"
+        log.add("skipped", "image", reason, [repr(str(image)) for image in labels])
+        return []
+    sources += map(str, filter(None, labels.values()))
+    read = []
+    for image, label in labels.items():
         try:
             read.append(_read_labels(image, label, kind, log))
         except ValueError as error:
             log.bad(error)
-    log.add("dropped", "image", f"listed in {path.name}, not found", lost)
-    if not labels:
-        log.add("skipped", "image", f"listed in {path.name}, where none has a label file", without)
-        return []
-    sources += labels
     return read
+
+
+def _label_file(image: Path, folder: Path) -> Path | None:
+    """Return the label file of an image, in a folder or beside it; None where there is none."""
+    endings = LABEL_SUFFIX, LABEL_SUFFIX.upper(), f"{image.suffix}{LABEL_SUFFIX}"
+    candidates = (at / f"{image.stem}{end}" for at in (folder, image.parent) for end in endings)
+    return next(filter(may_be_file, candidates), None)
 
 
 def _find(place: str, bases: list[Path]) -> Path | None:
@@ -267,7 +265,7 @@ def _read_line(
 
 def format_yolo(data: DataSet) -> dict[str, str]:
     """Write the label files of a data set and `classes.txt`: text by file name."""
-    stems = common.file_stems(data.images, reserved=CLASS_STEM)
+    stems = data_set.file_stems(data.images, reserved=CLASS_STEM)
     texts = ("".join(format_labels(image)) for image in data.images)
     files = {f"{stem}.txt": text for stem, text in zip(stems, texts, strict=True)}
     return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}

@@ -12,7 +12,7 @@ from PIL import Image
 from yolov3.annotations import read_annotations
 from yolov3.formats.conversion import ConversionJob, Source, convert
 from yolov3.formats.data_set import DataSet, annotated_image
-from yolov3.formats.merging import split
+from yolov3.formats.preparing import split
 
 BOX, SHIFTED, OTHER = "1,2,30,20", "1.5,2,30,20.5", "31,21,59,39"
 
