@@ -6,6 +6,7 @@ import json
 import pytest
 
 from yolov3.configs import Config
+from yolov3.settings import RECIPES
 
 AT_LEAST_0, FRACTION, NETWORK = "at least 0", "0 to 1", "for yolov3 3 scales of 3 widths"
 BAD_VALUES = [
@@ -13,6 +14,8 @@ BAD_VALUES = [
     ("train_input_size", [416.0], "int"),
     ("bad_lines", ["ignore"], "one of error, skip"),
     ("precision", ["double"], "one of auto, float32"),
+    ("recipe", ["photos"], "one of digits, images"),
+    ("recipe", [[1]], "str"),
     ("transfer", ["heads"], "one of "),
     ("anchors", ["coco"], "one of yolov3, yolov3-tiny, yolov3-tiny-darknet"),
     ("anchors", ["yolov3-tiny", (((1, 2), (3, 4)),) * 3], NETWORK),
@@ -80,10 +83,26 @@ def test_what_depends_on_the_network_follows_it_unless_it_was_chosen():
     assert lower == Config(train_lr_init=1e-4) and lower.train_lr_end == 1e-5
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("tiny", [False, True])
+def test_a_recipe_is_what_settings_are_unless_chosen(recipe, tiny):
+    config = Config(recipe=recipe, tiny=tiny)
+    for name, pair in RECIPES[recipe].items():
+        assert getattr(config, name) == pair[tiny]
+    others = {f.name for f in dataclasses.fields(Config)} - {"recipe", *RECIPES[recipe]}
+    others -= {name for table in RECIPES.values() for name in table}
+    assert all(getattr(config, name) == getattr(Config(tiny=tiny), name) for name in others)
+    chosen = dict.fromkeys(("train_epochs", "augment_flip"), 0.25)
+    kept = dataclasses.replace(Config(**chosen), recipe=recipe, tiny=tiny)
+    assert (kept.train_epochs, kept.augment_flip) == (0.25, 0.25)
+    assert dataclasses.replace(Config(), recipe=recipe, tiny=tiny) == config
+    assert Config(recipe="images", augment_flip=0.0).augment_flip == 0
+
+
 OTHER = Config(tiny=True, train_input_scales=(0.5, 1), train_lr_init=0.1 + 0.2, train_classes="ü ñ")
 
 
-@pytest.mark.parametrize("config", [Config(), OTHER], ids=["default", "other"])
+@pytest.mark.parametrize("config", [Config(), OTHER, Config(recipe="images")])
 def test_json_round_trip(tmp_path, config):
     path = tmp_path / "config.json"
     path.write_text(config.to_json(), encoding="utf-8")

@@ -2,12 +2,27 @@
 
 import dataclasses
 import json
-import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from yolov3.files import is_a, read_json
+from yolov3.settings import (
+    A_FILE,
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BELOW_1,
+    FRACTION,
+    FRACTIONS,
+    PART,
+    RECIPES,
+    Default,
+    Rule,
+    check,
+    default_of,
+    marked,
+    refuse,
+    setting,
+)
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
@@ -29,15 +44,7 @@ ANCHOR_PRESETS = {
 }
 SIZE_MULTIPLE = 32  # the coarsest stride: input sizes are multiples of it
 INPUT_SIZES = range(SIZE_MULTIPLE, 4096 + 1, SIZE_MULTIPLE)  # pixels; larger ones need 100 GB
-# What the tutorial's 1,000 scenes need; the shorter a run, the higher its rate: docs/recipe.md.
-EPOCHS, TINY_EPOCHS = 6, 15
-LEARNING_RATE, TINY_LEARNING_RATE = 1.5e-3, 1e-3
 LEARNING_RATE_END = 1e-4  # no less: averaging the weights takes the place of the last decay
-NETWORK_DEFAULTS = {  # of settings that depend on it: YOLOv3, YOLOv3-tiny
-    "anchors": (ANCHORS, TINY_ANCHORS),
-    "train_epochs": (EPOCHS, TINY_EPOCHS),
-    "train_lr_init": (LEARNING_RATE, TINY_LEARNING_RATE),
-}
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 # What mAP is measured from: (almost) every detection. 0.3 would cut the precision-recall curve.
 EVAL_SCORE_THRESHOLD = 0.001
@@ -47,36 +54,10 @@ MAX_SEED = 2**32 - 1  # of NumPy
 REPO = Path(__file__).resolve().parents[1]
 
 
-class Rule(NamedTuple):
-    """What a setting must fulfil beyond its type."""
-
-    expected: str
-    holds: Callable
-
-
-AT_LEAST_0 = Rule("at least 0", lambda value: 0 <= value < math.inf)
-AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
-ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
-FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
-PART = Rule("more than 0, up to 1", lambda value: 0 < value <= 1)
-BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
-FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
 SEED = Rule(f"0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
-A_FILE = Rule("the path of a file", bool)
 INPUT_SIZE = Rule(
     f"a positive multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__
 )
-
-
-def setting(default, text: str, rule: Rule | None = None, choices=None):
-    """Declare a setting: default, text in `--help`, and what it must fulfil.
-
-    The default None stands for one that depends on the network.
-    """
-    if choices:
-        rule = Rule(f"one of {', '.join(choices)}", choices.__contains__)
-    metadata = {"help": text, "rule": rule, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +107,13 @@ class Config:
     )
 
     # training
-    train_epochs: float = setting(
-        None, f"passes over the images (default: {EPOCHS}, with --tiny {TINY_EPOCHS})", ABOVE_0
-    )
+    recipe: str = setting("digits", "what settings are unless given", choices=tuple(RECIPES))
+    train_epochs: float = setting(None, "passes over the images", ABOVE_0)
     max_minutes: float = setting(
         0, "end in so many minutes: chooses epochs, sizes and warm-up (0: no limit)", AT_LEAST_0
     )
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
-    train_lr_init: float = setting(
-        None,
-        f"peak learning rate (default: {LEARNING_RATE:g}, with --tiny {TINY_LEARNING_RATE:g})",
-        ABOVE_0,
-    )
+    train_lr_init: float = setting(None, "peak learning rate", ABOVE_0)
     train_lr_end: float = setting(
         None, f"last rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)", AT_LEAST_0
     )
@@ -193,27 +169,26 @@ class Config:
         object.__setattr__(self, "anchors", _preset_or_tuples(self.anchors))
         self._set_defaults()
         for field in dataclasses.fields(self):
-            value, rule = getattr(self, field.name), field.metadata["rule"]
-            if not is_a(value, field.type):
-                _refuse(field.name, getattr(field.type, "__name__", field.type), value)
-            if rule and not rule.holds(value):
-                _refuse(field.name, rule.expected, value)
+            check(field, getattr(self, field.name))
         if self.train_lr_end > self.train_lr_init:
-            _refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
+            refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
         if not fit_network(self.anchors, scales := len(self.strides)):
             sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
-            _refuse("anchors", f"for {self.network} {sizes}", self.anchors)
+            refuse("anchors", f"for {self.network} {sizes}", self.anchors)
 
     def _set_defaults(self):
-        """Give what was left to the network its value of this network, and mark it as such."""
-        for name, (full, tiny) in NETWORK_DEFAULTS.items():
-            self._set_default(name, tiny if self.tiny else full)
+        """Give what was left open its value of this network and recipe, and mark it as such."""
+        for field in dataclasses.fields(self):
+            if field.default is None or isinstance(field.default, Default):
+                self._set_default(field.name, default_of(field, self.recipe, self.tiny))
+        self._set_default("anchors", TINY_ANCHORS if self.tiny else ANCHORS)
         if is_a(self.train_lr_init, float):
             self._set_default("train_lr_end", default_lr_end(self.train_lr_init))
 
     def _set_default(self, name, value):
-        if getattr(self, name) is None or isinstance(getattr(self, name), _Default):
-            object.__setattr__(self, name, _MARKED[type(value)](value))
+        now = getattr(self, name)
+        if isinstance(now, Default) or now is None:
+            object.__setattr__(self, name, marked(value))
 
     @property
     def strides(self) -> tuple:
@@ -244,13 +219,6 @@ class Config:
             raise ValueError(f"{path}: {error}") from None
 
 
-class _Default:
-    """Mark a value as the default of the network, which another network replaces by its own."""
-
-
-_MARKED = {kind: type(kind.__name__, (kind, _Default), {}) for kind in (int, float, tuple)}
-
-
 def default_lr_end(train_lr_init: float) -> float:
     """Return the learning rate at which one of `train_lr_init` ends unless told otherwise."""
     return min(LEARNING_RATE_END, train_lr_init / 10)
@@ -262,16 +230,12 @@ def changed_settings(before: Config, now: Config) -> list[str]:
     return [name for name in names if getattr(before, name) != getattr(now, name)]
 
 
-def _refuse(name, expected, value):
-    raise ValueError(f"{name}: expected {expected}; received {value!r:.80}")
-
-
 def _preset_or_tuples(anchors):
     if isinstance(anchors, str) and anchors not in ANCHOR_PRESETS:
-        _refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
+        refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
     if isinstance(anchors, str):
         return ANCHOR_PRESETS[anchors]
-    return anchors if isinstance(anchors, _Default) else as_tuples(anchors)
+    return anchors if isinstance(anchors, Default) else as_tuples(anchors)
 
 
 def as_tuples(value):

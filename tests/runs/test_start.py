@@ -202,6 +202,8 @@ def test_what_cannot_be_resumed_is_refused(tmp_path):
     best, last = save(tmp_path, "best", 100), save(tmp_path, "last", 100)
     with pytest.raises(ValueError, match=f"{last}: was trained with --tiny; resume it so"):
         resumed(tmp_path, "--no-tiny")
+    with pytest.raises(ValueError, match=f"{last}: was trained with --recipe digits; resume it so"):
+        resumed(tmp_path, "--recipe=images")
     resumed(tmp_path, "--anchors=yolov3-tiny")
     with pytest.raises(ValueError, match=f"{last}: was trained with other anchors"):
         resumed(tmp_path, "--anchors=yolov3-tiny-darknet")

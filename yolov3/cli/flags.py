@@ -17,6 +17,7 @@ from yolov3.configs import (
     fit_network,
 )
 from yolov3.files import read_json
+from yolov3.settings import RECIPES, default_of
 from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
@@ -24,7 +25,7 @@ GROUPS = {  # in the help, by the first setting of each
     "train_classes": "data",
     "tiny": "network",
     "weights": "transfer",
-    "train_epochs": "training",
+    "recipe": "training",
     "augment_flip": "augmentation",
     "test_score_threshold": "detection",
 }
@@ -85,8 +86,8 @@ class Parser(argparse.ArgumentParser):
         flags = list(self._option_string_actions)
         places = [str(one.metavar or one.dest).upper() for one in self._get_positional_actions()]
         ours = [name for name in OTHER_TOOLS.get(flag, "").split() if name in flags + places]
-        ours = ours or difflib.get_close_matches(flag, flags, n=1)
         advice = ADVICE.get(flag, "")
+        ours = ours or ([] if advice else difflib.get_close_matches(flag, flags, n=1))
         if not ours:
             return advice or "there is no such flag; --help lists them"
         is_flag = ours[0] in flags
@@ -141,7 +142,7 @@ def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
         group = GROUPS.get(field.name, group)
         if group in sections:
             flag = "--" + field.name.replace("_", "-")
-            text = field.metadata["help"] + _default_text(field.default)
+            text = field.metadata["help"] + _defaults_text(field)
             common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
             sections[group].add_argument(flag, **common, **_kind(field))
 
@@ -199,12 +200,25 @@ def _kind(field) -> dict:
     return {"type": parse, "metavar": metavar}
 
 
+def _defaults_text(field) -> str:
+    """Say what a setting is by default, for each network and recipe where these differ."""
+    texts = {}
+    for recipe in RECIPES:
+        full, tiny = (_spelled(default_of(field, recipe, is_tiny)) for is_tiny in (False, True))
+        texts[recipe] = full if full == tiny else f"{full}, with --tiny {tiny}"
+    default = texts.pop("digits")
+    others = [f"; --recipe {name}: {text}" for name, text in texts.items() if text != default]
+    text = f" (default: {default}{''.join(others)})"
+    return "" if default == "None" else text  # then the help says what it depends on
+
+
+def _spelled(default) -> str:
+    text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return SPELLED.get(text, text)
+
+
 def _default_text(default) -> str:
-    if default is None:  # the help says what it depends on
-        return ""
-    if isinstance(default, tuple):
-        default = " ".join(map(str, default))
-    return f" (default: {SPELLED.get(str(default), default)})"
+    return f" (default: {_spelled(default)})"
 
 
 def add_data_flags(parser: argparse.ArgumentParser, names: bool = True) -> None:

@@ -73,16 +73,17 @@ def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
 
     `args.resume` is a checkpoint, a run or a folder of runs; an empty one stands for
     --train-checkpoints-folder. The run stays in its folder. Raises ValueError if there is none,
-    or if a flag asks for another network.
+    or if a flag asks for another network or recipe.
     """
     default = getattr(args, "train_checkpoints_folder", Config.train_checkpoints_folder)
     checkpoint = find_checkpoint(args.resume or default, kind="last")
     if not (checkpoint.path / RESUME).is_file():
         raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
     before = checkpoint.config
-    if getattr(args, "tiny", before.tiny) != before.tiny:
-        flag = "--tiny" if before.tiny else "--no-tiny"
-        raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
+    network, recipe = "--tiny" if before.tiny else "--no-tiny", f"--recipe {before.recipe}"
+    for name, flag in (("tiny", network), ("recipe", recipe)):
+        if getattr(args, name, getattr(before, name)) != getattr(before, name):
+            raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
     if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
         raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
     if hasattr(args, "train_epochs") and not hasattr(args, "max_minutes"):
