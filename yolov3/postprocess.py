@@ -11,7 +11,6 @@ MAX_DETECTIONS = 100  # per image
 # Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
 SAME_OBJECT_IOU = 0.6
 ROOM = 4  # times as many boxes as an image may keep are looked at per class
-LEAST_IOU = 1e-6  # in place of 0, at which `non_max_suppression_padded` suppresses nothing
 
 
 def detect_boxes(
@@ -79,15 +78,22 @@ def _one_label(boxes_xyxy, scores, score_threshold, iou_threshold, limit):
     `boxes_xyxy` is (B, K, 4), `scores` (B, K, C); M is the most boxes left in an image.
     """
     best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1)  # (B, K)
-    chosen, counts = tf.image.non_max_suppression_padded(
-        boxes_xyxy,
-        best,
-        tf.minimum(limit, tf.shape(best)[1]),  # the time grows with its square
-        tf.maximum(iou_threshold, LEAST_IOU),
-        score_threshold,
-        pad_to_max_output_size=True,
-        canonicalized_coordinates=True,  # x before y changes no IoU
-    )  # (B, M), (B,)
+
+    def suppress(image):
+        return tuple(
+            tf.raw_ops.NonMaxSuppressionV4(
+                boxes=image[0],  # x before y changes no IoU
+                scores=image[1],
+                max_output_size=tf.minimum(limit, tf.shape(best)[1]),
+                iou_threshold=iou_threshold,
+                score_threshold=score_threshold,
+                pad_to_max_output_size=True,
+            )
+        )
+
+    kinds = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+    # (B, M), (B,)
+    chosen, counts = tf.map_fn(suppress, (boxes_xyxy, best), fn_output_signature=kinds)
     boxes_xyxy, best, classes = (
         tf.gather(part, chosen, batch_dims=1) for part in (boxes_xyxy, best, classes)
     )

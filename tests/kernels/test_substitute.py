@@ -44,7 +44,7 @@ def test_its_weights_are_copies_by_the_same_names(tiny, wide, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     plain = build_yolov3(2, tiny)
     fast = for_training(plain, "mixed_bfloat16")
-    assert [layer.name for layer in fast.layers] == [layer.name for layer in plain.layers]
+    assert {layer.name for layer in fast.layers} == {layer.name for layer in plain.layers}
     for ours, weight in zip(fast.weights, plain.weights, strict=True):
         assert ours.path == weight.path and ours.dtype == "float32" and ours is not weight
         np.testing.assert_array_equal(ours, weight)
@@ -55,6 +55,13 @@ def test_its_weights_are_copies_by_the_same_names(tiny, wide, monkeypatch):
     assert kinds.count(MatmulGradientConv2D) == wide
     assert fast.get_layer("conv_0").compute_dtype == "bfloat16"
     assert all(raw.dtype == "float32" for raw in fast.outputs)
+
+
+def test_an_activation_that_only_a_pooling_sees_follows_it():
+    fast = for_training(build_yolov3(2, tiny=True))
+    first_pool = next(x for x in fast.layers if isinstance(x, layers.MaxPooling2D))
+    assert first_pool.input.name == fast.get_layer("bn_0").output.name
+    assert len(fast.layers) == len(build_yolov3(2, tiny=True).layers)
 
 
 # FusedBatchNormalization

@@ -14,7 +14,7 @@ KERNEL_SIZE = 3
 OUTPUTS, INPUTS = 4, 6  # of a tile, along each side
 # Channels in the input. Fewer leave little to save. With more, which both networks have on 13 x 13
 # cells, reading the transformed kernels, four times as large, takes as long as what is saved.
-CHANNELS = range(64, 512)
+CHANNELS = range(128, 512)
 
 # Along one side, a polynomial product at the points 0, 1, -1, 2, -2 and infinity.
 _INPUT = [
