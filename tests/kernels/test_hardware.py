@@ -58,6 +58,15 @@ def test_flags_of_the_cpu_decide(cpu, flags, expected):
 
 
 @pytest.mark.parametrize(
+    ("limit", "expected"), [("avx2", "float32"), ("AVX512_CORE_BF16", "bfloat16")]
+)
+def test_limit_of_onednn_counts(cpu, monkeypatch, limit, expected):
+    cpu("avx512_bf16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert choose_precision("auto") == expected
+
+
+@pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
         ([(8, 0)], "bfloat16"),

@@ -1,6 +1,7 @@
 """What suits this hardware: computing precision, GPU memory, TensorFlow's graph optimizer."""
 
 import contextlib
+import os
 import platform
 import re
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 CPUINFO = Path("/proc/cpuinfo")
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # without one of these, bfloat16 is emulated and slow
+# Limits that a user may set oneDNN (its dispatcher control), below those that have bfloat16.
+ISAS_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 FIRST_BF16_GPU = (8, 0)  # compute capability of Ampere
 FIRST_FP16_GPU = (7, 0)  # and of Volta, the first with tensor cores
@@ -59,7 +62,9 @@ def without_grappler(function: Callable) -> Callable:
 
 
 def cpu_has_bf16() -> bool:
-    """Tell whether the CPU multiplies bfloat16 in hardware, from the flags that Linux reports."""
+    """Tell whether oneDNN multiplies bfloat16 in hardware: by Linux's flags, and its own limit."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in ISAS_WITHOUT_BF16:
+        return False
     return not CPU_BF16_FLAGS.isdisjoint(_cpuinfo().split())
 
 
