@@ -71,6 +71,8 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
     parts = [scalars[f"loss/{name}_loss"][5][1] for name in ("giou", "conf", "prob")]
     assert scalars["loss/total_loss"][5][1] == pytest.approx(sum(parts), rel=1e-5)
     assert {value for _, value in scalars["train/skipped_steps"]} == {0}
+    sizes = [trained.schedule.input_size(epoch) for epoch in (0, 1) for _ in range(per_epoch)]
+    assert [value for _, value in scalars["train/input_size"]] == sizes
     assert min(value for _, value in scalars["gradient_norm"]) > 0
 
 

@@ -20,6 +20,7 @@ from yolov3.schedule import TrainingSchedule
 
 METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
 METRICS |= dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
+BATCH = [np.zeros((1, 64, 64, 3), np.uint8)]
 
 
 class Validated:
@@ -44,7 +45,7 @@ def write_session(folder, steps, validated=(), is_validated=True, value=0.0):
             validate(logger, steps[0] - 1, value)
         for step in steps:
             metrics = METRICS | {"total": value + step}
-            logger.log_step(step, step // 10, metrics, None, np.array([[0, 0]]))
+            logger.log_step(step, step // 10, metrics, BATCH, np.array([[0, 0]]))
             if step in validated:
                 validate(logger, step, value)
 
@@ -139,9 +140,9 @@ def test_a_full_disk_is_an_os_error_in_one_line(tmp_path):
 def test_a_gradient_norm_that_overflowed_is_left_out(tmp_path):
     with logger_of(tmp_path) as logger:
         metrics = METRICS | {"gradient_norm": np.float32(np.inf)}
-        logger.log_step(1, 0, metrics, None, np.array([[0, 0]]))
+        logger.log_step(1, 0, metrics, BATCH, np.array([[0, 0]]))
     assert "gradient_norm" not in scalars_of(tmp_path)
-    assert len(scalars_of(tmp_path)) == 6
+    assert len(scalars_of(tmp_path)) == 7
 
 
 def test_a_skipped_step_counts_as_progress(tmp_path):
@@ -150,14 +151,14 @@ def test_a_skipped_step_counts_as_progress(tmp_path):
             "finite": False,
             "skipped_steps": 1000,
         }  # too many to show their images
-        logger.log_step(1, 0, skipped, None, np.array([[0, 0]]))
+        logger.log_step(1, 0, skipped, BATCH, np.array([[0, 0]]))
         assert logger.progress.done == logger.schedule.pixels_before(1)
 
 
 def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
     with logger_of(tmp_path) as logger:
         for step, index in enumerate([3, 3, 4], start=1):
-            logger.log_step(step, 0, METRICS, None, np.array([[index, index + 1]]))
+            logger.log_step(step, 0, METRICS, BATCH, np.array([[index, index + 1]]))
         lines = capsys.readouterr().err.splitlines()
         assert lines[0] == "3.png: cannot be read as an image; the next one in the file " + (
             "takes its place"

@@ -119,11 +119,12 @@ class RunLogger:
         self.log.close()
 
     def log_start(self, step: int, settings: str) -> None:
-        """Note how many steps are done already, and the settings, unless they are empty."""
+        """Note how many steps are done already, and the settings and classes, unless empty."""
         self.progress.skip(self.schedule.pixels_before(step))
         if settings:
             with self.log.at(step + 1):
                 tf.summary.text("config", f"```\n{settings}\n```")
+                tf.summary.text("class_names", "```\n" + "\n".join(self.class_names) + "\n```")
 
     def log_schedule(self, step: int, schedule: TrainingSchedule) -> None:
         """Say that the rest of the run, after `step`, follows another schedule."""
@@ -145,9 +146,9 @@ class RunLogger:
         `batch` and `indices` are as of `training_batches`.
         """
         self._log_replaced(step, indices)
-        self.log.scalars(
-            step, {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
-        )
+        images = self.strategy.experimental_local_results(batch[0])[0]
+        values = {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
+        self.log.scalars(step, {**values, "train/input_size": images.shape[1]})
         if not metrics["finite"]:
             self._log_skipped(step, metrics, batch, indices)
             self._show_progress(step, epoch, metrics)
