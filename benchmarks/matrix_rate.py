@@ -16,6 +16,7 @@ from benchmarks.timing import machine, print_table, versions
 from yolov3.cli.run import import_tensorflow, run_script
 
 GRID, CHANNELS = 128, 1024  # (GRID * GRID, CHANNELS) times (CHANNELS, CHANNELS)
+PRODUCT_GIGAFLOPS = 2 * GRID**2 * CHANNELS**2 / 1e9
 MULTIPLICATIONS_PER_STEP = 3  # of the network's own
 
 
@@ -60,17 +61,22 @@ def main(argv=None) -> int:
 
 def multiplication_rate(precision: str, rounds: int) -> float:
     """Return the median rate of a matrix product in GFLOP/s."""
+    run, seconds = product(precision), []
+    for _ in range(rounds + 1):  # the first one compiles
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    return PRODUCT_GIGAFLOPS / statistics.median(seconds[1:])
+
+
+def product(precision: str):
+    """Return a function that multiplies two large matrices."""
     import tensorflow as tf
 
     multiply = tf.function(lambda a, b: tf.nn.conv2d(a, b, strides=1, padding="VALID"))
     a = tf.cast(tf.random.normal([1, GRID, GRID, CHANNELS]), precision)
     b = tf.cast(tf.random.normal([1, 1, CHANNELS, CHANNELS]), precision)
-    seconds = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        multiply(a, b)[0, 0, 0, 0].numpy()  # waits for a GPU, too
-        seconds.append(time.perf_counter() - started)
-    return 2 * GRID**2 * CHANNELS**2 / statistics.median(seconds[1:]) / 1e9
+    return lambda: multiply(a, b)[0, 0, 0, 0].numpy()  # waits for a GPU, too
 
 
 def gigaflops(size: int, tiny: bool, num_classes: int = 10) -> float:

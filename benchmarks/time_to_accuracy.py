@@ -1,24 +1,32 @@
-"""Say how long runs took to a given mAP50, and how they ended, from their TensorBoard logs.
+"""Say what runs took to a given mAP50, and how they ended, from their TensorBoard logs.
 
     python benchmarks/time_to_accuracy.py log/*
     python benchmarks/time_to_accuracy.py log/yolov3_* --target 0.95
 
-Minutes count from the start of the training, before the first step builds its graph, to the end of
-the validation that reached the target: reading, validation and checkpoints are all in them. The
-mAPs are those of the validation with the best mAP. Several runs of a network, such as three seeds,
-have a row with their medians.
+TFLOP are 10^12 operations of the convolutions in all training steps, forward and backward: a
+measure that no machine changes. Steps that a resumed run did twice count once. Minutes count from
+the start of the training, before the first step builds its graph, to the end of the validation that
+reached the target: reading, validation and checkpoints are all in them. The share is that of the
+operations in these minutes in what the machine multiplies meanwhile as a large matrix product; it
+holds only on the machine that trained. The mAPs are those of the validation with the best mAP.
+Several runs of a network, such as three seeds, have a row with their medians.
 """
 
 import argparse
+import functools
+import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.matrix_rate import MULTIPLICATIONS_PER_STEP, gigaflops, multiplication_rate
 from benchmarks.timing import machine, print_table, versions
-from tools.plot_training import read_runs
+from tools.plot_training import TAGS, Point, read_points, read_runs
 from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.configs import SIZE_MULTIPLE
 
-NEVER = float("inf")
+NEVER, PRODUCTS = float("inf"), 15
+SETTINGS, CLASS_NAMES, INPUT_SIZE = "config", "class_names", "train/input_size"
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -29,29 +37,78 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument(
         "--target", type=float, default=0.95, help="mAP50 to reach, default %(default)s"
     )
+    parser.add_argument(
+        "--matrix-rate",
+        type=float,
+        metavar="GFLOPS",
+        help="of the machine that trained; default: measured here, in the precision of the run",
+    )
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow()
-    runs = {name: figures(run, args.target) for name, run in read_runs(args.logs).items()}
+    rate = functools.cache(lambda precision: args.matrix_rate or measured_rate(precision))
+    runs = {
+        name: figures(points, args.target, rate)
+        for name, points in read_runs(args.logs, read_run).items()
+    }
     rows = [[name, *map(_text, values)] for name, values in runs.items()]
     for network, columns in medians(runs).items():
         rows.append([f"{network}, median", *map(_text, columns)])
-    header = ["run", f"minutes to mAP50 {args.target}", "minutes in all", "mAP50", "mAP75", "mAP"]
-    print_table("Time to accuracy", header, rows)
+    header = ["run", f"TFLOP to mAP50 {args.target}", "TFLOP in all"]
+    header += [f"minutes to mAP50 {args.target}", "minutes in all", "share of the matrix rate"]
+    print_table("Time to accuracy", [*header, "mAP50", "mAP75", "mAP"], rows)
     print(f"\nprinted on {machine()}; {versions('tensorflow', 'keras')}")
     return 0
 
 
-def figures(curves, target: float) -> list[float]:
-    """Return minutes to the target, minutes in all, and mAP50, mAP75 and mAP where mAP is best."""
-    reached = [minutes for minutes, value in curves["mAP50"] if value >= target]
-    maps = [[value for _, value in curves[name]] for name in ("mAP50", "mAP75", "mAP")]
+def read_run(log_folder) -> list[Point]:
+    """Return the points of a run's log. Raises ValueError if it lacks what `figures` needs."""
+    points = read_points(log_folder, {*TAGS, SETTINGS, CLASS_NAMES, INPUT_SIZE})
+    if missing := {*TAGS, SETTINGS, CLASS_NAMES, INPUT_SIZE} - {point.tag for point in points}:
+        raise ValueError(f"{log_folder}: the log has no {', '.join(sorted(missing))}")
+    return points
+
+
+def figures(points: list[Point], target: float, rate) -> list[float]:
+    """Return TFLOP and minutes to the target and in all, the share, and the best mAPs.
+
+    `rate(precision)` is the matrix rate in GFLOP/s.
+    """
+    tflop, maps, reached = 0.0, defaultdict(list), (NEVER, NEVER)
+    for point in points:
+        if point.tag == SETTINGS:
+            settings = json.loads(_unquoted(point.value))
+        elif point.tag == CLASS_NAMES:
+            classes = len(_unquoted(point.value).splitlines())
+        elif point.tag == INPUT_SIZE:
+            pixels = settings["train_batch_size"] * point.value**2
+            tflop += pixels * flop_per_pixel(settings["tiny"], classes) / 1e12
+        elif point.tag in TAGS:
+            maps[TAGS[point.tag]].append(point.value)
+            if point.tag == "mAP/mAP50":
+                whole = tflop, point.minutes
+                reached = min(reached, whole) if point.value >= target else reached
     # Killed within a validation, a run has not logged all three of it.
-    best = max(zip(*maps, strict=False), key=lambda values: values[-1])
-    return [reached[0] if reached else NEVER, curves["mAP50"][-1][0], *best]
+    best = max(zip(*map(maps.get, TAGS.values()), strict=False), key=lambda values: values[-1])
+    share = 1000 * whole[0] / (60 * whole[1]) / rate(settings["precision"])
+    return [reached[0], whole[0], reached[1], whole[1], share, *best]
+
+
+@functools.cache
+def flop_per_pixel(tiny: bool, num_classes: int) -> float:
+    """Return the operations of a training step by pixel of its images: the same at every size."""
+    work = 1e9 * gigaflops(SIZE_MULTIPLE, tiny, num_classes) / SIZE_MULTIPLE**2
+    return MULTIPLICATIONS_PER_STEP * work
+
+
+def measured_rate(precision: str) -> float:
+    """Return this machine's matrix rate in GFLOP/s; "auto" is the precision it would train in."""
+    from yolov3.kernels.hardware import choose_precision
+
+    return multiplication_rate(choose_precision(precision), PRODUCTS)
 
 
 def medians(runs: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -67,6 +124,10 @@ def medians(runs: dict[str, list[float]]) -> dict[str, list[float]]:
         for network, rows in by_network.items()
         if len(rows) > 1
     }
+
+
+def _unquoted(text: bytes) -> str:
+    return text.decode().removeprefix("```\n").removesuffix("\n```")
 
 
 def _text(value: float) -> str:

@@ -7,6 +7,7 @@ python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 import argparse
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from yolov3.cli.flags import Parser
 from yolov3.cli.run import import_tensorflow, run_script
@@ -23,31 +24,48 @@ def parse_args(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
-    """Return the (minutes of training, value) of each mAP tag.
+class Point(NamedTuple):
+    """A value in a log: a number or a text; None for tags that nobody asked for."""
 
-    Time counts up to the step that a run was resumed at, and on from there. Raises ValueError for a
-    folder without a validation in it.
+    step: int
+    minutes: float  # of training
+    tag: str
+    value: float | bytes | None
+
+
+def read_points(log_folder: str | Path, tags) -> list[Point]:
+    """Return what a log says of some tags, in the order of the steps.
+
+    Time counts up to the step that a run was resumed at, and on from there.
     """
     import tensorflow as tf
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    points = []  # step, minutes, tag and value, in the order of the steps
+    points = []
     files = sorted(Path(log_folder).glob(LOG_FILES))
     for event in (event for path in files for event in EventFileLoader(str(path)).Load()):
         kind = event.WhichOneof("what")
         if kind == "file_version":  # the first of a file
             start = event.wall_time
         if kind == "session_log":  # begun, or resumed at this step: later ones are done again
-            points = [point for point in points if point[0] < event.step]
+            points = [point for point in points if point.step < event.step]
         if kind in ("file_version", "session_log"):
-            before = points[-1][1] if points else 0
+            before = points[-1].minutes if points else 0
         for value in event.summary.value:
-            number = float(tf.make_ndarray(value.tensor)) if value.tag in TAGS else None
+            known = tf.make_ndarray(value.tensor).item() if value.tag in tags else None
             minutes = before + (event.wall_time - start) / 60
-            points.append((event.step, minutes, value.tag, number))
+            points.append(Point(event.step, minutes, value.tag, known))
+    return points
+
+
+def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
+    """Return the (minutes of training, value) of each mAP.
+
+    Raises ValueError for a folder without a validation in it.
+    """
+    points = read_points(log_folder, TAGS)
     curves = {
-        label: [(minutes, value) for _, minutes, name, value in points if name == tag]
+        label: [(point.minutes, point.value) for point in points if point.tag == tag]
         for tag, label in TAGS.items()
     }
     if not all(curves.values()):
@@ -55,8 +73,8 @@ def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
     return curves
 
 
-def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Return the curves of every run that has its log in or below these folders, by its name.
+def read_runs(logs: list[str], read=read_curves) -> dict:
+    """Return what `read` returns of every run's log in or below these folders, by the run's name.
 
     Runs without a validation are skipped and named. Raises ValueError where nothing remains.
     """
@@ -65,7 +83,7 @@ def read_runs(logs: list[str]) -> dict[str, dict[str, list[tuple[float, float]]]
         for folder in sorted({path.parent for path in Path(log).rglob(LOG_FILES)}):
             try:
                 name = str(folder) if folder.name in runs else folder.name
-                runs[name] = read_curves(folder)
+                runs[name] = read(folder)
             except ValueError as error:
                 print(f"skipped: {error}", file=sys.stderr)
     if not runs:

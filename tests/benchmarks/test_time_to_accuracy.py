@@ -1,0 +1,55 @@
+import pytest
+import tensorflow as tf
+
+from benchmarks.time_to_accuracy import figures, main, read_run
+from yolov3.runs.run_logger import TensorBoardLog
+
+SETTINGS = '{"tiny": true, "train_batch_size": 4, "precision": "float32"}'
+GIGAFLOPS = 5.571  # of YOLOv3-tiny with 80 classes at 416 px, as Darknet prints
+
+
+def write_session(folder, done, sizes, validated):
+    """Log steps after `done` ones, with their input sizes, and mAP50 after some of them."""
+    log = TensorBoardLog(folder, done)
+    if not done:
+        with log.at(1):
+            tf.summary.text("config", f"```\n{SETTINGS}\n```")
+            tf.summary.text("class_names", "```\n" + "\n".join(map(str, range(80))) + "\n```")
+    for step, size in enumerate(sizes, done + 1):
+        log.scalars(step, {"train/input_size": size})
+        if step in validated:
+            maps = {"mAP/mAP50": validated[step], "mAP/mAP75": 0.5, "mAP/mAP": validated[step] / 2}
+            log.scalars(step, maps)
+    log.close()
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Four steps at 416 px, three at 832 px that a resume does again, and two at 416 px."""
+    folder = tmp_path / "yolov3-tiny_20260101-000000"
+    write_session(folder, 0, [416] * 4 + [832] * 3, {4: 0.5})
+    write_session(folder, 4, [832] * 2 + [416] * 2, {6: 0.96, 8: 0.95})
+    return folder
+
+
+def test_work_of_each_step_follows_its_input_size_and_counts_once(log):
+    to_target, in_all, minutes, all_minutes, share, *maps = figures(
+        read_run(log), 0.95, {"float32": 100.0}.get
+    )
+    step = 3 * 4 * GIGAFLOPS / 1000  # at 416 px; one at 832 px is four of them
+    assert to_target == pytest.approx((4 + 4 * 2) * step, rel=2e-3)
+    assert in_all == pytest.approx((4 + 4 * 2 + 2) * step, rel=2e-3)
+    assert 0 < minutes < all_minutes
+    assert share == pytest.approx(1000 * in_all / (60 * all_minutes) / 100)
+    assert maps == pytest.approx([0.96, 0.5, 0.48])
+
+
+def test_runs_and_their_medians_are_printed(log, tmp_path, capsys):
+    write_session(tmp_path / "yolov3-tiny_20260102-000000", 0, [416] * 2, {2: 0.5})
+    assert main([str(tmp_path), "--matrix-rate", "100"]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "tiny" in line]
+    assert [row[0] for row in rows[1:]] == [
+        "| yolov3-tiny_20260102-000000",
+        "| yolov3-tiny, median",
+    ]
+    assert rows[1][1:3] == ["not reached", "0.134"]
