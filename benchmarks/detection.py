@@ -11,13 +11,14 @@ and memory over images of many sizes. The other engines need benchmarks/requirem
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
 from importlib.util import find_spec
 
 from benchmarks.detection_tables import print_engines, print_parts
-from benchmarks.timing import Engine, machine, serve, take_turns
+from benchmarks.timing import LIMIT, Engine, machine, serve, take_turns
 from yolov3.cli.run import FAILED, import_tensorflow, run_script
 
 ENGINES = {  # name for people, modules
@@ -64,7 +65,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     if args.quick:
         args.networks, args.rounds, args.images = ["yolov3-tiny"], 3, 40
     if args.precisions is None:
-        args.precisions = ["float32"] + ["bfloat16"] * ("bf16" in machine())
+        is_limited = LIMIT in os.environ
+        args.precisions = ["float32"] + ["bfloat16"] * ("bf16" in machine() and not is_limited)
     return args
 
 

@@ -25,7 +25,6 @@ from benchmarks.timing import (
 from yolov3.cli.run import import_tensorflow, run_script
 
 SIZE, BATCH, SCENES = 416, 4, 200
-ALL_ON = {"flip": 0.5, "crop": 1.0, "scale": 0.5, "translate": 0.2, "color": 0.3}
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -70,19 +69,13 @@ def serve_pipeline(annotations: str, count: int) -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores()[:count])  # before TensorFlow counts them
     import_tensorflow()
-    from yolov3.annotations import read_annotations
-    from yolov3.augment import Augmentation
-    from yolov3.dataset import training_batches
+    from benchmarks.scenes import scene_batches
 
-    records = read_annotations(annotations)
-    steps = len(records) // BATCH
-    passes = itertools.count()
+    steps, passes = SCENES // BATCH, itertools.count()
 
     def batches(number):
         first = number * steps
-        return training_batches(
-            records, Augmentation(**ALL_ON), 0, BATCH, SIZE, (first, first + steps)
-        )
+        return scene_batches(annotations, BATCH, SIZE, (first, first + steps))
 
     started = time.perf_counter()
     next(iter(batches(next(passes))))

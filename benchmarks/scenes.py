@@ -9,6 +9,7 @@ from mnist.scenes import make_scenes
 from mnist.sklearn_digits import read_offline_digits
 
 NUM_CLASSES = 10
+ALL_ON = {"flip": 0.5, "crop": 1.0, "scale": 0.5, "translate": 0.2, "color": 0.3}
 
 
 def write_scenes(folder, count: int, size: int = 416) -> Path:
@@ -18,3 +19,13 @@ def write_scenes(folder, count: int, size: int = 416) -> Path:
         writer.draw(make_scenes(images, labels, count, size, np.random.default_rng(0)))
         writer.install()
         return writer.annotations
+
+
+def scene_batches(annotations, batch_size: int, size: int, steps: tuple[int, int]):
+    """Return the batches of a range of steps as `training_batches` does, with all augmentations."""
+    from yolov3.annotations import read_annotations
+    from yolov3.augment import Augmentation
+    from yolov3.dataset import training_batches
+
+    records = read_annotations(annotations)
+    return training_batches(records, Augmentation(**ALL_ON), 0, batch_size, size, steps)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CPUINFO, MEMORY = Path("/proc/cpuinfo"), Path("/proc/self/statm")
+LIMIT = "ONEDNN_MAX_CPU_ISA"  # the instructions that oneDNN may use
 MARK = "benchmark:"  # starts the lines of an engine that are for the parent
 
 
@@ -101,12 +102,13 @@ def take_turns(engines: list[Engine], rounds: int) -> list[Times]:
 
 
 def machine() -> str:
-    """Name the CPU, what it multiplies fast, and the cores that this process may use."""
+    """Name the CPU, what it multiplies fast, any limit of that, and the cores of this process."""
     text = CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
     named = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in text]
     name = named[0] if named else platform.processor() or platform.machine()
-    return f"{name} ({', '.join(flags) or platform.machine()}), {len(cores())} cores"
+    limit = f", limited to {os.environ[LIMIT]}" if LIMIT in os.environ else ""
+    return f"{name} ({', '.join(flags) or platform.machine()}{limit}), {len(cores())} cores"
 
 
 def cores() -> list[int]:

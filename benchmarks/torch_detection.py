@@ -2,9 +2,8 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from benchmarks.torch_yolov3 import Conv, YoloV3, head
+from benchmarks.torch_yolov3 import Conv, YoloV3, YoloV3Tiny
 from yolov3.configs import ANCHORS_PER_SCALE
 
 
@@ -23,33 +22,6 @@ def folded_network(weights) -> nn.Module:
             module.weight.copy_(torch.from_numpy(kernel))
             module.bias.copy_(torch.from_numpy(weights[f"conv_{index}/bias"]))
     return network
-
-
-class YoloV3Tiny(nn.Module):
-    """(B, 3, H, W) in [0, 1] -> raw maps (B, G, G, A, 5 + C), fine to coarse, float32."""
-
-    def __init__(self, num_classes):
-        super().__init__()
-        stages = [Conv(3, 16, 3)]
-        for filters in (32, 64, 128, 256):
-            stages += [nn.MaxPool2d(2), Conv(filters // 2, filters, 3)]
-        self.fine = nn.Sequential(*stages)
-        self.down = nn.Sequential(nn.MaxPool2d(2), Conv(256, 512, 3))
-        self.neck = nn.Sequential(Conv(512, 1024, 3), Conv(1024, 256, 1))
-        self.head5 = head(256, num_classes)
-        self.up = Conv(256, 128, 1)
-        outputs = ANCHORS_PER_SCALE * (5 + num_classes)
-        self.head4 = nn.Sequential(Conv(384, 256, 3), nn.Conv2d(256, outputs, 1))
-
-    def forward(self, x):
-        fine = self.fine(x)
-        padded = F.pad(self.down(fine), (0, 1, 0, 1), value=-torch.inf)
-        coarse = self.neck(F.max_pool2d(padded, 2, stride=1))
-        joined = torch.cat([F.interpolate(self.up(coarse), scale_factor=2), fine], 1)
-        return [
-            raw.permute(0, 2, 3, 1).unflatten(3, (ANCHORS_PER_SCALE, -1)).float()
-            for raw in (self.head4(joined), self.head5(coarse))
-        ]
 
 
 def _leave_out_normalisation(block: Conv) -> None:

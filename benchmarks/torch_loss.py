@@ -3,18 +3,18 @@
 import torch
 from torch.nn import functional as F
 
-from yolov3.configs import ANCHORS, ANCHORS_PER_SCALE, STRIDES
+from yolov3.configs import ANCHORS_PER_SCALE
 
 # As in yolov3/, whose modules would bring TensorFlow into this process.
 MATCH_IOU, IGNORE_IOU, LABEL_SMOOTHING = 0.3, 0.5, 0.01
 EPSILON, MAX_LOG_SIZE = 1e-7, 10.0
 
 
-def assign_anchors(boxes_xyxy, classes, num_classes, size):
+def assign_anchors(boxes_xyxy, classes, anchors, strides, num_classes, size):
     """Return the targets (B, G, G, A, 5 + C) of boxes (B, N, 4), padded with empty ones."""
     sizes = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
     centres = (boxes_xyxy[..., 2:] + boxes_xyxy[..., :2]) / 2
-    anchors = torch.tensor(ANCHORS, dtype=torch.float32)  # (S, A, 2)
+    anchors = torch.tensor(anchors, dtype=torch.float32)  # (S, A, 2)
     inter = torch.minimum(sizes[:, :, None, None], anchors).prod(-1)  # (B, N, S, A)
     union = sizes.prod(-1)[..., None, None] + anchors.prod(-1) - inter
     iou = inter / (union + EPSILON)
@@ -26,7 +26,7 @@ def assign_anchors(boxes_xyxy, classes, num_classes, size):
     )
     return [
         _fill_grid(values, centres, priority[:, :, scale], stride, size // stride)
-        for scale, stride in enumerate(STRIDES)
+        for scale, stride in enumerate(strides)
     ]
 
 
@@ -44,9 +44,9 @@ def _fill_grid(values, centres, priority, stride, grid):
     return target.view(batch, grid, grid, ANCHORS_PER_SCALE, depth)
 
 
-def compute_loss(raw_maps, targets, boxes_xyxy):
+def compute_loss(raw_maps, targets, boxes_xyxy, anchors, strides):
     """Return {"giou", "conf", "prob"}: summed over cells, anchors, scales, averaged over images."""
-    scales = zip(raw_maps, targets, ANCHORS, STRIDES, strict=True)
+    scales = zip(raw_maps, targets, anchors, strides, strict=True)
     losses = [_scale_loss(*scale, boxes_xyxy) for scale in scales]
     batch = len(boxes_xyxy)
     return {name: sum(loss[name].sum() for loss in losses) / batch for name in losses[0]}

@@ -55,8 +55,7 @@ def main(argv=None) -> int:
     title = f"3 x 3 convolution, bias and leaky ReLU in float32, batch {args.batch}"
     header = ["channels", "grid", "in YOLOv3", "in tiny", "Keras's, ms", "Winograd's, ms", "ratio"]
     print_table(title, header, rows)
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
-    print(f"\n{machine()}{f', limited to {limit}' if limit else ''}; {versions('tensorflow')}")
+    print(f"\n{machine()}; {versions('tensorflow')}")
     return 0
 
 

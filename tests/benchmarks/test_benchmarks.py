@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -48,27 +49,28 @@ def test_work_of_the_networks():
     assert gigaflops(416, tiny=True, num_classes=80) == pytest.approx(5.571, abs=0.01)
 
 
-def test_the_step_of_pytorch_has_the_same_losses():
+@pytest.mark.parametrize("tiny", [False, True])
+def test_the_step_of_pytorch_has_the_same_losses(tiny):
     torch = pytest.importorskip("torch")
     import tensorflow as tf
 
     from benchmarks.torch_yolov3 import TrainingStep, copy_weights
-    from yolov3.configs import ANCHORS, STRIDES
+    from yolov3.configs import Config
     from yolov3.labels import assign_anchors
     from yolov3.losses import compute_loss
     from yolov3.yolov3 import build_yolov3
 
     images, boxes_xyxy, classes = random_batch(128, 2)
     boxes_xyxy[0, 5:] = 0  # padding
-    model = build_yolov3(10)
+    model, config = build_yolov3(10, tiny), Config(tiny=tiny)
     for layer in model.layers:
         if layer.name.startswith("bn_"):  # some start at 0, and would hide what is before them
             layer.gamma.assign(np.random.default_rng(0).uniform(0.7, 1.3, layer.gamma.shape))
-    grids = [(128 // stride, 128 // stride) for stride in STRIDES]
-    targets = assign_anchors(boxes_xyxy, classes, ANCHORS, STRIDES, grids, 10)
+    grids = [(128 // stride, 128 // stride) for stride in config.strides]
+    targets = assign_anchors(boxes_xyxy, classes, config.anchors, config.strides, grids, 10)
     raw_maps = model(tf.cast(images, tf.float32) / 255.0, training=True)
-    expected = compute_loss(raw_maps, targets, boxes_xyxy, ANCHORS, STRIDES)
-    step = TrainingStep(10)
+    expected = compute_loss(raw_maps, targets, boxes_xyxy, config.anchors, config.strides)
+    step = TrainingStep(10, tiny=tiny)
     copy_weights(step.model, model)
     losses = step.losses(
         *(torch.asarray(part) for part in (images, boxes_xyxy, classes.astype(int)))
@@ -96,14 +98,18 @@ assert not {{"tensorflow", "torch", "cv2"}} & set(sys.modules)
     assert "--quick" in done.stdout
 
 
-def test_the_quick_input_pipeline_prints_its_table():
-    done = subprocess.run(
-        [sys.executable, "benchmarks/input_pipeline.py", "--quick"],
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize(
+    ("script", "flags", "first"),
+    [
+        ("input_pipeline", [], "| 1 |"),
+        ("training_step", ["--tiny", "--engines", "repository", "reading"], "| this repository |"),
+    ],
+)
+def test_the_quick_script_prints_its_table(script, flags, first):
+    command = [sys.executable, f"benchmarks/{script}.py", "--quick", *flags]
+    limit = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, env=limit)
     assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| 1 |")]
-    assert len(rows) == 1
-    assert np.float64(rows[0].split("|")[2]) > 0
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith(first))
+    assert "bfloat16" not in row and "limited to AVX2" in done.stdout
+    assert all(float(cell) > 0 for cell in row.split("|")[3:6])
