@@ -6,7 +6,10 @@ MODEL = yolov3-tiny
 FRESH =
 ARGS =
 PY = .venv/bin/python
-BENCHMARKS = matrix_rate training_step kernel_gradient winograd detection input_pipeline evaluation start_up
+# On a CPU with more than AVX2, these run twice: first with oneDNN, PyTorch and OpenCV limited to AVX2.
+NETWORK_BENCHMARKS = matrix_rate.py "training_step.py --rounds 3" "training_step.py --tiny --sizes 224 416" \
+  kernel_gradient.py winograd.py "detection.py --networks yolov3 yolov3-tiny" evaluation.py
+AS_AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENCV_CPU_DISABLE=AVX512-SKX
 # TensorFlow's start-up messages would bury those of the scripts.
 TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
@@ -53,7 +56,10 @@ torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minute
 	$(PY) -m tests.torture $(ARGS)
 
 bench: env-bench ## speed of every part, and of other engines beside it (ARGS=--quick: does it run?)
-	@for name in $(BENCHMARKS); do $(PY) benchmarks/$$name.py $(ARGS) || exit; done
+	@if grep -qs avx512 /proc/cpuinfo; then \
+	  for script in $(NETWORK_BENCHMARKS); do $(AS_AVX2) $(PY) benchmarks/$$script $(ARGS) || exit; done; fi
+	@for script in $(NETWORK_BENCHMARKS) input_pipeline.py start_up.py; do \
+	  $(PY) benchmarks/$$script $(ARGS) || exit; done
 
 lint: env-dev ## check style, formatting and which module may import which
 	$(PY) -m ruff check .

@@ -29,6 +29,7 @@ ENGINES = {  # name for people, modules
     "pytorch": ("PyTorch", ["torch"]),
     "compiled_pytorch": ("PyTorch, compiled", ["torch"]),
 }
+WITHOUT_LIMIT = "onnxruntime"  # no setting keeps it from the CPU's best instructions
 IN_FLOAT32_ALONE = ("onnxruntime", "opencv")  # on CPUs
 NETWORKS = ("yolov3", "yolov3-tiny")
 SLOW = "compiled_pytorch"  # takes a minute and a C++ compiler
@@ -74,7 +75,7 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     if args.serve:
         return serve_child(args, *args.serve)
-    args.engines = installed(args.engines)
+    args.engines = comparable(args.engines)
     for network in args.networks:
         with tempfile.TemporaryDirectory() as folder:
             start("files", folder, network, args).close()
@@ -90,12 +91,16 @@ def main(argv=None) -> int:
     return 0
 
 
-def installed(names) -> list[str]:
-    """Return the engines that are installed, and say which are not."""
+def comparable(names) -> list[str]:
+    """Return the engines that can be compared here, and say which cannot."""
     missing = {module for name in names for module in ENGINES[name][1] if not find_spec(module)}
     if missing:
         print(f"Not installed: {', '.join(sorted(missing))}; see benchmarks/requirements.txt")
-    return [name for name in names if missing.isdisjoint(ENGINES[name][1])]
+    names = [name for name in names if missing.isdisjoint(ENGINES[name][1])]
+    if LIMIT in os.environ and WITHOUT_LIMIT in names:
+        print(f"{ENGINES[WITHOUT_LIMIT][0]} is left out: no setting limits its instructions")
+        names.remove(WITHOUT_LIMIT)
+    return names
 
 
 def start(what, folder, network, args, precision="float32", batch=1) -> Engine:

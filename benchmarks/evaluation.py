@@ -25,7 +25,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     )
     parser.add_argument("--weights", help="a checkpoint or a folder of them")
     parser.add_argument("--tiny", action="store_true", help="an untrained YOLOv3-tiny")
-    parser.add_argument("--scenes", type=int, default=200, help="images, default %(default)s")
+    parser.add_argument("--scenes", type=int, default=100, help="images, default %(default)s")
     parser.add_argument("--rounds", type=int, default=1, help="evaluations, default %(default)s")
     parser.add_argument("--quick", action="store_true", help="16 images, YOLOv3-tiny, once")
     args = parser.parse_args(argv)
