@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from yolov3.configs import Config
 from yolov3.inference.scenes import choose_scenes, detect_and_draw, nothing_found, output_paths
@@ -32,16 +31,13 @@ def test_a_seed_chooses_the_same_scenes(annotations):
     assert choose_scenes(detector("other.txt"), 3, 1, str(annotations)) == first
 
 
-def test_bad_lines_are_skipped_if_the_run_skipped_them(annotations, tmp_path):
+def test_bad_lines_are_skipped_if_the_run_skipped_them(annotations):
     with annotations.open("a") as file:
         file.write("/scenes/bad.png 1,2,30,40,7\n")
     with pytest.raises(ValueError, match=r"test\.txt:10: "):
         choose_scenes(detector(annotations), 1, seed=0)
-    Image.new("RGB", (50, 50)).save(tmp_path / "good.png")
-    with annotations.open("a") as file:
-        file.write("good.png 1,2,30,40,1\n")  # all others are missing, so these are bad lines, too
     chosen = choose_scenes(detector(annotations, bad_lines="skip"), 100, seed=0)
-    assert chosen == [str(tmp_path / "good.png")]
+    assert len(chosen) == 9 and "/scenes/bad.png" not in chosen
 
 
 def test_the_image_itself_is_no_output(tmp_path):

@@ -14,7 +14,7 @@ from yolov3.class_names import case_twins, check_numbering
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
-from yolov3.data.anchors import SAME_ANCHOR, find_shared_anchors, repeated_rows
+from yolov3.data.anchors import find_shared_anchors, repeated_rows
 from yolov3.data.image_files import content_keys, read_sizes
 from yolov3.images import ImageFileError
 
@@ -93,9 +93,7 @@ def load_records(
     Raises ValueError with the report if a line is bad; if `bad_lines` is "skip" (default: the
     setting of `config`), only if all are bad, and the good lines are used.
     """
-    records, report = check_annotations(existing_file(annotation_path), num_classes, config)
-    shared = sum(one.kind == SAME_ANCHOR for one in report.warnings)
-    report = replace(report, warnings=[one for one in report.warnings if one.kind != SAME_ANCHOR])
+    records, report = check_annotations(existing_file(annotation_path), num_classes)
     skip = (bad_lines or config.bad_lines) == "skip"
     hints = [CLASS_HINT] * any(one.kind == BAD_CLASS for one in report.problems)
     if not report.ok and not (skip and records):
@@ -107,10 +105,6 @@ def load_records(
         raise ValueError(f"{report.path}:{first.line}: {first.message}{advice}")
     if report.problems or report.warnings:
         print(report)
-    if shared:
-        boxes = f"{shared:,} of {counted(report.boxes, 'box')}"
-        where = "tools/check_annotations.py lists them"
-        print(f"{report.path}: {boxes} share their anchor with another; {where}")
     if not report.ok:
         print(*hints, "using the good lines alone", sep="\n")
     return records
@@ -196,12 +190,9 @@ def existing_file(path: str) -> Path:
 
     Raises ValueError if there is none; for the tutorial's data it says how to make them.
     """
-    candidates = Path(path), REPO / path
-    for candidate in candidates:
-        if candidate.is_file():
+    for candidate in (Path(path), REPO / path):
+        if candidate.exists():
             return candidate
-    if any(candidate.is_dir() for candidate in candidates):
-        raise ValueError(f"{path}: this is a folder, not a file")
     is_default = path in (Config.train_annot_path, Config.test_annot_path)
     hint = f"; make the tutorial's data with: {TUTORIAL_DATA}" if is_default else ""
     raise ValueError(f"{path}: expected a file; there is none{hint}")

@@ -103,15 +103,11 @@ def _forget_outline(element: dict) -> dict:
     """Free the polygons while the file is parsed: they are most of it. Keep the box they need."""
     outline, box = element.pop("segmentation", None), element.get("bbox")
     if isinstance(outline, list) and (not box or box == [0, 0, 0, 0]):
-        points = [part for part in outline if isinstance(part, list)] or [outline]
-        xs, ys = (sum((part[start::2] for part in points), []) for start in (0, 1))
-        try:
-            xs, ys = ([parse_number(value, "") for value in values] for values in (xs, ys))
-        except ValueError:
-            return element
-        if len(xs) > 2 and len(xs) == len(ys):
+        with contextlib.suppress(TypeError, ValueError):  # then there is no box
+            points = np.concatenate(outline).reshape(-1, 2).astype(float)
+            low, high = points.min(axis=0), points.max(axis=0)
             # A tuple, which JSON has not, tells where it comes from.
-            element["bbox"] = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+            element["bbox"] = (*low.tolist(), *(high - low).tolist())
     return element
 
 

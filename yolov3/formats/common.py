@@ -3,7 +3,6 @@
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -27,8 +26,8 @@ class ConversionLog:
     def __init__(self):
         self.faults: list[str] = []
         self._left_out: dict[str, None] = {}  # each note once, in the order of appearance
-        self._counts: Counter[tuple[str, str, str]] = Counter()  # in the order of appearance
-        self._examples: dict[tuple[str, str, str], list[str]] = {}
+        # Counts and examples by action, thing and reason, in the order of appearance.
+        self._notes: dict[tuple[str, str, str], tuple[int, list[str]]] = {}
 
     def add(self, action: str, thing: str, reason: str, examples: list[str], count=None) -> None:
         """Log that `action` ("dropped") befell `thing` ("box") for a reason, once per example.
@@ -37,10 +36,9 @@ class ConversionLog:
         """
         count = len(examples) if count is None else count
         if count:
-            key = action, thing, reason
-            self._counts[key] += count
-            shown = self._examples.setdefault(key, [])
+            before, shown = self._notes.get((action, thing, reason), (0, []))
             shown += examples[: EXAMPLES + 1 - len(shown)]  # one more tells that there are others
+            self._notes[action, thing, reason] = before + count, shown
 
     def bad(self, fault: object) -> None:
         """Log a file or element that cannot be read; `fault` names it and says why."""
@@ -64,9 +62,8 @@ class ConversionLog:
     def __str__(self) -> str:
         left_out = [f"skipped in the search: {_examples(list(self._left_out))}"]
         lines = left_out * bool(self._left_out)
-        for key, count in self._counts.items():
-            action, thing, reason = key
-            shown = f": {_examples(self._examples[key])}" if self._examples[key] else ""
+        for (action, thing, reason), (count, examples) in self._notes.items():
+            shown = f": {_examples(examples)}" if examples else ""
             lines.append(f"{action} {counted(count, thing)}, {reason}{shown}")
         return "\n".join(lines)
 

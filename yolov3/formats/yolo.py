@@ -266,16 +266,16 @@ def _read_line(
 def format_yolo(data: DataSet) -> dict[str, str]:
     """Write the label files of a data set and `classes.txt`: text by file name."""
     stems = data_set.file_stems(data.images, reserved=CLASS_STEM)
-    texts = ("".join(format_labels(image)) for image in data.images)
+    texts = (format_labels(one.size_wh, one.boxes_xyxy, one.classes) for one in data.images)
     files = {f"{stem}.txt": text for stem, text in zip(stems, texts, strict=True)}
     return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}
 
 
-def format_labels(image: AnnotatedImage) -> list[str]:
-    """Return the lines of an image's label file."""
-    low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
-    fractions_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(image.size_wh, 2)  # (N, 4)
-    return [
-        " ".join([str(label), *(format(value, f".{DIGITS}g") for value in box)]) + "\n"
-        for label, box in zip(image.classes, fractions_xywh, strict=True)
-    ]
+def format_labels(size_wh: tuple[int, int], boxes_xyxy: np.ndarray, classes: np.ndarray) -> str:
+    """Return the text of the label file of an image, with boxes (N, 4) in its pixels."""
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    fractions_xywh = np.hstack([(low + high) / 2, high - low]) / np.tile(size_wh, 2)  # (N, 4)
+    lines = []
+    for label, box in zip(classes, fractions_xywh, strict=True):
+        lines.append(" ".join([str(label), *(f"{value:.{DIGITS}g}" for value in box)]) + "\n")
+    return "".join(lines)

@@ -10,7 +10,6 @@ import numpy as np
 
 from yolov3.draw import draw_boxes
 from yolov3.files import short_name, write_whole
-from yolov3.formats.data_set import AnnotatedImage
 from yolov3.formats.yolo import CLASS_FILE, format_labels
 from yolov3.images import write_image
 from yolov3.inference.frames import load
@@ -115,12 +114,9 @@ class Outputs:
             self._video.write(drawn, frame.seconds)
 
     def _write_labels(self, found):
-        frame = found.frame
-        size_wh = frame.size_hw[::-1]
-        image = AnnotatedImage(frame.source.address, size_wh, found.boxes_xyxy, found.classes)
+        text = format_labels(found.frame.size_hw[::-1], found.boxes_xyxy, found.classes)
         with self._told():
-            path = _file(self._labels / _frame_name(frame), ".txt")
-            write_whole(path, "".join(format_labels(image)).encode())
+            write_whole(_file(self._labels / _frame_name(found.frame), ".txt"), text.encode())
 
     def _write_crops(self, found, image_rgb):
         objects = zip(found.boxes_xyxy, found.classes, strict=True)

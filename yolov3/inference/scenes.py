@@ -1,6 +1,5 @@
 """Detect in single images, such as scenes of a test set: choose them, print and draw the result."""
 
-import itertools
 import random
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs, short_name
-from yolov3.images import IMAGE_SUFFIXES, ImageFileError, read_image, read_image_size
+from yolov3.images import IMAGE_SUFFIXES, read_image
 from yolov3.inference.sources import own_names
 
 
@@ -27,20 +26,9 @@ def choose_scenes(
     """
     config = detector.config
     path = existing_file(annotations or config.test_annot_path or config.train_annot_path)
-    skip_bad = config.bad_lines == "skip"
-    records = read_annotations(path, len(detector.class_names), skip_bad)
-    shuffled = random.Random(seed).sample(records, len(records))
-    paths = (record.image_path for record in shuffled)
-    if skip_bad:
-        paths = filter(_is_readable, paths)
-    return list(itertools.islice(paths, count))
-
-
-def _is_readable(image_path: str) -> bool:
-    try:
-        return bool(read_image_size(image_path))
-    except ImageFileError:
-        return False
+    records = read_annotations(path, len(detector.class_names), config.bad_lines == "skip")
+    chosen = random.Random(seed).sample(records, min(count, len(records)))
+    return [record.image_path for record in chosen]
 
 
 def output_paths(output: str, image_paths) -> list[Path]:
