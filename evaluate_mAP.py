@@ -54,9 +54,9 @@ def main(argv=None) -> int:
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
     which = describe_images(detector, annotations, records)
     result = evaluate(detector, records, args.batch_size)
-    print(format_table(result))
+    print(format_table(result.figures))
     if args.json:
-        write_json(args.json, {**result, **source, "images_are": which})
+        write_json(args.json, {**result.figures, **source, "images_are": which})
         print(f"saved {args.json}")
     return 0
 

@@ -16,13 +16,23 @@ RESULT = {
     "mAP75": 0.25,
     "mAP": 0.125,
     "per_class": {
-        "zero": {"AP50": 0.5, "AP75": 0.25, "AP": 0.125, "boxes": 1200},
-        "nine": {"AP50": math.nan, "AP75": math.nan, "AP": math.nan, "boxes": 0},
+        "zero": {"AP50": 0.5, "AP75": 0.25, "AP": 0.125, "images": 150, "boxes": 1200},
+        "nine": {"AP50": math.nan, "AP75": math.nan, "AP": math.nan, "images": 0, "boxes": 0},
     },
+    "best_threshold": 0.41,
+    "precision": 0.8,
+    "recall": 0.6,
+    "F1": 0.7,
+    "mAP_small": math.nan,
+    "mAP_medium": 0.1,
+    "mAP_large": 0.2,
+    "milliseconds": {"read and letterbox": 1.5, "network": 20.04, "NMS": 3},
     "images": 200,
     "unreadable": 0,
     "images_per_second": 12.34,
 }
+for row, value in zip(RESULT["per_class"].values(), (0.5, math.nan), strict=True):
+    row |= dict.fromkeys(("precision", "recall", "F1"), value)
 
 
 @pytest.mark.parametrize("counts", DENSE, ids=str)
@@ -31,7 +41,8 @@ def test_who_finds_everything_has_a_map_of_one(counts, tmp_path):
     model = build_yolov3(len(counts), tiny=True, kernel_initializer="zeros")
     detector = Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
     vars(detector)["network"] = perfect_network(record, len(counts), anchors)
-    result = evaluate(detector, [record] * 3, batch_size=2)
+    result = evaluate(detector, [record] * 3, batch_size=2).figures
+    assert all(row["images"] == 3 and row["F1"] == 1 for row in result["per_class"].values())
     assert [result[name] for name in ("mAP50", "mAP75", "mAP")] == pytest.approx([1, 1, 1])
     most = max(counts)
     assert result["max_detections_per_class"] == (1.5 * most if most > 100 else 100)
@@ -39,11 +50,18 @@ def test_who_finds_everything_has_a_map_of_one(counts, tmp_path):
 
 def test_the_table_has_a_row_per_class_and_dashes_without_truth():
     lines = format_table(RESULT).splitlines()
-    assert lines[0].split() == ["boxes", "AP50", "AP75", "AP"]
-    assert lines[1].split() == ["zero", "1,200", "0.5000", "0.2500", "0.1250"]
-    assert lines[2].split() == ["nine", "0", "-", "-", "-"]
-    assert lines[3].split() == ["all", "classes", "(mAP)", "1,200", "0.5000", "0.2500", "0.1250"]
-    assert lines[4] == "200 images, 12.3 per second"
+    assert lines[0].split() == ["images", "boxes", "P", "R", "F1", "AP50", "AP75", "AP"]
+    zero = "zero 150 1,200 0.5000 0.5000 0.5000 0.5000 0.2500 0.1250"
+    assert lines[1].split() == zero.split()
+    assert lines[2].split() == ["nine", "0", "0", *"------"]
+    mean = "all classes (mAP) 200 1,200 0.8000 0.6000 0.7000 0.5000 0.2500 0.1250"
+    assert lines[3].split() == mean.split()
+    assert lines[4:] == [
+        "P, R and F1 are at a score of 0.41, where the mean F1 is best",
+        "mAP by the size of objects: small -, medium 0.1000, large 0.2000",
+        "200 images, 12.3 per second",
+        "stages per image: read and letterbox 1.5 ms, network 20.0 ms, NMS 3.0 ms",
+    ]
     assert len({len(line) for line in lines[:4]}) == 1, "columns line up"
 
 
@@ -51,7 +69,9 @@ def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
     path = tmp_path / "new" / "result.json"
     write_json(path, RESULT)
     read = json.loads(path.read_text())
-    assert read["per_class"]["nine"] == {"AP50": None, "AP75": None, "AP": None, "boxes": 0}
+    assert {
+        name: value for name, value in read["per_class"]["nine"].items() if value is not None
+    } == {"images": 0, "boxes": 0}
     assert read["mAP50"] == 0.5 and read["images"] == 200
 
 

@@ -7,12 +7,26 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from yolov3 import metrics
 from yolov3.annotations import Record
-from yolov3.metrics import average_precision, detection_limit, limit_note
+from yolov3.metrics import (
+    AREAS,
+    best_point,
+    detection_limit,
+    limit_note,
+    match_detections,
+    mean_over_classes,
+    score_curves,
+)
 
 NAMES = ["a", "b"]
 BOX = [10.0, 10.0, 30.0, 40.0]
 FAR = [60.0, 60.0, 90.0, 90.0]
+
+
+def average_precision(records, detections, names, limit=None, areas=("all",)):
+    matches = match_detections(records, detections, len(names), limit, areas)
+    return metrics.average_precision(matches, names, areas)
 
 
 def truth(*boxes_and_classes):
@@ -101,6 +115,44 @@ def to_json(records, detections, folder, num_classes=3):
     (folder / "truth.json").write_text(json.dumps(content))
     (folder / "results.json").write_text(json.dumps(results))
     return str(folder / "truth.json"), str(folder / "results.json")
+
+
+def test_objects_of_each_size_are_counted_as_by_pycocotools(tmp_path):
+    records, detections = random_scenes(np.random.default_rng(5), images=40)
+    ours = average_precision(records, detections, list("abc"), areas=tuple(AREAS))
+    truth_path, results_path = to_json(records, detections, tmp_path)
+    coco = COCO(truth_path)
+    evaluation = COCOeval(coco, coco.loadRes(results_path), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    by_size = [ours[f"mAP_{name}"] for name in ("small", "medium", "large")]
+    assert len(set(by_size)) == 3
+    np.testing.assert_allclose([ours["mAP"], *by_size], evaluation.stats[[0, 3, 4, 5]], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("hits", "misses", "expected"),
+    [
+        ([0.95], [], (0.5, 1, 1)),  # the middle of all that are as good
+        ([0.02], [], None),  # nothing is right at a score that anybody would use
+        ([0.99, 0.98, 0.97], [0.01] * 9, (0.5, 1, 1)),
+        ([0.8, 0.7], [0.5, 0.4, 0.3] * 3, (0.6, 1, 1)),
+        ([0.7, 0.2], [0.4] * 8, (0.55, 1, 0.5)),
+        ([], [0.9], None),
+    ],
+)
+def test_the_best_threshold_of_a_few_boxes(hits, misses, expected):
+    scenes = [truth((BOX, 0))] * len(hits) + [truth()] * len(misses) or [truth((BOX, 0))]
+    curves = score_curves(match_detections(scenes, [found((BOX, s, 0)) for s in hits + misses], 2))
+    point = best_point(mean_over_classes(curves))
+    assert np.isnan(curves[:, 1]).all()
+    if expected is None:
+        assert point == {}
+    else:
+        values = [point[name] for name in ("best_threshold", "precision", "recall")]
+        assert values == pytest.approx(expected, abs=0.06)
+        assert point["F1"] == pytest.approx(2 * values[1] * values[2] / sum(values[1:]))
 
 
 def by_the_manual(records, detections, folder, num_classes=3, limit=100):

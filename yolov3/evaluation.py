@@ -1,20 +1,38 @@
-"""Evaluate a detector on annotated images: average precision and speed."""
+"""Evaluate a detector on annotated images: precision, recall and speed."""
 
 import json
 import math
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
+from yolov3.configs import Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write, read_json
-from yolov3.metrics import average_precision, detection_limit
+from yolov3.images import letterbox, read_image
+from yolov3.metrics import (
+    AREAS,
+    Matches,
+    average_precision,
+    best_point,
+    detection_limit,
+    match_detections,
+    mean_over_classes,
+    point_at,
+    score_curves,
+)
+from yolov3.yolov3 import to_float
 
 MEAN_ROW = "all classes (mAP)"
 DETECTOR_SETTINGS = ("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms")
+PER_POINT = ("precision", "recall", "F1")
+STAGES = ("read and letterbox", "network", "NMS")
+TIMED = 16  # images
 HARDLY_ANY = 0.01  # mAP50; even a short training has more
 HARDLY_ANY_RIGHT = (
     "note: hardly any detection is right: weights of another task, classes numbered differently, "
@@ -27,53 +45,121 @@ IMAGES = {  # which they are, by the field of `Checkpoint` that is their fingerp
 }
 
 
-def evaluate(detector: Detector, records, batch_size: int = 8) -> dict:
-    """Return mAP50, mAP75, mAP, per_class, images, images_per_second and how they were measured.
+class Evaluation(NamedTuple):
+    """What a detector found in annotated images, and what that is worth."""
 
-    An image that cannot be read counts in `unreadable`, and as one without detections. The
-    time is that of reading, network and NMS for all images, after a warm-up which builds the graph.
-    Several classes of a prediction count, and of each image and class as many detections as
-    `detection_limit` says.
+    figures: dict  # all numbers, as in the JSON
+    records: list
+    class_names: list[str]
+    detections: list[tuple]  # boxes_xyxy, scores, classes of each image
+    sizes_hw: np.ndarray  # (I, 2) pixels, 0 of an image that cannot be read
+    matches: Matches
+    curves: np.ndarray  # (3, C, S) precision, recall and F1 over `metrics.SCORES`
+
+
+def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
+    """Detect in all images and compare with the ground truth.
+
+    The figures are mAP50, mAP75, mAP, those of `metrics.best_point`, per_class, images,
+    images_per_second, milliseconds and how they were measured. An image that cannot be read counts
+    in `unreadable`, and as one without detections. The time is that of reading, network and NMS
+    for all images, after a warm-up which builds the graph. Several classes of a prediction count,
+    and of each image and class as many detections as `detection_limit` says.
     Raises ValueError for a detector whose input is not square.
     """
     size, width = detector.input_hw
     if size != width:
         raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
-    limit = detection_limit(records)
+    limit, names = detection_limit(records), detector.class_names
     detector = detector.for_metrics(limit)
     first = min(batch_size, len(records))
     detector.detect_letterboxed(np.zeros((first, size, size, 3), np.uint8), [(size, size)] * first)
-    detections, unreadable = [], 0
+    detections, sizes = [], []
     started = time.perf_counter()
     for images, _, _, sizes_hw in evaluation_batches(records, batch_size, size):
         detections += detector.detect_letterboxed(images, sizes_hw.numpy())
-        unreadable += int(np.sum(sizes_hw.numpy()[:, 0] == 0))
+        sizes += sizes_hw.numpy().tolist()
     seconds = time.perf_counter() - started
-    return {
-        **average_precision(records, detections, detector.class_names, limit),
+    matches = match_detections(records, detections, len(names), limit, tuple(AREAS))
+    curves = score_curves(matches)
+    readable = [record for record, (height, _) in zip(records, sizes, strict=True) if height]
+    figures = {
+        **average_precision(matches, names, tuple(AREAS)),
         "images": len(records),
-        "unreadable": unreadable,
+        "unreadable": len(records) - len(readable),
         "images_per_second": len(records) / seconds,
+        "milliseconds": time_stages(detector, readable[:TIMED], batch_size),
         "input_size": size,
         "max_detections_per_class": limit,
         **{name: getattr(detector, name) for name in DETECTOR_SETTINGS},
     }
+    add_points(figures, matches, curves)
+    return Evaluation(figures, records, names, detections, np.array(sizes), matches, curves)
 
 
-def format_table(result: dict) -> str:
+def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
+    """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
+    mean = mean_over_classes(curves)
+    point = best_point(mean)
+    figures |= point or point_at(mean, Config.test_score_threshold) | {"best_threshold": math.nan}
+    threshold = point.get("best_threshold", Config.test_score_threshold)
+    for label, row in enumerate(figures["per_class"].values()):
+        own, at_it = best_point(curves[:, label]), point_at(curves[:, label], threshold)
+        row |= at_it | {f"best_{name}": own.get(name, math.nan) for name in PER_POINT}
+        row["best_threshold"] = own.get("best_threshold", math.nan)
+        of_class = matches.truth_classes == label
+        row["images"] = len(np.unique(matches.truth_images[of_class]))
+
+
+def time_stages(detector: Detector, records, batch_size: int) -> dict[str, float]:
+    """Return the milliseconds per image of each of `STAGES` alone, reading in one thread."""
+    hw = detector.input_hw
+
+    @tf.function(reduce_retracing=True)
+    def network(images):
+        return [tf.reduce_sum(raw) for raw in detector.network(to_float(images), training=False)]
+
+    def load(part):
+        return np.stack([letterbox(read_image(record.image_path), hw) for record in part])
+
+    def time_of(stage, parts):
+        stage(parts[-1]), stage(parts[0])  # builds the graph
+        started = time.perf_counter()
+        for part in parts:
+            stage(part)
+        return (time.perf_counter() - started) * 1000 / len(records)
+
+    if not records:
+        return dict.fromkeys(STAGES, math.nan)
+    parts = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
+    images = [load(part) for part in parts]
+    network_ms = time_of(lambda part: np.array(network(part)), images)
+    both_ms = time_of(lambda part: detector.detect_letterboxed(part, [hw] * len(part)), images)
+    times = time_of(load, parts), network_ms, max(both_ms - network_ms, 0)
+    return dict(zip(STAGES, times, strict=True))
+
+
+def format_table(figures: dict) -> str:
     """Return the figures of `evaluate` as a table; a class without ground truth has dashes."""
-    width = max(len(MEAN_ROW), *map(len, result["per_class"]))
-    boxes = sum(row["boxes"] for row in result["per_class"].values())
-    means = {name: result[f"m{name}"] for name in ("AP50", "AP75", "AP")}
-    rows = [*result["per_class"].items(), (MEAN_ROW, {**means, "boxes": boxes})]
-    lines = [f"{'':{width}}   boxes    AP50    AP75      AP"]
+    width = max(len(MEAN_ROW), *map(len, figures["per_class"]))
+    boxes = sum(row["boxes"] for row in figures["per_class"].values())
+    means = {name: figures[f"m{name}"] for name in ("AP50", "AP75", "AP")}
+    rows = [*figures["per_class"].items(), (MEAN_ROW, {**figures, **means, "boxes": boxes})]
+    lines = [f"{'':{width}}  images   boxes       P       R      F1    AP50    AP75      AP"]
     for name, row in rows:
-        figures = "  ".join(_figure(row[key]) for key in ("AP50", "AP75", "AP"))
-        lines.append(f"{name:{width}}  {row['boxes']:6,}  {figures}")
-    lines.append(f"{result['images']:,} images, {result['images_per_second']:.1f} per second")
-    if result["unreadable"]:
-        lines.append(f"{result['unreadable']:,} cannot be read: nothing was found in them")
-    if result["mAP50"] < HARDLY_ANY:
+        values = "  ".join(_figure(row[key]) for key in (*PER_POINT, "AP50", "AP75", "AP"))
+        lines.append(f"{name:{width}}  {row['images']:6,}  {row['boxes']:6,}  {values}")
+    best = figures["best_threshold"]
+    if not math.isnan(best):
+        lines.append(f"P, R and F1 are at a score of {best:g}, where the mean F1 is best")
+    of_size = (f"{name} {_figure(figures[f'mAP_{name}']).strip()}" for name in list(AREAS)[1:])
+    lines.append(f"mAP by the size of objects: {', '.join(of_size)}")
+    stages = (f"{name} {time:.1f} ms" for name, time in figures["milliseconds"].items())
+    lines.append(f"{figures['images']:,} images, {figures['images_per_second']:.1f} per second")
+    lines.append(f"stages per image: {', '.join(stages)}")
+    if figures["unreadable"]:
+        lines.append(f"{figures['unreadable']:,} cannot be read: nothing was found in them")
+    if figures["mAP50"] < HARDLY_ANY:
         lines.append(HARDLY_ANY_RIGHT)
     return "\n".join(lines)
 

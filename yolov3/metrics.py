@@ -1,8 +1,9 @@
-"""Average precision, by pycocotools, the field's referee."""
+"""Average precision, by pycocotools, the field's referee, and the score of the best F1."""
 
 import contextlib
 import io
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from pycocotools import mask
@@ -10,29 +11,145 @@ from pycocotools.cocoeval import COCOeval
 
 COCO_LIMIT = 100  # detections that count per image and class
 HEAD_ROOM = 1.5  # of the limit over the true boxes, for false alarms among them
-# Positions of 0.50 and 0.75 among the IoU thresholds 0.50, 0.55 ... 0.95.
-IOU_50, IOU_75 = 0, 5
+IOUS = np.linspace(0.5, 0.95, 10)
+IOU_50, IOU_75 = 0, 5  # positions among them
+AREAS = {  # square pixels of the original image, COCO's
+    "all": (0, 1e10),
+    "small": (0, 32**2),
+    "medium": (32**2, 96**2),
+    "large": (96**2, 1e10),
+}
+NO_TRUTH = -1
+SCORES = np.linspace(0, 1, 1001)  # thresholds that are tried
+SMOOTHED = 101  # of them: 0.1
+SANE = slice(100, 901)  # of them: 0.1 to 0.9
 
 
-def average_precision(records, detections, class_names, limit: int | None = None) -> dict:
-    """Compare detections with the ground truth.
+@dataclass(frozen=True)
+class Matches:
+    """D detections and G true boxes of all images, and which belong together.
 
-    Returns {"mAP50", "mAP75", "mAP", "per_class": {name: {"AP50", "AP75", "AP", "boxes"}}}.
+    Detections are sorted by image, class and falling score. At each of A `AREAS` and T `IOUS` a
+    detection is a hit, or wrong, or is ignored since it is of another size.
+    """
+
+    num_classes: int
+    truth_images: np.ndarray  # (G,)
+    truth_classes: np.ndarray  # (G,)
+    truth_ignored: np.ndarray  # (A, G)
+    images: np.ndarray  # (D,)
+    classes: np.ndarray  # (D,)
+    scores: np.ndarray  # (D,)
+    hits: np.ndarray  # (A, T, D)
+    ignored: np.ndarray  # (A, T, D)
+    truth: np.ndarray  # (D,) the true box of a hit at an IoU of 0.5, or NO_TRUTH
+    own: np.ndarray  # (D,) the true box of its class that it overlaps most, or NO_TRUTH
+    own_ious: np.ndarray  # (D,)
+    other: np.ndarray  # (D,) the one of another class
+    other_ious: np.ndarray  # (D,)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The number of true boxes of each class (C,)."""
+        return np.bincount(self.truth_classes, minlength=self.num_classes)
+
+
+def match_detections(
+    records, detections, num_classes: int, limit: int | None = None, areas=("all",)
+) -> Matches:
+    """Give each detection, the best first, the free true box of its class that it overlaps most.
 
     `records` has the true boxes per image (`annotations.Record`); `detections` holds, in the same
     order, (boxes_xyxy (N, 4) in pixels, scores (N,), classes (N,)). The best `limit` of each image
-    and class count (default: `detection_limit`). AP is the mean over IoU 0.50 to 0.95, mAP its mean
-    over the classes. A class without a true box has no AP (NaN) and no part in the means. Source:
-    the COCO evaluation, pycocotools.
+    and class count (default: `detection_limit`). A is that of `areas`, names of `AREAS`.
+
+    These are the rules of `COCOeval.evaluateImg`, whose loops over thresholds, detections and true
+    boxes take seconds for an image with hundreds of each.
     """
     limit = limit or detection_limit(records)
-    precision = _precision(records, detections, len(class_names), limit)  # (T, C), NaN: no truth
+    ranges = np.array([AREAS[name] for name in areas])
+    parts, first = [], 0
+    for image, (record, found) in enumerate(zip(records, detections, strict=True)):
+        parts.append(_match_image(image, record, found, limit, ranges, first))
+        first += len(record.classes)
+    joined = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
+    return Matches(num_classes, **joined)
+
+
+def average_precision(matches: Matches, class_names, areas=("all",)) -> dict:
+    """Return {"mAP50", "mAP75", "mAP", "per_class": {name: {"AP50", "AP75", "AP", "boxes"}}}.
+
+    AP is the mean over IoU 0.50 to 0.95, mAP its mean over the classes. A class without a true box
+    has no AP (NaN) and no part in the means. Of `areas` beyond the first there is "mAP_small" and
+    so on. Source: the COCO evaluation, pycocotools.
+    """
+    precision = precision_curves(matches).mean(axis=2)  # (A, T, C), NaN: no truth
     per_class = {
-        name: {**_summary(precision[:, [index]]), "boxes": _count(records, index)}
-        for index, name in enumerate(class_names)
+        name: {**_summary(precision[0, :, [index]].T), "boxes": int(boxes)}
+        for index, (name, boxes) in enumerate(zip(class_names, matches.counts, strict=True))
     }
-    means = {f"m{name}": value for name, value in _summary(precision).items()}
+    means = {f"m{name}": value for name, value in _summary(precision[0]).items()}
+    for name, of_size in zip(areas[1:], precision[1:], strict=True):
+        means[f"mAP_{name}"] = _summary(of_size)["AP"]
     return {**means, "per_class": per_class}
+
+
+def precision_curves(matches: Matches) -> np.ndarray:
+    """Return the precision (A, T, 101, C) at recalls of 0 to 1, NaN for a class without truth."""
+    areas = range(len(matches.hits))
+    by_class = []
+    for label in range(matches.num_classes):
+        of_class = matches.classes == label
+        scores, is_true = matches.scores[of_class], matches.truth_classes == label
+        arrays = (matches.hits[..., of_class], matches.ignored[..., of_class])
+        ignored = matches.truth_ignored[:, is_true]
+        by_class.append([_accumulate(scores, *(x[a] for x in arrays), ignored[a]) for a in areas])
+    return np.moveaxis(by_class, 0, -1)
+
+
+def score_curves(matches: Matches) -> np.ndarray:
+    """Return precision, recall and F1 (3, C, S) of the detections above each of `SCORES`.
+
+    They are at an IoU of 0.5. Where nothing is found precision is 1; a class without truth has NaN.
+    """
+    curves = np.full((3, matches.num_classes, len(SCORES)), np.nan)
+    for label, truths in enumerate(matches.counts):
+        if truths:
+            of_class = matches.classes == label
+            hits, found = (
+                chosen.sum() - np.searchsorted(np.sort(matches.scores[chosen]), SCORES)
+                for chosen in (of_class & (matches.truth != NO_TRUTH), of_class)
+            )
+            precision = np.where(found, hits / np.maximum(found, 1), 1)
+            curves[:, label] = precision, hits / truths, 2 * hits / (found + truths)
+    return curves
+
+
+def best_point(curves: np.ndarray) -> dict[str, float]:
+    """Return the best_threshold of curves (3, S) over `SCORES`, and precision, recall, F1 there.
+
+    It is where F1 is best; empty where no detection is right, or where there is no truth. So that a
+    few boxes do not decide, F1 is smoothed over 0.1 of score, as Ultralytics does, the middle of
+    equals is taken, and none below 0.1 or above 0.9.
+    """
+    padded = np.pad(curves[2], SMOOTHED // 2, mode="edge")
+    smooth = np.convolve(padded, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")[SANE]
+    if not smooth.max() > 0:
+        return {}
+    best = np.flatnonzero(np.isclose(smooth, smooth.max()))
+    return point_at(curves, round(float(SCORES[SANE][best[len(best) // 2]]), 2))
+
+
+def point_at(curves: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return what `best_point` does, at any score threshold."""
+    precision, recall, f1 = curves[:, round(threshold * (len(SCORES) - 1))].tolist()
+    return {"best_threshold": threshold, "precision": precision, "recall": recall, "F1": f1}
+
+
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """Return the mean (...) of (..., C, S) over the classes that are not NaN; NaN without any."""
+    has_truth = ~np.isnan(values).any(axis=(-1, *range(values.ndim - 2)))
+    return values[..., has_truth, :].mean(axis=-2) if has_truth.any() else values[..., 0, :]
 
 
 def detection_limit(records) -> int:
@@ -56,8 +173,14 @@ def limit_note(records) -> str:
 def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
     """Return the IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
     shape = len(boxes_xyxy), len(others_xyxy)
-    ious = mask.iou(_xywh(boxes_xyxy), _xywh(others_xyxy), np.zeros(shape[1]))
+    ious = mask.iou(to_xywh(boxes_xyxy), to_xywh(others_xyxy), np.zeros(shape[1]))
     return np.reshape(ious, shape)  # a list where there are none
+
+
+def to_xywh(boxes_xyxy) -> np.ndarray:
+    """Turn corners (N, 4) into left, top, width and height."""
+    left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
+    return np.hstack([left_top, right_bottom - left_top])
 
 
 def _summary(precision):
@@ -69,53 +192,81 @@ def _summary(precision):
     return {name: float(value) for name, value in values.items()}
 
 
-def _precision(records, detections, num_classes, limit):
-    """Return the average precision per IoU threshold and class: (T, C), NaN without truth."""
+def _accumulate(scores, hits, ignored, truth_ignored):
+    """Return the precision (T, 101) of a class, NaN where no true box counts."""
     evaluation = COCOeval(iouType="bbox")
     evaluation._paramsEval = params = evaluation.params
-    # One of COCO's twelve cases, all sizes and the most detections.
-    params.areaRng, params.maxDets = params.areaRng[:1], [limit]
-    params.imgIds, params.catIds = list(range(len(records))), [0]
-    precision = np.full((len(params.iouThrs), num_classes), np.nan)
-    for label in range(num_classes):  # one at a time takes less memory
-        evaluation.evalImgs = [
-            _match(record, found, label, params.iouThrs, limit)
-            for record, found in zip(records, detections, strict=True)
-        ]
-        with contextlib.redirect_stdout(io.StringIO()):  # it reports every step
-            evaluation.accumulate()
-        precision[:, label] = evaluation.eval["precision"].mean(axis=(1, 2, 3, 4))
-    return np.where(precision < 0, np.nan, precision)  # -1: no true box of this class
+    params.iouThrs, params.areaRng, params.maxDets = IOUS[: len(hits)], [(0, 1)], [len(scores)]
+    params.imgIds, params.catIds = [0], [0]  # all images as one
+    arrays = {"dtScores": scores, "dtMatches": hits, "dtIgnore": ignored, "gtIgnore": truth_ignored}
+    evaluation.evalImgs = [arrays]
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports every step
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][..., 0, 0, 0]
+    return np.where(precision < 0, np.nan, precision)  # -1: no true box
 
 
-def _match(record, detections, label, thresholds, limit):
-    """Give each detection of a class, the best first, the free true box that it overlaps most.
-
-    Returns what `COCOeval.accumulate` reads of `COCOeval.evaluateImg`, whose loops over thresholds,
-    detections and true boxes take seconds for an image with hundreds of each.
-    """
+def _match_image(image, record, detections, limit, ranges, first):
+    """Return the fields of `Matches` for an image, whose true boxes count from `first`."""
     boxes_xyxy, scores, classes = map(np.asarray, detections)
-    chosen = np.flatnonzero(classes == label)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:limit]]
-    truth = record.boxes_xyxy[record.classes == label]
-    is_free = np.ones((len(thresholds), len(truth)), bool)
-    matches = np.zeros((len(thresholds), len(chosen)), bool)
-    if matches.size and is_free.size:
-        ious = paired_ious(boxes_xyxy[chosen], truth)  # (D, G)
-        for index in np.flatnonzero((ious >= thresholds[0]).any(axis=1)):
-            free = np.where(is_free, ious[index], 0)  # (T, G)
-            best = len(truth) - 1 - free[:, ::-1].argmax(axis=1)  # of equals the last, as there
-            hit = np.flatnonzero(free.max(axis=1) >= thresholds)
-            matches[hit, index], is_free[hit, best[hit]] = True, False
-    ignored = {"dtIgnore": np.zeros_like(matches), "gtIgnore": np.zeros(len(truth), bool)}
-    return {"dtScores": scores[chosen], "dtMatches": matches, **ignored}
+    order = np.lexsort((-scores, classes))
+    rank = np.arange(len(order)) - np.searchsorted(classes[order], classes[order])
+    order = order[rank < limit]
+    boxes_xyxy, scores, classes = boxes_xyxy[order], scores[order], classes[order]
+    ious = paired_ious(boxes_xyxy, record.boxes_xyxy)  # (D, G)
+    is_own = classes[:, np.newaxis] == record.classes
+    own, other = np.where(is_own, ious, 0), np.where(is_own, 0, ious)
+    truth_ignored = _is_outside(record.boxes_xyxy, ranges)  # (A, G)
+    matched = _match_boxes(own, truth_ignored)  # (A, T, D)
+    hits = matched != NO_TRUTH
+    matched_ignored = np.take_along_axis(
+        np.pad(truth_ignored, ((0, 0), (0, 1)))[:, np.newaxis], matched, axis=-1
+    )
+    outside = _is_outside(boxes_xyxy, ranges)[:, np.newaxis]
+    best = {
+        name: np.where(values.any(axis=1), first + values.argmax(axis=1), NO_TRUTH)
+        if values.size
+        else np.full(len(order), NO_TRUTH)
+        for name, values in (("own", own), ("other", other))
+    }
+    return {
+        "truth_images": np.full(len(record.classes), image),
+        "truth_classes": record.classes,
+        "truth_ignored": truth_ignored,
+        "images": np.full(len(order), image),
+        "classes": classes,
+        "scores": scores,
+        "hits": hits,
+        "ignored": np.where(hits, matched_ignored, outside),
+        "truth": np.where(hits[0, 0], first + matched[0, 0], NO_TRUTH),
+        **best,
+        "own_ious": own.max(axis=1, initial=0),
+        "other_ious": other.max(axis=1, initial=0),
+    }
 
 
-def _xywh(boxes_xyxy):
-    """Turn corners (N, 4) into left, top, width and height."""
-    left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
-    return np.hstack([left_top, right_bottom - left_top])
+def _match_boxes(ious, truth_ignored):
+    """Return the true box (A, T, D) of each detection, by IoU (D, G), or NO_TRUTH.
+
+    True boxes that are ignored (A, G) are taken only where no other is free.
+    """
+    areas, thresholds = len(truth_ignored), IOUS[:, np.newaxis]
+    matched = np.full((areas, len(IOUS), len(ious)), NO_TRUTH)
+    is_free = np.ones((areas, len(IOUS), ious.shape[1]), bool)
+    for index in np.flatnonzero((ious >= IOUS[0]).any(axis=1)):
+        near = np.flatnonzero(ious[index] >= IOUS[0])[::-1]  # of equals the last counts, as there
+        good = is_free[..., near] & (ious[index, near] >= thresholds)  # (A, T, near)
+        values = np.where(good, ious[index, near], 0)
+        counting = np.where(truth_ignored[:, np.newaxis, near], 0, values)
+        values = np.where(counting.any(axis=-1, keepdims=True), counting, values)
+        area, threshold = np.nonzero(values.any(axis=-1))
+        best = near[values[area, threshold].argmax(axis=-1)]
+        matched[area, threshold, index], is_free[area, threshold, best] = best, False
+    return matched
 
 
-def _count(records, label):
-    return int(sum((record.classes == label).sum() for record in records))
+def _is_outside(boxes_xyxy, ranges):
+    """Tell which boxes (N, 4) are smaller or larger than each range (A, 2) of areas: (A, N)."""
+    area = to_xywh(boxes_xyxy)[:, 2:].prod(axis=1)
+    low, high = ranges.T[..., np.newaxis]
+    return (area < low) | (area > high)
