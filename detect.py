@@ -70,7 +70,7 @@ def main(argv=None) -> int:
         multi_label=args.multi_label,
         max_detections=args.max_detections,
     )
-    print(detector.description, flush=True)
+    print(detector.description, detector.threshold_note, sep="\n", flush=True)
     options = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # finishes videos as Ctrl-C does
     return run_detection(detector, sources, options, args.output, args.batch_size, args.reconnect)

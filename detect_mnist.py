@@ -40,7 +40,7 @@ def main(argv=None) -> int:
     from yolov3.inference.window import can_open_window, open_window
 
     detector = Detector(**detector_settings(args))
-    print(detector.description, flush=True)
+    print(detector.description, detector.threshold_note, sep="\n", flush=True)
     scenes = args.count, args.seed, args.annotations
     images = [args.image] if args.image else choose_scenes(detector, *scenes)
     found, unsaved, show = 0, 0, not args.no_show and can_open_window()

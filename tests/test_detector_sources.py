@@ -10,6 +10,10 @@ from yolov3.darknet import save_darknet_weights
 from yolov3.detection import Detector
 from yolov3.weights import state_dict
 
+BEST = {"best_threshold": 0.41, "F1": 0.934}
+
+BEST = {"best_threshold": 0.41, "F1": 0.934}
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -21,8 +25,8 @@ def detector(model):
     return Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
 
 
-def save(folder, weights, class_names=("cat", "dog"), config=None):
-    state = {"class_names": list(class_names), "step": 5, "epoch": 1, "metrics": {"mAP": 0.5}}
+def save(folder, weights, class_names=("cat", "dog"), config=None, metrics=None):
+    state = {"class_names": list(class_names), "step": 5, "epoch": 1, "metrics": metrics or {}}
     state |= {"input_size": SIZE, "best_mAP": 0.5, "best_size": SIZE}
     state |= {"trained_on": "1f", "validated_on": "2e"}
     config = config or Config(tiny=True, test_score_threshold=0.002, test_iou_threshold=0.4)
@@ -58,6 +62,31 @@ def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
         checkpoints, input_size=96, score_threshold=0.0, iou_threshold=1.0, precision="float32"
     )
     assert (other.input_hw, other.score_threshold, other.iou_threshold) == ((96, 96), 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "settings", "given", "threshold", "why"),
+    [
+        (
+            {"best_threshold": 0.41, "F1": 0.934},
+            {},
+            None,
+            0.41,
+            "0.41, the best of the validation (F1 0.93)",
+        ),
+        ({"best_threshold": 0.41, "F1": 0.934}, {}, 0.2, 0.2, "0.2"),
+        ({"best_threshold": 0.41, "F1": 0.934}, {"test_score_threshold": 0.6}, None, 0.6, "0.6"),
+        ({"mAP": 0.5}, {}, None, 0.3, "0.3"),  # older checkpoints, and where nothing was right
+        ({}, {"test_score_threshold": 0.6}, None, 0.6, "0.6"),
+    ],
+)
+def test_the_score_threshold_is_the_best_of_the_validation_unless_told_otherwise(
+    model, tmp_path, metrics, settings, given, threshold, why
+):
+    save(tmp_path, state_dict(model), config=Config(tiny=True, **settings), metrics=metrics)
+    detector = Detector(tmp_path, score_threshold=given, precision="float32")
+    assert detector.score_threshold == threshold
+    assert detector.threshold_note == f"score threshold {why}"
 
 
 def test_other_files_and_folders_are_no_sources(tmp_path):

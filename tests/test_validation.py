@@ -16,7 +16,8 @@ def test_who_finds_everything_has_a_map_of_one(counts, tmp_path, monkeypatch):
     names = [str(label) for label in range(len(counts))]
     validate = Validator(config, [record] * (BATCH_SIZE + 1), names, "float32")
     metrics = validate(None, SIZE)
-    assert [metrics[name] for name in ("mAP50", "mAP75", "mAP")] == pytest.approx([1, 1, 1])
+    assert [metrics[name] for name in ("mAP50", "mAP75", "mAP", "F1")] == pytest.approx([1] * 4)
+    assert 0.1 < metrics["best_threshold"] < 0.5  # scores are above 0.5
 
 
 def test_examples_show_one_label_on_one_object(tmp_path, monkeypatch):

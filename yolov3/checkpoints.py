@@ -38,7 +38,7 @@ class Checkpoint:
     class_names: list[str]
     step: int
     epoch: int  # how many are finished, validation included
-    metrics: dict[str, float]
+    metrics: dict[str, float]  # of the newest validation, `metrics.best_point` among them
     input_size: int  # pixels, of the epoch: what the weights are used to
     best_mAP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
     best_size: int  # pixels

@@ -159,7 +159,7 @@ class Config:
 
     # detection
     test_score_threshold: float = setting(
-        0.3, "lowest score of a detection that is shown", FRACTION
+        0.3, "lowest score that is shown (if not given, the validation's best)", FRACTION
     )
     test_iou_threshold: float = setting(
         0.45, "IoU above which NMS drops the weaker of two boxes of a class", FRACTION

@@ -27,7 +27,8 @@ class Detector:
     checkpoint, of a folder of them, or of a file of Darknet weights. `names` are its class names, a
     list or the path of a names file; a model and Darknet weights also take `anchors`, numbers or
     the name of a preset. Input size, one number or (height, width), and thresholds are those of the
-    checkpoint unless given: the size it was last trained at, the thresholds of its configuration.
+    checkpoint unless given: the size it was last trained at, the score threshold that was best in
+    its validation, or that of its configuration if the run set one, as for the IoU threshold.
     With `classes`, names or indices, no others are found, and with `agnostic_nms` NMS does not
     distinguish classes. An object gets its best class, with `multi_label` each class above the
     threshold: see `detect_boxes`. Of each image the best `max_detections` are kept. The network
@@ -63,7 +64,7 @@ class Detector:
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
         self.input_hw = _input_hw(trained_size if input_size is None else input_size)
         self.classes = None if classes is None else class_indices(classes, self.class_names)
-        self.score_threshold = _threshold(score_threshold, self.config.test_score_threshold)
+        self.score_threshold = _threshold(score_threshold, self._default_threshold())
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.multi_label = agnostic_nms, multi_label
         self.max_detections, self.max_per_class = max_detections, None
@@ -80,6 +81,20 @@ class Detector:
         """Say which network this is, from where, and how it runs."""
         height, width = self.input_hw
         return f"{self.config.network} of {self.weights}, {height}x{width}, {self.precision}"
+
+    @property
+    def threshold_note(self) -> str:
+        """Say what the score threshold is, and why if the validation chose it."""
+        metrics = self.checkpoint.metrics if self.checkpoint else {}
+        is_best = self.score_threshold == metrics.get("best_threshold")
+        why = f", the best of the validation (F1 {metrics.get('F1', 0):.2f})" if is_best else ""
+        return f"score threshold {self.score_threshold:g}{why}"
+
+    def _default_threshold(self) -> float:
+        own = self.config.test_score_threshold
+        if self.checkpoint and own == Config.test_score_threshold:  # older ones have no best
+            return self.checkpoint.metrics.get("best_threshold", own)
+        return own
 
     def for_metrics(self, max_per_class: int) -> "Detector":
         """Return a detector of this network for mAP: several classes of a prediction count.

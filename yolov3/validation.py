@@ -9,7 +9,14 @@ from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold, refold
 from yolov3.losses import batch_losses
-from yolov3.metrics import average_precision, detection_limit
+from yolov3.metrics import (
+    average_precision,
+    best_point,
+    detection_limit,
+    match_detections,
+    mean_over_classes,
+    score_curves,
+)
 from yolov3.postprocess import detect_boxes, unletterbox
 from yolov3.train_step import BATCH_SIGNATURE
 from yolov3.yolov3 import to_float
@@ -34,7 +41,7 @@ class Validator:
         self.precision, self.network = precision, None
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
-        """Return giou, conf, prob, total (means per image), mAP50, mAP75 and mAP.
+        """Return giou, conf, prob, total (means per image), mAP50, mAP75, mAP and `best_point`.
 
         An image that cannot be read counts as a grey one without detections.
         """
@@ -57,9 +64,11 @@ class Validator:
         ]
         names = [*batch_means, "total"]
         means = np.mean(losses, axis=0)
-        precision = average_precision(self.records, detections, self.class_names, self.limit)
+        matches = match_detections(self.records, detections, len(self.class_names), self.limit)
+        precision = average_precision(matches, self.class_names)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
-        return {**metrics, **{name: precision[name] for name in ("mAP50", "mAP75", "mAP")}}
+        metrics |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
+        return metrics | best_point(mean_over_classes(score_curves(matches)))
 
     def _draw(self, images, raw_maps):
         """Draw what a `Detector` would find in the first images of a batch."""
