@@ -4,18 +4,19 @@
     python train.py --tiny               YOLOv3-tiny, in a quarter of the time
     python train.py --max-minutes 30     as many epochs as fit into half an hour
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
+    python train.py --config my.yaml     with the settings in a file, by their names: 'tiny: yes'
     python train.py --resume             resume the newest run where it stopped
 
-Every setting of yolov3/configs.py is a flag. Before the first epoch a run says what it trains and
-how long it takes. It writes its checkpoints and its TensorBoard log to folders of its own and never
-touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1 (failed: the loss
-diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
+Every setting of yolov3/configs.py is a flag, and a flag wins over a file. Before the first epoch a
+run says what it trains and how long it takes. It writes its checkpoints and its log to folders of
+its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1
+(failed: the loss diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
 """
 
 import argparse
 import time
 
-from yolov3.cli.flags import Parser, add_config_flags, config_from_flags
+from yolov3.cli.flags import Parser, add_config_flags, config_from_flags, run_name, settings_in
 from yolov3.cli.run import import_tensorflow, run_script
 
 
@@ -29,9 +30,26 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="resume this run (a checkpoint or its folder; default: the newest one in "
         "--train-checkpoints-folder); its settings hold unless a flag changes one",
     )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="YAML file of settings, as 'train_epochs: 20', or the config.json of a checkpoint; "
+        "paths in it are relative to the current folder, as those of flags",
+    )
+    parser.add_argument(
+        "--name",
+        type=run_name,
+        metavar="NAME",
+        help="name of the run's folders of checkpoints and log (default: network and time)",
+    )
     parser.set_defaults(started=time.monotonic())  # importing TensorFlow counts for --max-minutes
     add_config_flags(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.name and args.resume is not None:
+        parser.error("--name: a resumed run keeps its name")
+    if args.config:
+        vars(args).update(settings_in(args.config, parser) | vars(args))
+    return args
 
 
 def main(argv=None) -> int:

@@ -1,5 +1,6 @@
 """How a setting is declared, what it must fulfil, and the recipes: what it is unless chosen."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -23,6 +24,8 @@ RECIPES = {
         "augment_close": (0.15, 0.15),
     },
 }
+
+SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 class Rule(NamedTuple):
@@ -69,6 +72,21 @@ def default_of(field: dataclasses.Field, recipe: str, tiny: bool):
     """Return what a setting is unless chosen."""
     pair = RECIPES.get(str(recipe), {}).get(field.name)
     return pair[bool(tiny)] if pair else field.default
+
+
+def from_text(field: dataclasses.Field, value):
+    """Return the value of a setting as a file has it: text, or lists of it at any depth.
+
+    What is no value of its type stays text, for `check` to refuse.
+    """
+    if isinstance(value, list):
+        return tuple(from_text(field, one) for one in value)
+    if field.type is bool:
+        return SWITCHES.get(str(value).lower(), value)
+    if field.type is not str and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value) if value.isdecimal() else float(value)
+    return value
 
 
 def check(field: dataclasses.Field, value) -> None:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import train
 from yolov3.cli.flags import (
     Parser,
     add_config_flags,
@@ -20,6 +21,8 @@ from yolov3.cli.flags import (
     number,
     positive_int,
     read_anchors,
+    run_name,
+    settings_in,
 )
 from yolov3.configs import REPO, Config
 
@@ -89,6 +92,69 @@ def test_kinds_of_values(parse_word, good, bad):
             parse_word(text)
 
 
+def settings_of(text, tmp_path):
+    parser, path = Parser("help"), tmp_path / "my.yaml"
+    add_config_flags(parser)
+    path.write_text(text)
+    return settings_in(str(path), parser)
+
+
+def test_a_file_has_settings_by_their_names(tmp_path, monkeypatch):
+    text = "tiny: yes\ntrain-epochs: 12\nweights: a b.weights\ntrain_lr_init: 1e-3\nseed: 010\n"
+    expected = {"tiny": True, "train_epochs": 12, "weights": "a b.weights", "train_lr_init": 1e-3}
+    assert settings_of(text, tmp_path) == expected | {"seed": 10}
+    for scales in ("[0.5, 1]", "0.5 1"):
+        assert settings_of(f"train_input_scales: {scales}", tmp_path) == {
+            "train_input_scales": (0.5, 1)
+        }
+    assert settings_of("anchors: yolov3-tiny", tmp_path) == {"anchors": Config(tiny=True).anchors}
+    own = Config(tiny=True, train_epochs=2.5, anchors=[[[1, 2], [3, 4], [5, 6.5]]] * 2, weights="x")
+    for config in (Config(), own, Config(recipe="images")):
+        settings = settings_of(config.to_json(), tmp_path)
+        assert config_from_flags(argparse.Namespace(**settings)) == config
+    (tmp_path / "my.yaml").write_text("tiny: true\nseed: 3\nweights: mine")
+    args = train.parse_args([f"--config={tmp_path / 'my.yaml'}", "--seed=4", "--no-tiny"])
+    assert config_from_flags(args) == Config(seed=4, weights="mine")
+
+
+WRONG_SETTINGS = {
+    "train_epoch: 3": "train_epoch: '3': did you mean --train-epochs?",
+    "batch: 8": "batch: '8': did you mean --train-batch-size?",
+    "data: {a: b}": "data: {'a': 'b'}: did you mean --train-annot-path? (a data.yaml or",
+    "name: x": "name: 'x': there is no such flag; --help lists them",
+    "train_epochs: many": "train_epochs: expected float; received 'many'",
+    "train_epochs: -1": "train_epochs: expected more than 0; received -1.0",
+    "tiny: 2": "tiny: expected bool; received '2'",
+    "tiny: [yes]": "tiny: expected bool; received (True,)",
+    "seed:": "seed: expected int; received ''",
+    "seed: 1.5": "seed: expected int; received 1.5",
+    "weights: {a: b}": "weights: expected str; received {'a': 'b'}",
+    "precision: double": "precision: expected one of auto, float32, bfloat16, float16; received",
+    "recipe: photos": "recipe: expected one of digits, images; received 'photos'",
+    "anchors: nowhere.json": "anchors: expected one of yolov3, yolov3-tiny, ",
+    "anchors: [[1, 2]]": "anchors: expected tuple; received ((1, 2),)",
+    "tiny: [": "1: broken YAML: ",
+    "3": "expected settings",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_SETTINGS)
+def test_a_wrong_setting_of_a_file_is_one_line(text, tmp_path):
+    with pytest.raises(ValueError) as error:
+        settings_of(text, tmp_path)
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path}/my.yaml:") and "\n" not in message
+    assert WRONG_SETTINGS[text] in message
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "a/b", "a b", "x" * 61, "best-000100", "..", "_"])
+def test_a_name_that_is_no_folder_of_a_run_is_refused(name):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected at most 60 letters"):
+        run_name(name)
+    for good in ("cells", "2nd_try.v3", "Zellen-ü", "best", "x" * 60):
+        assert run_name(good) == good
+
+
 DATA = "did you mean --train-annot-path? (a data.yaml or COCO file is converted by "
 DEVICE = "CUDA_VISIBLE_DEVICES=1 chooses a GPU, CUDA_VISIBLE_DEVICES=-1 the CPU"
 SIZE = "expected a multiple of 32 up to 4096; received 100"
@@ -99,8 +165,10 @@ MISTAKES = {
     "train.py --conf 0.1": "did you mean --test-score-threshold?",
     "train.py --cfg x.yaml": "did you mean --tiny? (the networks are YOLOv3 and, with --tiny, ",
     "train.py --device 0": DEVICE,
+    "train.py --name=x --resume": "a resumed run keeps its name",
     "train.py --tinny": "did you mean --tiny?",
-    "train.py --mosaic": "there is no such flag; --help lists them",
+    "train.py --mosaic": "did you mean --augment-mosaic?",
+    "train.py --quux": "there is no such flag; --help lists them",
     "train.py --train-batch-size 5.5": "expected a whole number; received 5.5",
     "train.py --precision double": "invalid choice: 'double' ",
     "detect.py --source=a.png": "give SOURCE without a flag",

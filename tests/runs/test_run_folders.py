@@ -39,6 +39,18 @@ def test_runs_are_named_after_network_and_time_and_share_no_folder(config, tmp_p
     assert all(folder.is_dir() for run in (first, second, third) for folder in run)
 
 
+def test_a_run_has_the_name_that_is_asked_for_unless_there_is_one(config, tmp_path):
+    run = run_folders.new_run(config, "cells")
+    assert run == (tmp_path / "checkpoints" / "cells", tmp_path / "log" / "cells")
+    assert run.checkpoints.is_dir() and run.log.is_dir()
+    for taken in run:
+        (run.checkpoints if taken == run.log else run.log).rmdir()
+        with pytest.raises(ValueError, match=f"^{taken}: there is a run of this name"):
+            run_folders.new_run(config, "cells")
+        taken.rmdir()
+        assert run_folders.new_run(config, "cells") == run
+
+
 def test_logs_may_lie_beside_the_checkpoints(config, tmp_path):
     together = replace(config, train_logdir=str(tmp_path / "log" / ".." / "checkpoints"))
     run = run_folders.new_run(together)

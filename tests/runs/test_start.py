@@ -56,6 +56,20 @@ def test_a_new_run_says_what_it_does_and_how_to_evaluate_it(flags, tmp_path, cap
     assert out.endswith(f"evaluate it: {command}") and "best validation" not in out
 
 
+def test_a_run_with_a_name_and_a_file_of_settings(flags, tmp_path, capsys):
+    (tmp_path / "my.yaml").write_text("train_epochs: 1\nseed: 7\n")
+    assert run(*flags, "--config=my.yaml", "--name=cells", "--train-epochs=2") == 0
+    [last] = (tmp_path / "checkpoints" / "cells").glob("last-000002")
+    saved = find_checkpoint(last).config
+    assert (saved.seed, saved.train_epochs) == (7, 2) and (tmp_path / "log" / "cells").is_dir()
+    code, error = end_of(capsys, *flags, "--name=cells")
+    assert (code, error) == (
+        2,
+        "error: checkpoints/cells: there is a run of this name; choose another --name",
+    )
+    assert run("--resume=checkpoints/cells", "--train-epochs=3") == 0
+
+
 def test_an_earlier_checkpoint_and_other_data_are_said(flags, tmp_path, capsys):
     run(*flags, "--test-annot-path=own.txt")
     earlier, _ = sorted(tmp_path.glob("checkpoints/*/last-*"))

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import re
 import sys
 
 from yolov3.configs import (
@@ -17,7 +18,7 @@ from yolov3.configs import (
     fit_network,
 )
 from yolov3.files import read_json
-from yolov3.settings import RECIPES, default_of
+from yolov3.settings import RECIPES, check, default_of, from_text
 from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
@@ -47,7 +48,7 @@ OTHER_TOOLS = {
     "--names": "--train-classes",
     "--classes": "--train-classes --names",
     "--project": "--train-checkpoints-folder --output",
-    "--name": "--train-checkpoints-folder --output",
+    "--name": "--output",
     "--save-txt": "--txt",
     "--save-crop": "--crops",
 }
@@ -75,13 +76,13 @@ class Parser(argparse.ArgumentParser):
         for word in words[: words.index("--")] if "--" in words else words:
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in self._option_string_actions:
-                self.error(f"{flag}: {self._answer(flag)}")
+                self.error(f"{flag}: {self.answer(flag)}")
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str):
         self.exit(2, f"{self.prog}: error: {printable(message.removeprefix('argument '))}\n")
 
-    def _answer(self, flag: str) -> str:
+    def answer(self, flag: str) -> str:
         """Say which flag or argument of this script is meant by an unknown flag."""
         flags = list(self._option_string_actions)
         places = [str(one.metavar or one.dest).upper() for one in self._get_positional_actions()]
@@ -126,6 +127,13 @@ _ONE_OR_TWO = f"one number or HEIGHTxWIDTH, multiples {_SIZES}"
 input_hw = _parser_of(_height_and_width, _ONE_OR_TWO, set(INPUT_SIZES).issuperset)
 
 
+run_name = _parser_of(
+    str,
+    "at most 60 letters, digits, dots, - and _, a letter or digit first",
+    re.compile(r"(?!(best|last)-\d)[^\W_][\w.-]{0,59}").fullmatch,  # no name of a checkpoint
+)
+
+
 def names_list(text: str) -> list[str]:
     """Parse names with commas between them, for argparse."""
     return text.split(",")
@@ -145,6 +153,28 @@ def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
             text = field.metadata["help"] + _defaults_text(field)
             common = {"dest": field.name, "help": text, "default": argparse.SUPPRESS}
             sections[group].add_argument(flag, **common, **_kind(field))
+
+
+def settings_in(path: str, parser: Parser) -> dict:
+    """Read the settings that a file holds by their names: YAML, or a checkpoint's config.json.
+
+    Raises ValueError that names file and setting for an unknown one and for a wrong value.
+    """
+    from yolov3.class_names import read_yaml  # imports OpenCV
+
+    fields, settings = {field.name: field for field in dataclasses.fields(Config)}, {}
+    for key, text in read_yaml(path).items():
+        field = fields.get(key.replace("-", "_"))
+        try:
+            if not field:
+                raise ValueError(f"{key}: {text!r:.80}: {parser.answer('--' + key)}")
+            is_one_of_many = field.name == "train_input_scales" and isinstance(text, str)
+            value = from_text(field, text.split() if is_one_of_many else text)
+            settings[field.name] = read_anchors(value) if field.name == "anchors" else value
+            check(field, settings[field.name])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return settings
 
 
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
@@ -171,6 +201,8 @@ def read_anchors(source) -> tuple:
 
     The file is JSON, {"anchors": [[[width, height], ...], ...]} in pixels. Raises ValueError.
     """
+    if isinstance(source, tuple):  # read already
+        return source
     if source in ANCHOR_PRESETS:
         return ANCHOR_PRESETS[source]
     try:

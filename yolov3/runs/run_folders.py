@@ -36,13 +36,26 @@ class Run(NamedTuple):
     log: Path
 
 
-def new_run(config: Config) -> Run:
-    """Make the folders of a new run, named after network and time.
+def new_run(config: Config, name: str | None = None) -> Run:
+    """Make the folders of a new run of this name, or named after network and time.
 
-    Raises OSError if they cannot be made.
+    Raises OSError if they cannot be made, and ValueError if they exist.
     """
-    parents = config.train_checkpoints_folder, config.train_logdir
-    return Run(*fresh_folders(parents, f"{config.network}_"))
+    if name is None:
+        parents = config.train_checkpoints_folder, config.train_logdir
+        return Run(*fresh_folders(parents, f"{config.network}_"))
+    run = named_run(config, name)
+    run.checkpoints.mkdir(parents=True)
+    run.log.mkdir(parents=True, exist_ok=True)  # it may be the same
+    return run
+
+
+def named_run(config: Config, name: str) -> Run:
+    """Return the folders of a run of this name. Raises ValueError if they exist."""
+    run = Run(Path(config.train_checkpoints_folder, name), Path(config.train_logdir, name))
+    for folder in filter(os.path.lexists, run):
+        raise ValueError(f"{folder}: there is a run of this name; choose another --name")
+    return run
 
 
 def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:

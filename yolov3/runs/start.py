@@ -24,7 +24,15 @@ from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import CHANGED_DATA, CheckpointManager
 from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
 from yolov3.runs.resources import check_disk, check_memory, plan, time_text
-from yolov3.runs.run_folders import Run, find_resumable, locked, new_run, print_changes, resumed_run
+from yolov3.runs.run_folders import (
+    Run,
+    find_resumable,
+    locked,
+    named_run,
+    new_run,
+    print_changes,
+    resumed_run,
+)
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
 from yolov3.schedule import TrainingSchedule, set_length
 from yolov3.text import missing_letters
@@ -85,8 +93,11 @@ def start_training(args: argparse.Namespace) -> int:
     Raises OSError that says how to resume if the disk fails.
     """
     if args.resume is None:
-        training = prepare(config_from_flags(args), args.started)
-        run = new_run(training.config)
+        config = config_from_flags(args)
+        if args.name:
+            named_run(config, args.name)  # refused before anything is measured
+        training = prepare(config, args.started)
+        run = new_run(training.config, args.name)
         with locked(run.checkpoints):
             return report(training, run)
     checkpoint, config = find_resumable(args)
