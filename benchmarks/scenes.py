@@ -9,7 +9,8 @@ from mnist.scenes import make_scenes
 from mnist.sklearn_digits import read_offline_digits
 
 NUM_CLASSES = 10
-ALL_ON = {"flip": 0.5, "crop": 1.0, "scale": 0.5, "translate": 0.2, "color": 0.3}
+ALL_ON = {"flip": 0.5, "scale": 0.5, "translate": 0.2, "rotate": 5.0, "hue": 0.02}
+ALL_ON |= {"saturation": 0.7, "value": 0.4, "contrast": 0.2, "mosaic": 1.0, "mixup": 0.2}
 
 
 def write_scenes(folder, count: int, size: int = 416) -> Path:

@@ -38,8 +38,9 @@ BAD_VALUES = [
     ("train_classes", [None], "str"),
     ("train_annot_path", [""], "the path of a file"),
     ("seed", [-1, 2**32], "0 to 4294967295"),
-    ("augment_scale", [-0.1], AT_LEAST_0),
-    *[(f"augment_{name}", [-0.5, 1.01], FRACTION) for name in ("flip", "crop", "mosaic", "close")],
+    *[(f"augment_{name}", [-0.1], AT_LEAST_0) for name in ("scale", "rotate")],
+    *[(f"augment_{name}", [-0.5, 1.01], FRACTION) for name in ("flip", "hue", "mosaic", "close")],
+    ("augment_sizes", [(), (0.5, 0.0), (2.1,)], "numbers above 0 up to 2"),
     ("augment_min_area", [0.0, 1.01], "more than 0, up to 1"),
     *[(f"test_{name}_threshold", [-0.1, 1.2], FRACTION) for name in ("score", "iou")],
 ]

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 
 from yolov3.annotations import Record
-from yolov3.augment import Augmentation, augment
+from yolov3.augment import Augmentation, training_sample
 from yolov3.dataset import NONE, evaluation_batches, shuffled_index, training_batches
-from yolov3.images import boxes_to_letterbox, letterbox, letterbox_params, read_image
+from yolov3.images import read_image
 
 COUNT, BATCH, SIZE, SEED = 7, 2, 64, 5
 UNCHANGED = Augmentation()
-CHANGED = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
+CHANGED = Augmentation(flip=0.5, scale=0.5, translate=0.3, value=0.5, rotate=10.0)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_seed_decides(records):
     assert order_of(batches_of(records, (0, 7))) != order_of(other)
 
 
-@pytest.mark.parametrize("augmentation", [CHANGED, CHANGED._replace(mosaic=0.5)])
+@pytest.mark.parametrize(
+    "augmentation", [CHANGED, CHANGED._replace(mosaic=0.5, mixup=0.5, sizes=(0.5, 1, 1.5))]
+)
 def test_starting_later_gives_what_a_whole_run_gives(spoiled, augmentation):
     whole = batches_of(spoiled, (0, 7), augmentation=augmentation)
     assert_equal(batches_of(spoiled, (3, 7), augmentation=augmentation), whole[3:])
@@ -95,10 +97,9 @@ def test_same_images_and_boxes_as_without_tf_data(records):
     for position in range(4 * BATCH):
         record = records[int(shuffled_index(tf.constant(position, tf.int64), COUNT, SEED))]
         rng = np.random.default_rng([SEED, position])
-        image, boxes_xyxy = augment(read_image(record.image_path), record.boxes_xyxy, CHANGED, rng)
-        fit = letterbox_params(image.shape[:2], (SIZE, SIZE))
-        boxes_xyxy = boxes_to_letterbox(boxes_xyxy, fit)
-        expected.append((letterbox(image, (SIZE, SIZE)), boxes_xyxy, record.classes, record.line))
+        sample = read_image(record.image_path), record.boxes_xyxy, record.classes
+        made = training_sample(sample, None, SIZE, SIZE, CHANGED, rng)
+        expected.append((*made, record.line))
     batches = batches_of(records, (0, 4), augmentation=CHANGED)
     received = [parts for batch in batches for parts in zip(*batch, strict=True)]
     for (image, boxes, classes, indices), (their_image, their_boxes, their_classes, line) in zip(
@@ -109,6 +110,15 @@ def test_same_images_and_boxes_as_without_tf_data(records):
         np.testing.assert_array_equal(boxes[: len(their_boxes)], their_boxes)
         np.testing.assert_array_equal(classes[: len(their_classes)], their_classes)
         assert not boxes[len(their_boxes) :].any()
+
+
+def test_each_batch_has_one_of_the_sizes_at_random(records):
+    batches = batches_of(records, (0, 12), augmentation=Augmentation(sizes=(0.5, 1.0, 1.4)))
+    sizes = [images.shape[1:3] for images, *_ in batches]
+    assert all(height == width for height, width in sizes)
+    blocks = [[width for _, width in sizes[start : start + 3]] for start in range(0, 12, 3)]
+    assert [sorted(block) for block in blocks] == [[32, 64, 96]] * 4  # a third each
+    assert len({tuple(block) for block in blocks}) > 1
 
 
 @pytest.fixture

@@ -74,6 +74,8 @@ def test_steps_sizes_and_pixels_by_hand():
     assert [schedule.pixels_before(step) for step in (0, 1, 3)] == [0, 4 * 32**2, 12 * 32**2]
     assert schedule.pixels_before(4) == 4 * (3 * 32**2 + 64**2)
     assert schedule.pixels_before(9) == 4 * (3 * 32**2 + 6 * 64**2)
+    random = schedule.change(augment_sizes=(0.5, 1.0, 1.5))  # 32, 32 and 64 in the first epoch
+    assert random.pixels_before(3) == 4 * (32**2 + 32**2 + 64**2)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +106,7 @@ def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes
     config = Config(train_epochs=epochs, augment_mosaic=0.5, augment_close=close)
     schedule = TrainingSchedule(config, num_images=100)
     count = range(schedule.epochs)
-    assert [schedule.has_mosaics(epoch) for epoch in count] == [epoch < mosaics for epoch in count]
+    assert [schedule.mixes_images(epoch) for epoch in count] == [epoch < mosaics for epoch in count]
     assert [schedule.detection_size(epoch) for epoch in count] == sizes
     without = schedule.change(augment_mosaic=0.0)
-    assert not any(without.has_mosaics(epoch) for epoch in count)
     assert all(without.detection_size(epoch) == without.input_size(epoch) for epoch in count)

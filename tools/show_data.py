@@ -2,7 +2,7 @@
 
     python tools/show_data.py train.txt --names train.names --output data_look
     python tools/show_data.py train.txt --names train.names --output data_look \\
-        --augment-flip 0.5 --augment-scale 0.4 --augment-color 0.3
+        --augment-flip 0.5 --augment-scale 0.5 --augment-mosaic 0.5
 
 Writes images.png and statistics.png to the output folder. With augmentation flags, those of
 train.py, both also show what training would see. Sizes are in pixels of the network's input.
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import describe_classes
     from yolov3.data.data_plots import contact_sheet, statistics_figure
-    from yolov3.data.statistics import augment_sizes, read_sized_annotations, statistics_of
+    from yolov3.data.statistics import augment_boxes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
     from yolov3.plots import save_figure
     from yolov3.text import missing_letters
@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     settings = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
     statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
     if settings != Augmentation():
-        changed = augment_sizes(records, sizes_wh, settings, config.seed)
+        sizes = config.seed, config.train_input_size
+        changed = augment_boxes(records, sizes_wh, settings, *sizes)
         statistics["augmented"] = statistics_of(*changed, config.train_input_size)
     outputs = [args.output / name for name in FIGURES]
     inputs = [args.file, args.names, *(record.image_path for record in records)]
@@ -76,21 +77,25 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     """
     import numpy as np
 
-    from yolov3.augment import Augmentation, augment
-    from yolov3.data.statistics import augmentation_rng
+    from yolov3.augment import Augmentation
+    from yolov3.data.statistics import augmented
     from yolov3.images import read_image
+
+    def load(index):
+        return (
+            read_image(records[index].image_path),
+            records[index].boxes_xyxy,
+            records[index].classes,
+        )
 
     rng = np.random.default_rng(args.seed)
     chosen = rng.choice(len(records), min(args.count, len(records)), replace=False)
     tiles = []
     for index in sorted(chosen):
-        record = records[index]
-        image, boxes_xyxy = read_image(record.image_path), record.boxes_xyxy
-        tiles.append((Path(record.image_path).name, image, boxes_xyxy, record.classes))
+        tiles.append((Path(records[index].image_path).name, *load(index)))
         if settings != Augmentation():
-            rng = augmentation_rng(args.seed, index)
-            image, boxes_xyxy = augment(image, boxes_xyxy, settings, rng)
-            tiles.append(("augmented", image, boxes_xyxy, record.classes))
+            sizes = args.seed, args.train_input_size
+            tiles.append(("augmented", *augmented(index, load, len(records), settings, *sizes)))
     return tiles
 
 

@@ -13,6 +13,7 @@ from yolov3.settings import (
     BELOW_1,
     FRACTION,
     FRACTIONS,
+    MULTIPLES,
     PART,
     RECIPES,
     Default,
@@ -137,24 +138,29 @@ class Config:
     augment_flip: float = setting(
         0.0, "probability of a mirror image; wrong for digits and text", FRACTION
     )
-    augment_crop: float = setting(
-        0.0, "crop up to this fraction of the margin around all boxes", FRACTION
-    )
     augment_scale: float = setting(
-        0.0, "zoom out at random: 0.5 makes objects up to 1.5 times smaller", AT_LEAST_0
+        0.0, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", AT_LEAST_0
     )
     augment_translate: float = setting(0.0, "shift by up to this fraction of the image", FRACTION)
-    augment_color: float = setting(
-        0.0, "change brightness, contrast and saturation by up to this fraction", FRACTION
+    augment_rotate: float = setting(0.0, "turn by up to so many degrees", AT_LEAST_0)
+    augment_hue: float = setting(
+        0.0, "turn colours by up to this fraction of their circle", FRACTION
     )
+    augment_saturation: float = setting(0.0, "change of saturation, up to this fraction", FRACTION)
+    augment_value: float = setting(0.0, "change of brightness, up to this fraction", FRACTION)
+    augment_contrast: float = setting(0.0, "change of contrast, up to this fraction", FRACTION)
     augment_mosaic: float = setting(
         0.0, "probability of windows of four images in one, as large as in detection", FRACTION
     )
+    augment_mixup: float = setting(0.0, "probability of two images in one, blended", FRACTION)
     augment_min_area: float = setting(
-        0.5, "keep a box of which a mosaic shows this fraction; 1: only whole ones", PART
+        0.5, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
     )
     augment_close: float = setting(
-        0.33, "last fraction of the epochs, in which there is no mosaic", FRACTION
+        0.33, "last fraction of the epochs, without mosaic and mixup", FRACTION
+    )
+    augment_sizes: tuple[float, ...] = setting(
+        (1.0,), "fractions of the input size, one of which each batch has at random", MULTIPLES
     )
 
     # detection

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from yolov3.augment import MOSAIC, Augmentation, augment, mosaic
+from yolov3.augment import MOSAIC, Augmentation, training_sample
 from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, read_image
+from yolov3.schedule import size_of_step
 
 NONE = -1  # in place of a record's index
 BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of an image
@@ -28,31 +29,32 @@ def training_batches(
     Each batch is (images uint8 (B, H, W, 3) RGB, boxes_xyxy float32 (B, N, 4) in pixels of the
     input, classes int32 (B, N), indices int32 (B, 2)). N is the largest number of boxes that an
     image can have; the rest are empty boxes. The batches are cut from an endless stream of passes
-    over the data, each in its own order, so all are full and no image is repeated or left out. Only
-    in a mosaic, at the scale of `detection_size`, others come in beside the one that is due.
+    over the data, each in its own order, so all are full and no image is repeated or left out: only
+    mosaic, at the scale of `detection_size`, and mixup bring in others beside the one that is due.
 
     `indices` holds (requested, used) record indices. They differ if an image could not be read and
     the next one of the file took its place; -1, and a grey image without boxes, if none could.
     """
-    capacity = _box_capacity(records) * (MOSAIC if augmentation.mosaic else 1)
+    most = (MOSAIC if augmentation.mosaic else 1) * (2 if augmentation.mixup else 1)
+    capacity = most * _box_capacity(records)
+
+    def other(rng):
+        return _read_or_next(records, rng.integers(len(records)))[:3]
 
     def load(index, position):
         rng = np.random.default_rng([seed, position])
         *sample, used = _read_or_next(records, index)
-        if augmentation.mosaic and rng.random() < augmentation.mosaic:
-            others = rng.integers(len(records), size=MOSAIC - 1)
-            samples = [sample, *(_read_or_next(records, other)[:3] for other in others)]
-            sample = mosaic(samples, input_size, detection_size or input_size, augmentation, rng)
-        else:
-            sample[:2] = augment(*sample[:2], augmentation, rng)
-        return *_to_input(*sample, input_size, capacity), np.array([index, used], np.int32)
+        size = size_of_step(input_size, position // batch_size, augmentation.sizes, seed)
+        full_size = (detection_size or input_size) * size / input_size
+        sample = training_sample(sample, other, size, full_size, augmentation, rng)
+        return *_padded(*sample, capacity), np.array([index, used], np.int32)
 
     first, stop = steps
     positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
     positions = positions.map(
         lambda position: (shuffled_index(position, len(records), seed), position)
     )
-    return _batches(positions, load, batch_size, input_size, capacity, drop_remainder=True)
+    return _batches(positions, load, batch_size, capacity, drop_remainder=True)
 
 
 def evaluation_batches(records, batch_size, input_size):
@@ -61,17 +63,18 @@ def evaluation_batches(records, batch_size, input_size):
     The last batch may be smaller. In place of `indices` there is the original height and width of
     the images, int32 (B, 2): 0 and 0 for one that cannot be read, which is grey and has no boxes.
     """
-    capacity = _box_capacity(records)
+    capacity, input_hw = _box_capacity(records), (input_size, input_size)
 
     def load(index):
         image = _read(records, index)
         boxes_xyxy, classes = _boxes_of(records, NONE if image is None else index)
         image_hw = np.array((0, 0) if image is None else image.shape[:2], np.int32)
         image = BLANK if image is None else image
-        return *_to_input(image, boxes_xyxy, classes, input_size, capacity), image_hw
+        boxes_xyxy = boxes_to_letterbox(boxes_xyxy, letterbox_params(image.shape[:2], input_hw))
+        return *_padded(letterbox(image, input_hw), boxes_xyxy, classes, capacity), image_hw
 
     positions = tf.data.Dataset.range(len(records))
-    return _batches(positions, load, batch_size, input_size, capacity, drop_remainder=False)
+    return _batches(positions, load, batch_size, capacity, drop_remainder=False)
 
 
 def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
@@ -80,7 +83,7 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
     return tf.random.experimental.index_shuffle(place, [seed, epoch], count - 1)
 
 
-def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
+def _batches(positions, load, batch_size, capacity, drop_remainder):
     cv2.setNumThreads(0)  # tf.data already loads an image per core
 
     def load_in_graph(*position):
@@ -88,7 +91,7 @@ def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
             load, position, [tf.uint8, tf.float32, tf.int32, tf.int32], stateful=False
         )
         return (
-            tf.ensure_shape(image, [input_size, input_size, 3]),
+            tf.ensure_shape(image, [None, None, 3]),
             tf.ensure_shape(boxes_xyxy, [capacity, 4]),
             tf.ensure_shape(classes, [capacity]),
             tf.ensure_shape(about, [2]),
@@ -104,14 +107,12 @@ def _batches(positions, load, batch_size, input_size, capacity, drop_remainder):
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _to_input(image_rgb, boxes_xyxy, classes, input_size, capacity):
-    input_hw = (input_size, input_size)
-    fit = letterbox_params(image_rgb.shape[:2], input_hw)
+def _padded(image_rgb, boxes_xyxy, classes, capacity):
     padded_boxes = np.zeros((capacity, 4), np.float32)
     padded_classes = np.zeros(capacity, np.int32)
-    padded_boxes[: len(boxes_xyxy)] = boxes_to_letterbox(boxes_xyxy, fit)
+    padded_boxes[: len(boxes_xyxy)] = boxes_xyxy
     padded_classes[: len(classes)] = classes
-    return letterbox(image_rgb, input_hw), padded_boxes, padded_classes
+    return image_rgb, padded_boxes, padded_classes
 
 
 def _read_or_next(records, index):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from yolov3.configs import SIZE_MULTIPLE, Config
@@ -33,18 +34,17 @@ class TrainingSchedule:
         config, scales = self.config, self.config.train_input_scales
         return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
 
-    def has_mosaics(self, epoch: int) -> bool:
-        """Tell whether an epoch is one of mosaics: it ends before the last part of the run."""
-        config, epochs = self.config, self.config.train_epochs
-        ends_at, open_epochs = min(epoch + 1, epochs), epochs * (1 - config.augment_close)
-        return config.augment_mosaic > 0 and ends_at <= open_epochs + EPSILON
+    def mixes_images(self, epoch: int) -> bool:
+        """Tell whether an epoch may have mosaics and mixup: it ends before the last part."""
+        epochs = self.config.train_epochs
+        return min(epoch + 1, epochs) <= epochs * (1 - self.config.augment_close) + EPSILON
 
     def detection_size(self, epoch: int) -> int:
         """Return the input size in pixels that a network detects best at after an epoch.
 
         Mosaics show objects as large as they are in the full input, whatever their own size.
         """
-        is_full = self.has_mosaics(epoch)
+        is_full = self.config.augment_mosaic > 0 and self.mixes_images(epoch)
         return self.config.train_input_size if is_full else self.input_size(epoch)
 
     def last_step(self, epoch: int) -> int:
@@ -57,10 +57,11 @@ class TrainingSchedule:
 
     def pixels_before(self, step: int) -> int:
         """Return the pixels of all images in the first `step` steps, which their time follows."""
-        per_epoch, pixels = self.steps_per_epoch, 0
+        per_epoch, pixels, sizes = self.steps_per_epoch, 0, self.config.augment_sizes
         for epoch in range(self.epochs):
             steps = min(max(step - epoch * per_epoch, 0), per_epoch)
-            pixels += steps * self.batch_size * self.input_size(epoch) ** 2
+            squares = [rounded_size(self.input_size(epoch) * one) ** 2 for one in sizes]
+            pixels += steps * self.batch_size * sum(squares) // len(squares)
         return pixels
 
 
@@ -105,5 +106,19 @@ def input_size_of(epoch: int, epochs: float, input_size: int, scales) -> int:
     rounded to a multiple of 32; the last epoch always has the last scale.
     """
     part = min(math.ceil((epoch + 1) / epochs * len(scales)), len(scales)) - 1
-    size = round(input_size * scales[part] / SIZE_MULTIPLE) * SIZE_MULTIPLE
-    return max(SIZE_MULTIPLE, size)
+    return rounded_size(input_size * scales[part])
+
+
+def rounded_size(pixels: float) -> int:
+    """Return the nearest input size: a multiple of 32."""
+    return max(SIZE_MULTIPLE, round(pixels / SIZE_MULTIPLE) * SIZE_MULTIPLE)
+
+
+def size_of_step(input_size: int, step: int, sizes, seed: int) -> int:
+    """Return the input size in pixels of a step's batch: of `input_size` times one of `sizes`.
+
+    Each of K sizes comes once in K steps, in a random order.
+    """
+    block, place = divmod(step, len(sizes))
+    order = np.random.default_rng([seed, block]).permutation(len(sizes))
+    return rounded_size(input_size * sizes[order[place]])

@@ -19,7 +19,10 @@ RECIPES = {
         "train_lr_init": (1e-3, 1e-3),
         "augment_flip": (0.5, 0.5),
         "augment_scale": (0.5, 0.5),
-        "augment_color": (0.4, 0.4),
+        "augment_translate": (0.1, 0.1),
+        "augment_hue": (0.015, 0.015),
+        "augment_saturation": (0.5, 0.5),
+        "augment_value": (0.4, 0.4),
         "augment_mosaic": (1.0, 0.5),
         "augment_close": (0.15, 0.15),
     },
@@ -42,6 +45,7 @@ FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
 PART = Rule("more than 0, up to 1", lambda value: 0 < value <= 1)
 BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
 FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
+MULTIPLES = Rule("numbers above 0 up to 2", lambda xs: xs and all(0 < x <= 2 for x in xs))
 A_FILE = Rule("the path of a file", bool)
 
 

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from yolov3.annotations import Record
-from yolov3.augment import Augmentation, augment
+from yolov3.augment import Augmentation
 from yolov3.data.data_plots import statistics_figure
 from yolov3.data.statistics import (
-    augment_sizes,
-    augmentation_rng,
+    augment_boxes,
+    augmented,
     read_sized_annotations,
     statistics_of,
 )
@@ -40,17 +40,22 @@ def test_statistics_are_of_the_letterboxed_input():
     assert statistics.classes.tolist() == [0, 0]
 
 
-def test_augmented_statistics_are_those_of_the_real_images():
-    """The blank stand-ins must give the boxes and sizes that an image would, colours included."""
-    settings = Augmentation(flip=0.5, crop=0.5, scale=0.5, translate=0.3, color=0.5)
+def test_augmented_boxes_are_those_of_the_real_images():
+    """The blank stand-ins must give the boxes that images would, colours included."""
+    settings = Augmentation(flip=0.5, scale=0.5, translate=0.3, value=0.5, mosaic=0.5, mixup=0.5)
     original = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     records = [record((10, 5, 20, 25)), record((3, 3, 50, 30), (1, 1, 9, 9)), record()]
-    changed, changed_wh = augment_sizes(records, np.array([[60, 40]] * 3), settings, seed=7)
-    for index, one in enumerate(records):
-        rng = augmentation_rng(7, index)
-        image, boxes_xyxy = augment(original, one.boxes_xyxy, settings, rng)
-        np.testing.assert_array_equal(changed[index].boxes_xyxy, boxes_xyxy)
-        assert changed_wh[index].tolist() == [image.shape[1], image.shape[0]]
+
+    def load(index):
+        return original, records[index].boxes_xyxy, records[index].classes
+
+    changed, sizes_wh = augment_boxes(records, np.array([[60, 40]] * 3), settings, 7, 96)
+    assert sizes_wh.tolist() == [[96, 96]] * 3
+    for index, one in enumerate(changed):
+        image, boxes_xyxy, classes = augmented(index, load, 3, settings, 7, 96)
+        assert image.shape == (96, 96, 3)
+        np.testing.assert_array_equal(one.boxes_xyxy, boxes_xyxy)
+        np.testing.assert_array_equal(one.classes, classes)
 
 
 def test_figures_stand_a_data_set_without_boxes_and_one_of_many_classes():

@@ -33,10 +33,13 @@ PER_EPOCH, TOTAL = 3, 8  # steps: the last epoch is two thirds of one
 CHANGES = {
     "train_epochs": 8 / 3,
     "augment_flip": 0.5,
-    "augment_color": 0.3,
+    "augment_value": 0.3,
     "augment_translate": 0.2,
+    "augment_rotate": 10.0,
     "augment_mosaic": 0.5,  # in the first epoch alone
+    "augment_mixup": 0.5,
     "augment_close": 0.5,
+    "augment_sizes": (1.0, 2.0),
 }
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path):
 def test_the_tool_draws_both_images(folder, capsys):
     command = [str(folder / "a.txt"), "--names", str(folder / "names"), "--count", "2"]
     assert show_data.main([*command, "--output", str(folder / "plain")]) == 0
-    augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-color", "0.2"]
+    augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-value", "0.2"]
     assert show_data.main([*command, *augmented]) == 0
     printed = capsys.readouterr().out
     assert "boxes per class: cat 1, dog $x_1$ 1" in printed
@@ -63,8 +63,8 @@ def test_an_augmented_tile_follows_each_image(folder):
     records = [Record(str(folder / "half.png"), np.float32([[0, 0, 10, 10]]), np.int32([0]), 1)]
     before, after = show_data.choose_tiles(records, Augmentation(flip=1.0), args)
     assert (before[0], after[0]) == ("half.png", "augmented")
-    np.testing.assert_array_equal(after[1], left[:, ::-1])
-    assert after[2].tolist() == [[10, 0, 20, 10]]
+    assert after[1].shape == (416, 416, 3) and (after[1][110:300, 240:] == RED).all()
+    assert after[2].tolist() == [[208, 104, 416, 312]]
     assert len(show_data.choose_tiles(records, Augmentation(), args)) == 1
 
 

@@ -28,7 +28,7 @@ SECONDS_ALLOWED = 600  # for one process, on a machine however busy
 FLAGS = (
     *("--tiny", "--train-input-size=64", "--train-input-scales", "0.5", "1"),
     *("--train-batch-size=2", f"--train-epochs={EPOCHS}", "--augment-flip=0.5"),
-    *("--augment-crop=1", "--augment-scale=0.3", "--augment-color=0.3"),
+    *("--augment-mosaic=0.5", "--augment-scale=0.3", "--augment-value=0.3"),
 )
 _being_made = defaultdict(threading.Lock)  # undisturbed runs, by folder
 

@@ -223,7 +223,7 @@ def _kind(field) -> dict:
         return {"action": argparse.BooleanOptionalAction}
     if choices := field.metadata["choices"]:
         return {"choices": choices}
-    if field.name == "train_input_scales":
+    if field.type == tuple[float, ...]:
         return {"type": number, "nargs": "+", "metavar": "X"}
     if field.name == "train_epochs":  # 6 shall not be shown as 6.0
         return {"type": count, "metavar": "X"}

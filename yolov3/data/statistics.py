@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3.annotations import Record, read_annotations, stack_boxes
-from yolov3.augment import Augmentation, augment
+from yolov3.augment import Augmentation, training_sample
 from yolov3.data.anchors import Boxes, letterboxed
 from yolov3.data.image_files import read_sizes
 from yolov3.images import ImageFileError
@@ -44,26 +44,32 @@ def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) 
     return Statistics(boxes_per_image, stack_boxes(records)[2], boxes, input_size)
 
 
-def augment_sizes(
-    records: list[Record], sizes_wh: np.ndarray, settings: Augmentation, seed: int
+def augment_boxes(
+    records: list[Record], sizes_wh: np.ndarray, settings: Augmentation, seed: int, input_size: int
 ) -> tuple[list[Record], np.ndarray]:
-    """Augment the geometry of records and sizes (R, 2); of many records, a part spread evenly.
+    """Return records with the boxes that training has, and their sizes (R, 2), those of the input.
 
-    Boxes move with the size of an image and not with what is on it, so blank ones take the place
-    of images that would have to be decoded.
+    Of many records, a part spread evenly is taken. Boxes move with the size of an image and not
+    with what is on it, so blank ones take the place of images that would have to be decoded.
     """
     chosen = np.linspace(0, len(records) - 1, min(len(records), MAX_AUGMENTED)).round().astype(int)
-    geometry = settings._replace(color=0.0)
-    changed, changed_wh = [], []
+    settings = settings._replace(hue=0.0, saturation=0.0, value=0.0, contrast=0.0)
+
+    def load(index):
+        blank = np.zeros((*sizes_wh[index, ::-1], 3), np.uint8)
+        return blank, records[index].boxes_xyxy, records[index].classes
+
+    changed = []
     for index in chosen:
-        record, blank = records[index], np.zeros((*sizes_wh[index, ::-1], 3), np.uint8)
-        rng = augmentation_rng(seed, index)
-        image, boxes_xyxy = augment(blank, record.boxes_xyxy, geometry, rng)
-        changed.append(replace(record, boxes_xyxy=boxes_xyxy))
-        changed_wh.append(image.shape[1::-1])
-    return changed, np.array(changed_wh, int)
+        _, boxes, classes = augmented(index, load, len(records), settings, seed, input_size)
+        changed.append(replace(records[index], boxes_xyxy=boxes, classes=classes))
+    return changed, np.full((len(changed), 2), input_size)
 
 
-def augmentation_rng(seed: int, index: int) -> np.random.Generator:
-    """Return the random numbers that augment a record, the same each time."""
-    return np.random.default_rng([seed, int(index)])
+def augmented(index: int, load, count: int, settings: Augmentation, seed: int, input_size: int):
+    """Return what training may make of the sample `load(index)`, one of `count`."""
+    rng = np.random.default_rng([seed, int(index)])
+    sizes = input_size, input_size
+    return training_sample(
+        load(index), lambda rng: load(rng.integers(count)), *sizes, settings, rng
+    )

@@ -72,7 +72,8 @@ def check_memory(config: Config, num_classes: int, precision: str) -> None:
 
 def needed_memory(config: Config, num_classes: int, precision: str) -> float:
     """Estimate the bytes of memory that a run takes at its peak, on a CPU."""
-    size = max(config.train_input_scales) * config.train_input_size
+    largest = max(config.train_input_scales) * max(config.augment_sizes)
+    size = largest * config.train_input_size
     activations = config.train_batch_size * size**2 * BYTES_PER_PIXEL[config.tiny]
     if precision != "float32":
         activations /= 2
@@ -204,7 +205,8 @@ def _seconds_per_image(training, size, clock):
     for *batch, _ in training.batches(size, (0, 1 + TIMED_STEPS)):
         training.train_step(*batch)["total"].numpy()  # waits for a GPU, too
         times.append(clock())
-        if len(times) > 2 and times[-1] - times[0] >= TIMED_SECONDS:
+        are_all_sizes = (len(times) - 1) % len(training.config.augment_sizes) == 0
+        if len(times) > 2 and are_all_sizes and times[-1] - times[0] >= TIMED_SECONDS:
             break
     return (times[-1] - times[0]) / (len(times) - 1) / training.schedule.batch_size
 
@@ -218,7 +220,7 @@ def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> 
     scales = schedule.config.train_input_scales
     for kept in range(len(scales), 0, -1):
         sizes = schedule.change(train_input_scales=scales[:kept])
-        if kept < len(scales) and schedule.config.augment_mosaic:  # they show all sizes
+        if kept < len(scales) and schedule.config.augment_mosaic:
             sizes = sizes.change(augment_close=0.0)
         best = longest(sizes, costs, seconds, step)
         if best.total_steps >= STEPS_PER_SIZE * len(set(scales[:kept])):

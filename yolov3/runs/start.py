@@ -72,8 +72,8 @@ class Training:
         augmentation = Augmentation(
             *(getattr(config, f"augment_{x}") for x in Augmentation._fields)
         )
-        if not self.schedule.has_mosaics(steps[0] // self.schedule.steps_per_epoch):
-            augmentation = augmentation._replace(mosaic=0.0)
+        if not self.schedule.mixes_images(steps[0] // self.schedule.steps_per_epoch):
+            augmentation = augmentation._replace(mosaic=0.0, mixup=0.0)
         sizes = config.train_batch_size, input_size, steps, config.train_input_size
         batches = training_batches(self.records, augmentation, config.seed, *sizes)
         for *batch, indices in distribute_batches(strategy, batches):
