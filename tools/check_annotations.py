@@ -32,12 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     from yolov3.data.annotation_check import check_annotations, describe_classes, describe_overlap
 
     config, class_names = config_from_flags(args), read_class_names(args.names)
-    records, report = check_annotations(args.file, len(class_names), config, by_content=True)
-    print(report, *describe_classes(args.file, records, class_names), sep="\n", flush=True)
+    report = check_annotations(args.file, len(class_names), config, by_content=True)
+    print(report, *describe_classes(args.file, report.records, class_names), sep="\n", flush=True)
     if args.against:
         others = read_annotations(args.against, len(class_names), skip_bad=True)
         none = f"no image of {args.file} is in {args.against}"
-        print(describe_overlap(args.file, records, args.against, others) or none)
+        print(describe_overlap(args.file, report.records, args.against, others) or none)
     files = filter(None, (args.file, args.against))
     notes = (check_numbering(file, class_names, args.names) for file in files)
     print(*(f"{note}\n" for note in dict.fromkeys(notes) if note), sep="", end="")

@@ -104,18 +104,12 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.formats.voc import Corners
 
     formats, paths = zip(*args.sources, strict=True)
-    job = ConversionJob(
-        sources=list(map(Source, formats, map(Path, paths), args.images, args.names)),
-        target=Path(args.target[1]),
-        target_format=args.target[0],
-        renames=dict(args.rename),
-        split=args.split,
-        seed=args.seed,
-        corners=None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()],
-        bad_files=args.bad_files,
-        overwrite=args.overwrite,
-    )
-    print(convert(job))
+    sources = list(map(Source, formats, map(Path, paths), args.images, args.names))
+    target_format, target = args.target
+    corners = None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()]
+    same = {name: getattr(args, name) for name in ("split", "seed", "bad_files", "overwrite")}
+    job = ConversionJob(sources, Path(target), target_format, dict(args.rename), **same)
+    print(convert(job._replace(corners=corners)))
     return 0
 
 

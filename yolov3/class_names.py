@@ -42,17 +42,17 @@ def read_class_names(path: str | Path) -> list[str]:
     """
     path = Path(path)
     lines = _read_lines(path)
-    if path.suffix.lower() in (".yaml", ".yml") or _any_begins(lines, YAML):
+    if path.suffix.lower() in (".yaml", ".yml") or any(map(YAML.match, lines.values())):
         return names_in_yaml(read_yaml(path), path)
-    if path.suffix.lower() == ".data" or _any_begins(lines, DARKNET):
-        path = _named_file(path, lines)
+    if path.suffix.lower() == ".data" or any(map(DARKNET.match, lines.values())):
+        path = _named_file(path, lines.values())
         lines = _read_lines(path)
-    texts = [text for _, text in lines]
+    texts = list(lines.values())
     are_numbered = any(map(_are_numbered, (texts, texts[1:])))  # below a heading, perhaps
-    for line, text in lines:
+    for line, text in lines.items():
         is_name = not (are_numbered or any(kind.match(text) for kind in (YAML, DARKNET, OTHER)))
         require(is_name, f"{path}:{line}", "a class name alone", text)
-    return _checked(lines, path)
+    return _checked(lines.items(), path)
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -132,16 +132,16 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
     return ""
 
 
-def _read_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines that are no comments and not blank, with their numbers from 1."""
-    lines = []
+def _read_lines(path: Path) -> dict[int, str]:
+    """Return the lines that are no comments and not blank, by their numbers from 1."""
+    lines = {}
     for line, raw in numbered_lines(read_bytes(path, MAX_BYTES)):
         try:
             text = decode_line(raw)
         except LineError as error:
             raise ValueError(f"{path}:{line}: {error}") from None
         if text and not COMMENT.match(text):
-            lines.append((line, text))
+            lines[line] = text
     return lines
 
 
@@ -153,16 +153,12 @@ def _are_numbered(texts: list[str]) -> bool:
     )
 
 
-def _any_begins(lines: list[tuple[int, str]], pattern: re.Pattern) -> bool:
-    return any(pattern.match(text) for _, text in lines)
-
-
-def _named_file(path: Path, lines: list[tuple[int, str]]) -> Path:
+def _named_file(path: Path, lines: Iterable[str]) -> Path:
     """Return the file that `names =` of a .data file names, from its folder or one above.
 
     Where all of that path is nowhere, as on another machine, the end of it beside the file counts.
     """
-    settings = dict(re.split(r"\s*=\s*", text, maxsplit=1) for _, text in lines if "=" in text)
+    settings = dict(re.split(r"\s*=\s*", text, maxsplit=1) for text in lines if "=" in text)
     if not settings.get("names"):
         raise ValueError(f"{path}: expected a line 'names = FILE'; there is none")
     parts = settings["names"].replace("\\", "/").split("/")

@@ -89,9 +89,9 @@ x.png {first} 42,40,48,44,1
 x.png {first} 21,20,71,65,1 20,21,70,66,2
 """
     (tmp_path / "train.txt").write_text(text)
-    _, report = check_annotations(tmp_path / "train.txt", 10, Config(train_input_size=416))
+    report = check_annotations(tmp_path / "train.txt", 10, Config(train_input_size=416))
     shared = [one for one in report.warnings if one.kind == "objects that share their anchor"]
-    assert [one.line for one in shared] == [1, 5, 5]
+    assert [one.line for one in shared] == [1, 2, 5, 5]
     assert shared[0].message == (
         "21,20,71,65 shares its cell and anchor with 20,20,70,65 at input size 416"
     )

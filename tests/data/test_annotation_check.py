@@ -17,7 +17,8 @@ from yolov3.data.annotation_check import (
 def check(folder, text, num_classes=10, **options):
     path = folder / "train.txt"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return check_annotations(path, num_classes, **options)
+    report = check_annotations(path, num_classes, **options)
+    return report.records, report
 
 
 def kinds(found):

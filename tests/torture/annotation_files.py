@@ -54,12 +54,13 @@ def check(path: Path, content: bytes) -> None:
     """Write and check a file. Raises whatever it should not, AssertionError for a wrong result."""
     path.write_bytes(content)
     try:
-        records, report = check_annotations(path, CLASSES, CONFIG)
+        report = check_annotations(path, CLASSES, CONFIG)
     except ValueError as error:
         assert str(error).startswith(str(path)), f"an error that does not name the file: {error}"
         return
     finally:
         assert path.read_bytes() == content, "the file was changed"
+    records = report.records
     good = {record.line for record in records}
     bad = {problem.line for problem in report.problems}
     assert not good & bad and good | bad == filled_lines(content), "a line is lost or counted twice"

@@ -39,8 +39,10 @@ def letterboxed(records: list[Record], sizes_wh: np.ndarray, input_size: int) ->
 
     Boxes of one size in images of one size give the same numbers, wherever they are.
     """
+    fits = [letterbox_params((h, w), (input_size, input_size)) for w, h in sizes_wh.tolist()]
     image_index, boxes_xyxy, _ = stack_boxes(records)
-    scale, offset = (one[image_index] for one in _letterboxes(sizes_wh, input_size))
+    scale = np.reshape([fit.scale_xy for fit in fits], (-1, 2))[image_index]
+    offset = np.reshape([fit.offset_xy for fit in fits], (-1, 2))[image_index]
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     return Boxes((low + high) / 2 * scale + offset, np.round(high - low, DECIMALS) * scale)
 
@@ -84,22 +86,18 @@ def find_shared_anchors(
 
     `sizes_wh` (R, 2) are the images' sizes in pixels, `anchors` (S, A, 2) widths and heights in
     pixels of the input, `strides` (S,) its pixels per cell. Images are letterboxed to `input_size`
-    without augmentation. At most one of such objects gets the anchor that fits it best. A box that
-    is listed twice counts once.
+    without augmentation. At most one of such objects gets the anchor that fits it best.
     """
-    image_index, boxes_xyxy, classes = stack_boxes(records)
-    boxes = np.column_stack([image_index, boxes_xyxy, classes])
-    kept = np.sort(np.unique(boxes, axis=0, return_index=True)[1])
+    image_index, boxes_xyxy, _ = stack_boxes(records)
     centres, boxes_wh = letterboxed(records, sizes_wh, input_size)
     anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
     stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
     cells = centres // stride[:, np.newaxis]  # (M, 2)
-    slots = np.column_stack([image_index, anchor, cells])
     found = []
-    for first, second in repeated_rows(slots[kept]):
-        other, box = (box_text(boxes_xyxy[kept[index]]) for index in (first, second))
+    for pair in repeated_rows(np.column_stack([image_index, anchor, cells])):
+        other, box = (box_text(boxes_xyxy[index]) for index in pair)
         message = f"{box} shares its cell and anchor with {other} at input size {input_size}"
-        found.append(Problem(SAME_ANCHOR, records[image_index[kept[second]]].line, message))
+        found.append(Problem(SAME_ANCHOR, records[image_index[pair[1]]].line, message))
     return found
 
 
@@ -108,15 +106,6 @@ def repeated_rows(rows: np.ndarray) -> list[tuple[int, int]]:
     _, firsts, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     repeats = np.flatnonzero(firsts[place] != np.arange(len(rows)))
     return list(zip(firsts[place[repeats]].tolist(), repeats.tolist(), strict=True))
-
-
-def _letterboxes(sizes_wh: np.ndarray, input_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return scale (R, 2) and offset (R, 2) in x and y of each image."""
-    different, place = np.unique(np.reshape(sizes_wh, (-1, 2)), axis=0, return_inverse=True)
-    fits = [letterbox_params((h, w), (input_size, input_size)) for w, h in different.tolist()]
-    scale = np.array([fit.scale_xy for fit in fits], float).reshape(-1, 2)
-    offset = np.array([fit.offset_xy for fit in fits], int).reshape(-1, 2)
-    return scale[place], offset[place]
 
 
 def _choose_start(boxes_wh: np.ndarray, count: int, rng) -> np.ndarray:

@@ -37,13 +37,12 @@ TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults
 class Report:
     """The result of `check_annotations`; `str` writes it as a person wants to read it.
 
-    `problems` are the bad lines, at most one problem each. `warnings` do not keep a line from being
-    used. `images` and `boxes` count the good lines.
+    `records` are the good lines, `problems` the bad ones, at most one problem each. `warnings` do
+    not keep a line from being used.
     """
 
     path: str | Path
-    images: int
-    boxes: int
+    records: list[Record]
     problems: list[Problem]
     warnings: list[Problem]
 
@@ -53,7 +52,8 @@ class Report:
         return not self.problems
 
     def __str__(self) -> str:
-        counts = (self.images, self.boxes, len(self.problems), len(self.warnings))
+        boxes = sum(len(record.classes) for record in self.records)
+        counts = (len(self.records), boxes, len(self.problems), len(self.warnings))
         nouns = ("good line", "box", "bad line", "warning")
         lines = [f"{self.path}: {', '.join(map(counted, counts, nouns))}"]
         for title, found in (("bad", self.problems), ("warning", self.warnings)):
@@ -93,11 +93,11 @@ def load_records(
     Raises ValueError with the report if a line is bad; if `bad_lines` is "skip" (default: the
     setting of `config`), only if all are bad, and the good lines are used.
     """
-    records, report = check_annotations(existing_file(annotation_path), num_classes)
+    report = check_annotations(existing_file(annotation_path), num_classes)
     skip = (bad_lines or config.bad_lines) == "skip"
     hints = [CLASS_HINT] * any(one.kind == BAD_CLASS for one in report.problems)
-    if not report.ok and not (skip and records):
-        hints += [SKIP_HINT] * bool(records)
+    if not report.ok and not (skip and report.records):
+        hints += [SKIP_HINT] * bool(report.records)
         first, *more = report.problems
         if more:
             raise InputErrors(*str(report).split("\n"), *hints)
@@ -107,20 +107,20 @@ def load_records(
         print(report)
     if not report.ok:
         print(*hints, "using the good lines alone", sep="\n")
-    return records
+    return report.records
 
 
 def check_annotations(
     path: str | Path, num_classes: int, config: Config | None = None, by_content: bool = False
-) -> tuple[list[Record], Report]:
-    """Read an annotation file and the header of every image; return the good lines and a report.
+) -> Report:
+    """Read an annotation file and the header of every image.
 
-    The records' boxes are clipped to their images. Bad lines are in `report.problems`: text that
-    cannot be parsed, images that are missing or unreadable, boxes outside of them. Images and
-    boxes listed twice are `report.warnings`; so are objects that share an anchor in the network of
-    `config`, if it is given, and copies of images, if `by_content`. Raises ValueError for a file
-    that is missing, empty, too large or UTF-16. Common images are not decoded: see
-    `images.read_image_size` for what that leaves unseen.
+    The records' boxes are clipped to their images. Bad lines are `problems`: text that cannot be
+    parsed, images that are missing or unreadable, boxes outside of them. Images and boxes listed
+    twice are `warnings`; so are objects that share an anchor in the network of `config`, if it is
+    given, and copies of images, if `by_content`. Raises ValueError for a file that is missing,
+    empty, too large or UTF-16. Common images are not decoded: see `images.read_image_size` for
+    what that leaves unseen.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
@@ -137,8 +137,7 @@ def check_annotations(
         sizes_wh = np.array([sizes[record.image_path] for record in records])
         network = config.anchors, config.strides, config.train_input_size
         warnings += find_shared_anchors(records, sizes_wh, *network)
-    boxes = sum(len(record.classes) for record in records)
-    return records, Report(path, len(records), boxes, problems, warnings)
+    return Report(path, records, problems, warnings)
 
 
 def describe_classes(path, records: list[Record], class_names: list[str]) -> list[str]:

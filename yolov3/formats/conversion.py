@@ -21,7 +21,6 @@ from yolov3.formats.yolo import YAML_SUFFIXES, format_yolo, read_data_yaml, read
 
 FOLDER_FORMATS = ("voc", "yolo")
 CLASSES_SHOWN = 20  # in the summary
-FAULTS_SHOWN = 100
 SKIP_HINT = "--bad-files skip leaves out what is bad, with the images"
 
 
@@ -109,9 +108,8 @@ def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> N
         hint = "" if are_all_bad else f" ({SKIP_HINT})"
         if len(faults) == 1:
             raise ValueError(f"{faults[0]}{hint}")
-        shown = [f"  {fault}" for fault in faults[:FAULTS_SHOWN]]
-        more = f" (the first {FAULTS_SHOWN} of them)" * (len(faults) > FAULTS_SHOWN)
-        raise InputErrors(f"{counted(len(faults), 'bad annotation')}{more}{hint}:", *shown)
+        title = f"{counted(len(faults), 'bad annotation')}{hint}:"
+        raise InputErrors(title, *(f"  {fault}" for fault in faults))
     log.add("skipped", "bad annotation", "with the images", faults)
 
 

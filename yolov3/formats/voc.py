@@ -88,16 +88,13 @@ def _read_image(
     root: ElementTree.Element, path: Path, corners: Corners | None, log: ConversionLog
 ) -> tuple[tuple[int, int], list, list[str]]:
     """Return size (0, 0 if unknown), boxes_xyxy, and class names of an image."""
-    size_wh = tuple(
-        int(parse_number(_text(root, f"size/{tag}") or "0", f"{path}: size <{tag}>"))
-        for tag in ("width", "height")
-    )
+    sides = ("width", "height")
+    size_wh = tuple(int(_number(root, "size", tag, f"{path}: size", "0")) for tag in sides)
     boxes, names = [], []
     for number, element in enumerate(root.iter("object"), start=1):
         where = f"{path}: object {number}"
         names.append(class_name(_text(element, "name"), f"{where} <name>"))
-        texts = [_text(element, f"bndbox/{tag}") for tag in TAGS]
-        boxes.append([parse_number(x, f"{where} <{t}>") for x, t in zip(texts, TAGS, strict=True)])
+        boxes.append([_number(element, "bndbox", tag, where) for tag in TAGS])
     offset = (corners or _corners_of(root, path, log)).value
     if offset[0] and any(min(box[:2]) < 1 for box in boxes):
         reason = "with a corner below 1, from which VOC counts; see --voc-corners"
@@ -126,6 +123,10 @@ def _parse(path: Path) -> ElementTree.Element:
         element.tag = element.tag.rpartition("}")[2].lower()  # without its namespace
     require(root.tag == "annotation", path, "<annotation>", root.tag)
     return root
+
+
+def _number(parent: ElementTree.Element, inside: str, tag: str, where: str, default="") -> float:
+    return parse_number(_text(parent, f"{inside}/{tag}") or default, f"{where} <{tag}>")
 
 
 def _text(parent: ElementTree.Element, tag: str) -> str:

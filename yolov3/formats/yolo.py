@@ -13,8 +13,7 @@ outlines of segmentation, `class x y x y x y ...`, whose box is as large as they
 
 import os
 from functools import cache
-from pathlib import Path, PurePath
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
@@ -37,13 +36,6 @@ TOLERANCE = 0.01  # over 0 and 1, from rounding; larger numbers are pixels or so
 DIGITS = 12  # significant ones that are written: a hundred-millionth of a pixel
 
 
-class Labels(NamedTuple):
-    """What the numbers in label files mean."""
-
-    class_names: list[str]
-    are_poses: bool  # boxes with keypoints
-
-
 def read_yolo(
     folder: Path, images: Path | None, class_names: list[str] | None, log: ConversionLog
 ) -> DataSet:
@@ -56,16 +48,15 @@ def read_yolo(
     files = _label_files(folder, log)
     folder = folder if files else _labels_of(folder)
     files = files or _label_files(folder, log)
-    kind = _kind_of_labels(folder, class_names, log)
-    lookup = ImageLookup(folder, images, log)
-    read = _read_folder(files, folder, lookup, kind, log)
+    reader = LabelReader(*_kind_of_labels(folder, class_names, log), log)
+    read = reader.read_folder(files, folder, ImageLookup(folder, images, log))
     if not (read or log.faults):
         example = f", not for {str(files[0])!r} either" if files else ""
         raise ValueError(
             f"{folder}: expected label files, and images named like them {images or 'near it'}; "
             f"there is none{example}; {log.images_hint()}"
         )
-    return DataSet(read, kind.class_names, list(map(str, files)), relative=True)
+    return DataSet(read, reader.class_names, list(map(str, files)), relative=True)
 
 
 def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[str, DataSet]:
@@ -76,7 +67,7 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
     Faults of label files are logged. Raises ValueError for a bad file, and where no split is left.
     """
     content = read_yaml(path)
-    kind = Labels(names_in_yaml(content, path), "kpt_shape" in content)
+    reader = LabelReader(names_in_yaml(content, path), "kpt_shape" in content, log)
     root = content.get("path") or ""
     require(isinstance(root, str), f"{path}: path", "a folder", root)
     beside = path.absolute().parent
@@ -94,13 +85,12 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
                 labels = _labels_of(place)
                 files = _label_files(labels, log)
                 sources += map(str, files)
-                lookup = ImageLookup(labels, place, log)
-                images += _read_folder(files, labels, lookup, kind, log)
+                images += reader.read_folder(files, labels, ImageLookup(labels, place, log))
             else:
-                images += _read_list(place, bases, kind, sources, log)
+                images += reader.read_list(place, bases, sources)
         images = data_set.single_annotations(images, [f"{path}: {split}"] * len(images), log)
         if images:
-            sets[split] = DataSet(images, kind.class_names, sources, relative=True)
+            sets[split] = DataSet(images, reader.class_names, sources, relative=True)
     if not sets and not log.faults:
         raise ValueError(
             f"{path}: expected images with label files of {', '.join(SPLITS)}; "
@@ -114,8 +104,8 @@ def _label_files(folder: Path, log: ConversionLog) -> list[Path]:
     return [path for path in files if path.name.lower() != CLASS_FILE]
 
 
-def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -> Labels:
-    """Read the class files of a data set, in its folder and above.
+def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -> tuple:
+    """Read the class files of a data set, in its folder and above; tell names and poses.
 
     The names given count where there is none, or where two disagree.
     """
@@ -131,7 +121,7 @@ def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -
     if others and not given:
         raise ValueError(f"{others[0]}: other class names than in {files[0]}; give --names FILE")
     are_poses = any("kpt_shape" in read_yaml(p) for p in files if p.suffix in YAML_SUFFIXES)
-    return Labels(given if others or not lists else lists[0], are_poses)
+    return given if others or not lists else lists[0], are_poses
 
 
 def _labels_of(images: Path) -> Path:
@@ -143,63 +133,6 @@ def _labels_of(images: Path) -> Path:
                     return other / images.relative_to(parent)
     inside = images / "labels"
     return inside if inside.is_dir() else images
-
-
-def _read_folder(
-    files: list[Path], folder: Path, lookup: ImageLookup, kind: Labels, log: ConversionLog
-) -> list[AnnotatedImage]:
-    """Return the images of label files below a folder, and the background among them."""
-    read, sources, places, strays = [], [], set(), []
-    for file in files:
-        place = place_of(file, folder)
-        try:
-            found = lookup.find(file.stem, str(file), place, is_stem=True)
-            if not found:
-                strays.append(repr(str(file)))
-                continue
-            places.add(found.place)
-            read.append(_read_labels(found.path, file, kind, log))
-            sources.append(str(file))
-        except ValueError as error:
-            log.bad(error)
-            continue
-        if found.place != place or Path(found.path).stem != file.stem:
-            lookup.note(str(file), found)
-    log.add("dropped", "text file", "with no image of its name", strays)
-    unused = lookup.unused.values()
-    others = [repr(one.path) for one in unused if one.place not in places]
-    log.add("skipped", "image", "in a folder without any label file", others)
-    background = [one.path for one in unused if one.place in places]
-    read = data_set.single_annotations(read, sources, log)
-    read += [annotated_image(path, (0, 0), [], []) for path in background]
-    return sorted(read, key=lambda image: image.path)
-
-
-def _read_list(
-    path: Path, bases: list[Path], kind: Labels, sources: list[str], log: ConversionLog
-) -> list[AnnotatedImage]:
-    """Return the images that a text file lists, unless none of them has a label file.
-
-    The label files are added to `sources`.
-    """
-    lines = list(filter(None, map(str.strip, read_text(path).splitlines())))
-    images = [_find(line, [path.parent, *bases]) for line in lines]
-    lost = [repr(line) for line, image in zip(lines, images, strict=True) if not image]
-    log.add("dropped", "image", f"listed in {path.name}, not found", lost)
-    folder_of = cache(_labels_of)
-    labels = {one: _label_file(one, folder_of(one.parent)) for one in images if one}
-    if not any(labels.values()):
-        reason = f"listed in {path.name}, where none has a label file"
-        log.add("skipped", "image", reason, [repr(str(image)) for image in labels])
-        return []
-    sources += map(str, filter(None, labels.values()))
-    read = []
-    for image, label in labels.items():
-        try:
-            read.append(_read_labels(image, label, kind, log))
-        except ValueError as error:
-            log.bad(error)
-    return read
 
 
 def _label_file(image: Path, folder: Path) -> Path | None:
@@ -226,41 +159,93 @@ def _find(place: str, bases: list[Path]) -> Path | None:
     return next(map(Path, existing), None)
 
 
-def _read_labels(
-    image: PurePath | str, path: Path | None, kind: Labels, log: ConversionLog
-) -> AnnotatedImage:
-    """Return an image with the boxes of its label file, without one as background."""
-    boxes_xyxy, classes = [], []
-    for number, line in enumerate(read_text(path).splitlines() if path else [], start=1):
-        if line.strip():
-            box_xyxy, label = _read_line(line.split(), kind, f"{path}:{number}", log)
-            boxes_xyxy.append(box_xyxy)
-            classes.append(label)
-    return annotated_image(image, (0, 0), boxes_xyxy, classes)
+class LabelReader:
+    """Read label files by what their numbers mean: classes, and in poses keypoints."""
 
+    def __init__(self, class_names: list[str], are_poses: bool, log: ConversionLog):
+        self.class_names, self.are_poses, self.log = class_names, are_poses, log
 
-def _read_line(
-    fields: list[str], kind: Labels, where: str, log: ConversionLog
-) -> tuple[list[float], int]:
-    """Return the box as xyxy, and its class."""
-    count, line, num_classes = len(fields), " ".join(fields), len(kind.class_names)
-    if kind.are_poses and count > 5:
-        log.add("read", "box", "without the keypoints in its line", [where])
-        fields, count = fields[:5], 5
-    require(count in (5, 6) or count >= 7 and count % 2, where, f"'{LINE}'", line)
-    label, *values = (parse_number(field, where) for field in fields)
-    is_class = label.is_integer() and 0 <= label < num_classes
-    require(is_class, where, f"a class in [0, {num_classes - 1}]", fields[0])
-    are_fractions = all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values)
-    require(are_fractions, where, "fractions of the image from 0 to 1", line)
-    if count > 6:
-        log.add("read", "box", "as large as its outline", [where])
-        xs, ys = values[::2], values[1::2]
-        return [min(xs), min(ys), max(xs), max(ys)], int(label)
-    if count == 6:
-        log.add("read", "box", "without the confidence in its line", [where])
-    x, y, width, height = values[:4]
-    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
+    def read_folder(self, files: list[Path], folder: Path, lookup: ImageLookup) -> list:
+        """Return the images of label files below a folder, and the background among them."""
+        read, sources, places, strays = [], [], set(), []
+        for file in files:
+            place = place_of(file, folder)
+            try:
+                found = lookup.find(file.stem, str(file), place, is_stem=True)
+                if not found:
+                    strays.append(repr(str(file)))
+                    continue
+                places.add(found.place)
+                read.append(self._read_labels(found.path, file))
+                sources.append(str(file))
+            except ValueError as error:
+                self.log.bad(error)
+                continue
+            if found.place != place or Path(found.path).stem != file.stem:
+                lookup.note(str(file), found)
+        self.log.add("dropped", "text file", "with no image of its name", strays)
+        unused = lookup.unused.values()
+        others = [repr(one.path) for one in unused if one.place not in places]
+        self.log.add("skipped", "image", "in a folder without any label file", others)
+        background = [one.path for one in unused if one.place in places]
+        read = data_set.single_annotations(read, sources, self.log)
+        read += [annotated_image(path, (0, 0), [], []) for path in background]
+        return sorted(read, key=lambda image: image.path)
+
+    def read_list(self, path: Path, bases: list[Path], sources: list[str]) -> list:
+        """Return the images that a text file lists, unless none of them has a label file.
+
+        The label files are added to `sources`.
+        """
+        lines = list(filter(None, map(str.strip, read_text(path).splitlines())))
+        images = [_find(line, [path.parent, *bases]) for line in lines]
+        lost = [repr(line) for line, image in zip(lines, images, strict=True) if not image]
+        self.log.add("dropped", "image", f"listed in {path.name}, not found", lost)
+        folder_of = cache(_labels_of)
+        labels = {one: _label_file(one, folder_of(one.parent)) for one in images if one}
+        if not any(labels.values()):
+            reason = f"listed in {path.name}, where none has a label file"
+            self.log.add("skipped", "image", reason, [repr(str(image)) for image in labels])
+            return []
+        sources += map(str, filter(None, labels.values()))
+        read = []
+        for image, label in labels.items():
+            try:
+                read.append(self._read_labels(image, label))
+            except ValueError as error:
+                self.log.bad(error)
+        return read
+
+    def _read_labels(self, image: Path | str, path: Path | None) -> AnnotatedImage:
+        """Return an image with the boxes of its label file, without one as background."""
+        boxes_xyxy, classes = [], []
+        for number, line in enumerate(read_text(path).splitlines() if path else [], start=1):
+            if line.strip():
+                box_xyxy, label = self._read_line(line.split(), f"{path}:{number}")
+                boxes_xyxy.append(box_xyxy)
+                classes.append(label)
+        return annotated_image(image, (0, 0), boxes_xyxy, classes)
+
+    def _read_line(self, fields: list[str], where: str) -> tuple[list[float], int]:
+        """Return the box as xyxy, and its class."""
+        count, line, num_classes = len(fields), " ".join(fields), len(self.class_names)
+        if self.are_poses and count > 5:
+            self.log.add("read", "box", "without the keypoints in its line", [where])
+            fields, count = fields[:5], 5
+        require(count in (5, 6) or count >= 7 and count % 2, where, f"'{LINE}'", line)
+        label, *values = (parse_number(field, where) for field in fields)
+        is_class = label.is_integer() and 0 <= label < num_classes
+        require(is_class, where, f"a class in [0, {num_classes - 1}]", fields[0])
+        are_fractions = all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values)
+        require(are_fractions, where, "fractions of the image from 0 to 1", line)
+        if count > 6:
+            self.log.add("read", "box", "as large as its outline", [where])
+            xs, ys = values[::2], values[1::2]
+            return [min(xs), min(ys), max(xs), max(ys)], int(label)
+        if count == 6:
+            self.log.add("read", "box", "without the confidence in its line", [where])
+        x, y, width, height = values[:4]
+        return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(label)
 
 
 def format_yolo(data: DataSet) -> dict[str, str]:

@@ -151,17 +151,15 @@ class Report:
 
     def summarize(self, folder: Path | None) -> None:
         """Print what was read, found and saved."""
-        parts = [f"{counted(self.frames, 'frame')} read"]
-        if self.lost:
-            parts.append(f"{self.lost:,} could not be read")
-        if self.broken:
-            parts.append(f"{counted(self.broken, 'stream')} failed")
-        if self.unsaved:
-            parts.append(f"{counted(self.unsaved, 'file')} could not be written")
-        if self.frames:
-            speed = f"{self._frames_per_second():.1f} frames per second"
-            parts += [self._list(self.objects), speed]
-        print("; ".join(parts))
+        parts = {
+            f"{counted(self.frames, 'frame')} read": True,
+            f"{self.lost:,} could not be read": self.lost,
+            f"{counted(self.broken, 'stream')} failed": self.broken,
+            f"{counted(self.unsaved, 'file')} could not be written": self.unsaved,
+            self._list(self.objects): self.frames,
+            f"{self._frames_per_second():.1f} frames per second": self.frames,
+        }
+        print("; ".join(part for part, is_said in parts.items() if is_said))
         if self.full:
             frames = f"{counted(self.full, 'frame')} with {counted(self.limit, 'object')}"
             print(f"note: {frames}, the most that --max-detections keeps")

@@ -20,12 +20,11 @@ MPEG4_RATE = 65535  # the largest numerator of a frame rate in it
 
 
 def quiet_opencv() -> None:
-    """Keep OpenCV and FFmpeg from writing to standard error about broken files; errors are ours.
+    """Keep FFmpeg from writing to standard error about broken files, as `images` keeps OpenCV.
 
     To be called before the first video is opened.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def open_capture(source: Source) -> cv2.VideoCapture:
