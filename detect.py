@@ -71,9 +71,9 @@ def main(argv=None) -> int:
         max_detections=args.max_detections,
     )
     print(detector.description, detector.threshold_note, sep="\n", flush=True)
-    options = OutputOptions(args.save, args.txt, args.crops, args.json, args.show)
+    options = OutputOptions(args.save, args.txt, args.crops, args.json, args.show, args.output)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # finishes videos as Ctrl-C does
-    return run_detection(detector, sources, options, args.output, args.batch_size, args.reconnect)
+    return run_detection(detector, sources, options, args.batch_size, args.reconnect)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,8 @@ SAVE = OutputOptions(save=True)
 
 
 def run(*words, options=SAVE, output="out"):
-    return run_detection(
-        WhiteSquareDetector(), find_sources(words), options, output, batch_size=None
-    )
+    options = options._replace(folder=output)
+    return run_detection(WhiteSquareDetector(), find_sources(words), options, batch_size=None)
 
 
 def test_a_video_keeps_its_speed_its_frames_and_shows_the_boxes(here, capsys):
@@ -64,7 +63,8 @@ def test_a_class_that_is_drawn_as_its_number_is_named(here, installed_fonts, cap
     detector.class_names = [detector.class_names[0], "人"]
     sources = find_sources(["."])
     for options, ending in ((SAVE, ": class 1 is 人\n"), (OutputOptions(json=True), "")):
-        run_detection(detector, sources, options, f"out{len(ending)}", batch_size=None)
+        options = options._replace(folder=f"out{len(ending)}")
+        run_detection(detector, sources, options, batch_size=None)
         out, error = capsys.readouterr()
         assert error.endswith(ending) and error.count("\n") == len(ending[:1])
         assert out.startswith(r"a\x1b[31m\nb.png: 1 found: 人")

@@ -137,11 +137,8 @@ def _read_images(
             require(identity is not None, f"{where}.id", "an id", image.get("id"))
             name = next(filter(None, map(image.get, NAME_KEYS)), None)
             require(isinstance(name, str), f"{where}.file_name", "a text", name)
-            width, height = (
-                int(parse_number(image.get(key) or 0, f"{where}.{key}"))
-                for key in ("width", "height")
-            )
-            new = Entry(name, (width, height), lookup.locate(name, where), [])
+            sides = [parse_number(image.get(x) or 0, f"{where}.{x}") for x in ("width", "height")]
+            new = Entry(name, tuple(map(int, sides)), lookup.locate(name, where), [])
             known, other = by_path.setdefault(new.path, (new, where))
             if known[:2] != new[:2]:
                 bad.add(new.path)

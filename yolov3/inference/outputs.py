@@ -23,13 +23,14 @@ JPEG_SUFFIXES = {".jpg", ".jpeg"}
 
 
 class OutputOptions(NamedTuple):
-    """What to write and show of detections."""
+    """What to write and show of detections, and where."""
 
     save: bool = False  # images and videos with boxes
     txt: bool = False  # labels in the YOLO format
     crops: bool = False
     json: bool = False
     show: bool = False
+    folder: str | None = None  # to write to; a new one unless given
 
     @property
     def files(self) -> bool:

@@ -33,14 +33,9 @@ SETTINGS = (  # of the detector, in the JSON
 
 
 def run_detection(
-    detector: Detector,
-    sources: list[Source],
-    options: OutputOptions,
-    output: str | None,
-    batch_size: int | None,
-    reconnect: int = 0,
+    detector: Detector, sources: list[Source], options: OutputOptions, batch_size, reconnect=0
 ) -> int:
-    """Detect in all sources, write what `options` say to `output` or a new folder.
+    """Detect in all sources and write what `options` say; `batch_size` may be None.
 
     Streams and cameras that break off are opened again up to `reconnect` times in a row. Returns
     the exit code: 0, or 1 if no frame could be read, a stream or camera was given up, or a file was
@@ -51,7 +46,7 @@ def run_detection(
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     folder, names, stop = None, detector.class_names, threading.Event()
     if options.files:
-        folder = Path(output) if output else fresh_folders([FOLDER])[0]
+        folder = Path(options.folder or fresh_folders([FOLDER])[0])
         folder.mkdir(parents=True, exist_ok=True)
     report = Report(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(names)):
@@ -64,7 +59,7 @@ def run_detection(
                 _follow(drawn, outputs, report)
     finally:
         report.summarize(folder)
-        if folder and not output:
+        if folder and not options.folder:
             with contextlib.suppress(OSError):  # nothing was written
                 folder.rmdir()
     if report.frames and not report.objects and (examples := _examples(sources)):
