@@ -74,11 +74,9 @@ def find_digits(
     try:
         content = download(url, sha256)
     except ConnectionError as error:
-        return Digits(
-            *read_offline_digits(),
-            source=f"the offline handwriting of scikit-learn, not MNIST, because {why} and the "
-            f"download failed ({error}); for MNIST give --mnist PATH",
-        )
+        why = f"{why} and the download failed ({error}); for MNIST give --mnist PATH"
+        source = f"the offline handwriting of scikit-learn, not MNIST, because {why}"
+        return Digits(*read_offline_digits(), source=source)
     if not cache.exists():  # never over another file
         try:
             with atomic_write(cache) as partial:

@@ -82,10 +82,9 @@ def overlap_of_smaller(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
 
     IoU does not serve: a 112 pixel box that covers one of 14 pixels has an IoU of only 0.016.
     """
-    shared_wh = np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(
-        a_xyxy[..., :2], b_xyxy[..., :2]
-    )
-    shared = np.maximum(shared_wh, 0).prod(axis=-1)
+    low = np.maximum(a_xyxy[..., :2], b_xyxy[..., :2])
+    high = np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:])
+    shared = np.maximum(high - low, 0).prod(axis=-1)
     areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (a_xyxy, b_xyxy)]
     return shared / np.maximum(np.minimum(*areas), 1)
 

@@ -29,9 +29,7 @@ def read_offline_digits() -> tuple[np.ndarray, ...]:
     """
     package = find_spec("sklearn")
     if package is None:
-        raise OSError(
-            "no digits: MNIST is not here and the offline digits need `pip install scikit-learn`"
-        )
+        raise OSError("no MNIST here, and the offline digits need `pip install scikit-learn`")
     table = np.loadtxt(Path(package.origin).parent / DATA_FILE, np.float32, delimiter=",")
     coarse = table[:, :-1].reshape(-1, 8, 8) / DARKEST
     images = np.stack([draw_strokes(image) for image in coarse])

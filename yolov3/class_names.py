@@ -147,10 +147,8 @@ def _read_lines(path: Path) -> dict[int, str]:
 
 def _are_numbered(texts: list[str]) -> bool:
     """Tell whether each name has its number, before or behind it: "0 cat" or "cat,0"."""
-    return len(texts) > 1 and all(
-        re.match(rf"{number}[\s,;:]|.*[,;\t]\s*{number}$", text)
-        for number, text in enumerate(texts)
-    )
+    patterns = (rf"{number}[\s,;:]|.*[,;\t]\s*{number}$" for number in range(len(texts)))
+    return len(texts) > 1 and all(map(re.match, patterns, texts))
 
 
 def _named_file(path: Path, lines: Iterable[str]) -> Path:

@@ -54,10 +54,9 @@ class ConversionLog:
 
     def images_hint(self) -> str:
         """Say what may help where an image is not found."""
+        hint = "--images says where those of voc, coco and yolo are"
         closed = [note for note in self._left_out if note.startswith("folder ")]
-        return "; ".join(
-            ["--images says where those of voc, coco and yolo are", *closed[:EXAMPLES]]
-        )
+        return "; ".join([hint, *closed[:EXAMPLES]])
 
     def __str__(self) -> str:
         left_out = [f"skipped in the search: {_examples(list(self._left_out))}"]

@@ -145,10 +145,7 @@ def _divide(loaded: list[Loaded], job: ConversionJob, log: ConversionLog) -> dic
     if not names:
         raise ValueError(f"{loaded[0].name}: expected boxes with class names; received none")
     if "" in parts and len(parts) > 1:
-        raise ValueError(
-            "some inputs are divided into train and test and some are not; "
-            "--split 0.2 divides all of them anew"
-        )
+        raise ValueError("only some inputs have parts; --split 0.2 divides all of them anew")
     merged = {part: preparing.merge(sets, names, log) for part, sets in parts.items()}
     if job.split:
         train, test = preparing.split(merged[""], job.split, job.seed)

@@ -82,8 +82,6 @@ def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
         other = first.setdefault(stem, image.path)
         if other != image.path or stem == reserved:
             whose = "a file of the format" if stem == reserved else other
-            raise ValueError(
-                f"{image.path}: expected a name of its own for its annotation file; "
-                f"received {stem!r}, which is that of {whose}"
-            )
+            what = f"received {stem!r}, which is that of {whose}"
+            raise ValueError(f"{image.path}: expected a name of its own for its file; {what}")
     return list(first)

@@ -62,10 +62,8 @@ def read_voc(
 def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:
     """Write the XML files of a data set: text by file name."""
     stems = file_stems(data.images)
-    return {
-        f"{stem}.xml": _format_image(image, data.class_names, corners)
-        for stem, image in zip(stems, data.images, strict=True)
-    }
+    texts = (_format_image(image, data.class_names, corners) for image in data.images)
+    return {f"{stem}.xml": text for stem, text in zip(stems, texts, strict=True)}
 
 
 def _find_image(root: ElementTree.Element, file: Path, top: Path, lookup: ImageLookup) -> str:

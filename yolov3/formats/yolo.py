@@ -52,10 +52,8 @@ def read_yolo(
     read = reader.read_folder(files, folder, ImageLookup(folder, images, log))
     if not (read or log.faults):
         example = f", not for {str(files[0])!r} either" if files else ""
-        raise ValueError(
-            f"{folder}: expected label files, and images named like them {images or 'near it'}; "
-            f"there is none{example}; {log.images_hint()}"
-        )
+        what = f"label files, and images named like them {images or 'near it'}"
+        raise ValueError(f"{folder}: expected {what}; there is none{example}; {log.images_hint()}")
     return DataSet(read, reader.class_names, list(map(str, files)), relative=True)
 
 
@@ -92,10 +90,9 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
         if images:
             sets[split] = DataSet(images, reader.class_names, sources, relative=True)
     if not sets and not log.faults:
-        raise ValueError(
-            f"{path}: expected images with label files of {', '.join(SPLITS)}; "
-            f"received none, in {' or '.join(map(str, dict.fromkeys(bases)))}"
-        )
+        what = f"images with label files of {', '.join(SPLITS)}"
+        where = " or ".join(map(str, dict.fromkeys(bases)))
+        raise ValueError(f"{path}: expected {what}; received none, in {where}")
     return sets
 
 

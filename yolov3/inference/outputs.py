@@ -56,9 +56,7 @@ class Outputs:
         taken = [Path(source.name.parts[0]) for source in sources]  # folders that are not ours
         ours = own_names([Path("labels"), Path("crops")], taken)
         self._labels, crops = (self.folder / name for name in ours)
-        folders = (
-            safe_name(name) or f"class {label}" for label, name in enumerate(self.class_names)
-        )
+        folders = [safe_name(name) or f"class {n}" for n, name in enumerate(self.class_names)]
         self._crops = [crops / name for name in own_names(map(Path, folders))]  # of each class
         self._tell = tell
         self._video: VideoFile | None = None

@@ -87,12 +87,9 @@ def _examples(sources) -> list[np.ndarray]:
 
 
 def _head(detector) -> dict:
-    return {
-        "network": detector.config.network,
-        "input_size_hw": detector.input_hw,
-        **{name: getattr(detector, name) for name in SETTINGS},
-        "classes": detector.class_names,
-    }
+    network = {"network": detector.config.network, "input_size_hw": detector.input_hw}
+    settings = {name: getattr(detector, name) for name in SETTINGS}
+    return network | settings | {"classes": detector.class_names}
 
 
 class Report:

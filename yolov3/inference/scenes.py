@@ -74,8 +74,6 @@ def nothing_found(detector: Detector, images_rgb: list[np.ndarray]) -> str:
     text = f"nothing above {detector.score_threshold:g}"
     if score < EVAL_SCORE_THRESHOLD:
         return f"{text}, not even nearly: train longer"
-    where = counted(len(images_rgb), "image")
-    return (
-        f"{text}; the best in {where} is {detector.class_names[label]} with {score:.2g}: "
-        f"try --score-threshold {score / 2:.1g}, or train longer"
-    )
+    guess = f"{detector.class_names[label]} with {score:.2g}"
+    advice = f"try --score-threshold {score / 2:.1g}, or train longer"
+    return f"{text}; the best in {counted(len(images_rgb), 'image')} is {guess}: {advice}"
