@@ -76,6 +76,7 @@ def test_steps_sizes_and_pixels_by_hand():
     assert schedule.pixels_before(9) == 4 * (3 * 32**2 + 6 * 64**2)
     random = schedule.change(augment_sizes=(0.5, 1.0, 1.5))  # 32, 32 and 64 in the first epoch
     assert random.pixels_before(3) == 4 * (32**2 + 32**2 + 64**2)
+    assert random.pixels_of(2) == (32**2 + 64**2 + 96**2) // 3
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def jitter_color(image_rgb, settings: Augmentation, rng):
     change = np.eye(3)
     change[1:, 1:] = (1 + saturation) * np.array([[cos, -sin], [sin, cos]])
     change *= (1 + value) * (1 + contrast)
-    mean = (1 + value) * YIQ[0] @ cv2.mean(image_rgb)[:3]
+    mean = (1 + value) * YIQ[0] @ cv2.mean(image_rgb)[:3] if contrast else 0.0
     mix = np.linalg.inv(YIQ) @ change @ YIQ  # (3, 3): RGB to RGB
     shift = np.full(3, -contrast * mean)
     return cv2.transform(image_rgb, np.column_stack([mix, shift]))  # rounds, and stops at 0 and 255

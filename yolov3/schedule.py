@@ -57,12 +57,17 @@ class TrainingSchedule:
 
     def pixels_before(self, step: int) -> int:
         """Return the pixels of all images in the first `step` steps, which their time follows."""
-        per_epoch, pixels, sizes = self.steps_per_epoch, 0, self.config.augment_sizes
+        per_epoch, pixels = self.steps_per_epoch, 0
         for epoch in range(self.epochs):
             steps = min(max(step - epoch * per_epoch, 0), per_epoch)
-            squares = [rounded_size(self.input_size(epoch) * one) ** 2 for one in sizes]
-            pixels += steps * self.batch_size * sum(squares) // len(squares)
+            pixels += steps * self.batch_size * self.pixels_of(epoch)
         return pixels
+
+    def pixels_of(self, epoch: int) -> int:
+        """Return the pixels of an image in an epoch, on average over the sizes of its batches."""
+        scales = self.config.augment_sizes
+        squares = [rounded_size(self.input_size(epoch) * scale) ** 2 for scale in scales]
+        return sum(squares) // len(squares)
 
 
 def lengths(config: Config, steps_per_epoch: int) -> tuple[int, int]:

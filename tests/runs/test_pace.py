@@ -14,7 +14,7 @@ from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.configs import Config
 from yolov3.runs.resources import Costs, Pace, fit_to, longest, measure_costs, time_text
-from yolov3.schedule import TrainingSchedule
+from yolov3.schedule import TrainingSchedule, rounded_size
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
 from yolov3.weights import state_dict
@@ -56,6 +56,10 @@ def test_a_short_plan_leaves_out_large_sizes_and_shortens_the_warm_up():
     assert [plan.train_warmup_epochs for plan in plans[1:]] == [0.5, 0.5]
     assert plans[0].train_warmup_epochs == pytest.approx(plans[0].train_epochs / 6, abs=1e-3)
     assert plans[2].train_epochs > 15  # more than by default
+    mosaics = schedule_of(augment_mosaic=1.0)  # show objects as large as in sizes that are left out
+    plans = [fit_to(mosaics, COSTS, seconds) for seconds in (90, 3600)]
+    assert [plan.config.augment_close for plan in plans] == [0.0, mosaics.config.augment_close]
+    assert [plan.detection_size(plan.epochs - 1) for plan in plans] == [416, 416]
     with pytest.raises(ValueError, match="max_minutes: over before the next step"):
         fit_to(schedule_of(), COSTS, 2.0)
 
@@ -155,8 +159,10 @@ def records(digit_scenes, monkeypatch):
     return read_annotations(digit_scenes, len(NAMES))
 
 
-def test_measuring_leaves_no_trace(records, tmp_path, monkeypatch):
+@pytest.mark.parametrize("fractions", [(1.0,), (0.34, 0.67, 1.0)])  # of an epoch's size
+def test_measuring_leaves_no_trace(fractions, records, tmp_path, monkeypatch):
     config = config_in(tmp_path, train_input_size=96, train_input_scales=(0.34, 0.67, 1.0))
+    config = dataclasses.replace(config, augment_sizes=fractions)
     training = training_of(dataclasses.replace(config, train_epochs=3), records)
     before, sizes = state_dict(training.train_step.variables()), []
     clock, call = Clock(), TrainStep.__call__
@@ -169,7 +175,9 @@ def test_measuring_leaves_no_trace(records, tmp_path, monkeypatch):
     monkeypatch.setattr(TrainStep, "__call__", timed)
     costs = measure_costs(training, clock)
     assert set(sizes) == {32, 64, 96} and 9 <= len(sizes) <= 3 * 31
-    expected = {size: (0.1 + size**2 * 1e-4) / 4 for size in set(sizes)}
+    drawn = {size: [rounded_size(size * one) for one in fractions] for size in set(sizes)}
+    seconds = {size: [0.1 + one**2 * 1e-4 for one in drawn[size]] for size in drawn}
+    expected = {size: np.mean(seconds[size]) / 4 for size in drawn}
     assert costs.image == pytest.approx(expected) and costs.validated == 0
     after = state_dict(training.train_step.variables())
     for name, value in before.items():

@@ -203,12 +203,13 @@ class RunLogger:
 
     def _show_progress(self, step, epoch, metrics):
         schedule, size = self.schedule, self.schedule.input_size(epoch)
+        pixels = schedule.pixels_of(epoch)
         done = step - epoch * schedule.steps_per_epoch
         losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in LOSSES[1:])
         pixels_per_second = self.progress.speed  # None before the second step
-        speed = f"  {pixels_per_second / size**2:.1f} images/s" if pixels_per_second else ""
+        speed = f"  {pixels_per_second / pixels:.1f} images/s" if pixels_per_second else ""
         self.progress.advance(
-            schedule.batch_size * size**2,
+            schedule.batch_size * pixels,
             f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
             f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}{speed}",
             now=step == schedule.last_step(epoch),
