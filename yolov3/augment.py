@@ -69,11 +69,9 @@ def augment(sample, input_size: int, settings: Augmentation, rng: np.random.Gene
     if settings.scale or settings.translate or settings.rotate:
         window_wh = np.full(2, image_hw.max() / _random_zoom(settings, rng))
         window = object_window(image_hw, boxes_xyxy, window_wh, rng)
-        shift = rng.uniform(-1, 1, 2) * settings.translate * window_wh
-        corner = np.clip(
-            window[:2] + np.rint(shift), 1 - window[2:] + window[:2], image_hw[::-1] - 1
-        )
-        window += np.tile(corner - window[:2], 2).astype(int)
+        shift = np.rint(rng.uniform(-1, 1, 2) * settings.translate * window_wh)
+        shift = np.clip(shift, 1 - window[2:], image_hw[::-1] - 1 - window[:2])  # some is in view
+        window += np.tile(shift, 2).astype(int)
         return view(sample, window, (input_size, input_size), settings, rng)
     fit = letterbox_params(image_hw, (input_size, input_size))
     image_rgb = letterbox(jitter_color(image_rgb, settings, rng), (input_size, input_size))
@@ -90,11 +88,12 @@ def mosaic(samples, input_size: int, full_size: float, settings: Augmentation, r
     """
     canvas = np.empty((input_size, input_size, 3), np.uint8)
     least, most = (round(part * input_size) for part in MOSAIC_CENTRES)
-    x, y = (int(one) for one in rng.integers(least, most, 2, endpoint=True))
-    tiles = [(0, 0), (x, y)], [(x, 0), (input_size, y)], [(0, y), (x, input_size)]
-    tiles = np.array([*tiles, [(x, y), (input_size, input_size)]])  # (4, 2, 2): corners
+    centre = rng.integers(least, most, 2, endpoint=True)
+    edges = np.array([[0, 0], centre, [input_size, input_size]])  # (3, 2): x and y
     parts = []
-    for sample, (corner, end) in zip(samples, tiles, strict=True):
+    for place, sample in enumerate(samples):
+        cell = np.array([place % 2, place // 2])  # column and row
+        corner, end = edges[cell, [0, 1]], edges[cell + 1, [0, 1]]
         image_hw = sample[0].shape[:2]
         scale = full_size / max(image_hw) * _random_zoom(settings, rng)
         window_wh = (end - corner) / scale
