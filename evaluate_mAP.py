@@ -1,7 +1,10 @@
 """Measure the mean average precision of a trained network, per class and over all.
 
     python evaluate_mAP.py
-    python evaluate_mAP.py --weights checkpoints/my_run --annotations my_test.txt --json result.json
+    python evaluate_mAP.py --weights checkpoints/my_run --annotations my_test.txt --report my_report
+
+Each evaluation writes a report to a new folder in evaluations/: report.html has all in one page,
+with curves, errors and images; the figures, tables and detections are beside it.
 
 mAP50, mAP75 and mAP (the mean over IoU 0.50 to 0.95) are those of the COCO evaluation, by
 pycocotools, over all detections above --score-threshold. Exit codes: 0, 1 (failed), 2 (bad input),
@@ -23,6 +26,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     bad = "bad lines of annotations: end with a report, or skip them (default: as the run did)"
     parser.add_argument("--annotations", metavar="FILE", help=images)
     parser.add_argument("--bad-lines", choices=BAD_LINES, help=bad)
+    report = "new or empty folder for the report (default: a new one in evaluations)"
+    parser.add_argument("--report", metavar="DIR", help=report)
+    parser.add_argument("--no-report", action="store_true", help="write no report")
     parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
     at_once = "images at once (default: %(default)s)"
     parser.add_argument("--batch-size", type=positive_int, default=8, metavar="N", help=at_once)
@@ -34,8 +40,11 @@ def main(argv=None) -> int:
     import_tensorflow(frozen_weights=True)
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
-    from yolov3.evaluation import check_replaced, evaluate, format_table, write_json
-    from yolov3.files import check_outputs
+    from yolov3.evaluation import check_replaced, evaluate, format_table, time_stages, write_json
+    from yolov3.files import check_outputs, fresh_folders, require_empty
+
+    if args.report:
+        require_empty(args.report)
 
     detector = Detector(**detector_settings(args))
     checkpoint = detector.checkpoint  # Darknet weights do not say what they were trained for
@@ -52,12 +61,18 @@ def main(argv=None) -> int:
         check_outputs([Path(args.json)], inputs, overwrite=True)
         check_replaced(args.json, source)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
-    which = describe_images(detector, annotations, records)
+    about = {**source, "images_are": describe_images(detector, annotations, records)}
     result = evaluate(detector, records, args.batch_size)
-    print(format_table(result.figures))
+    result.figures["milliseconds"] = time_stages(detector, result, args.batch_size)
+    print(format_table(result.figures), flush=True)
     if args.json:
-        write_json(args.json, {**result.figures, **source, "images_are": which})
+        write_json(args.json, {**result.figures, **about})
         print(f"saved {args.json}")
+    if not args.no_report:
+        from yolov3.report.page import write_report
+
+        folder = Path(args.report) if args.report else fresh_folders(["evaluations"])[0]
+        print(f"report: {write_report(folder, result, about)}")
     return 0
 
 

@@ -16,10 +16,30 @@ from yolov3.evaluation import IMAGES
 from yolov3.yolov3 import build_yolov3
 
 
+def main(argv):
+    return evaluate_mAP.main([*argv, "--no-report"])
+
+
+def test_each_evaluation_writes_a_report_of_its_own(trained, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--weights={trained.folder / 'checkpoints'}", "--input-size=32"]
+    for number in (1, 2):
+        assert evaluate_mAP.main(flags) == 0
+        reports = list((tmp_path / "evaluations").glob("*/report.html"))
+        assert len(reports) == number
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.removeprefix("report: ") in [str(path.relative_to(tmp_path)) for path in reports]
+    assert evaluate_mAP.main([*flags, "--report=here/mine"]) == 0
+    figures = json.loads((tmp_path / "here" / "mine" / "report.json").read_text())
+    assert figures["images_are"] == "trained_on" and figures["mAP50_costs"]
+    line = refusal(capfd, evaluate_mAP.main, [*flags, "--report=here/mine"])
+    assert line.endswith("here/mine: this folder is not empty")
+
+
 def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     weights = f"--weights={trained.folder / 'checkpoints'}"
-    assert evaluate_mAP.main([weights, "--json=my figures/result.json"]) == 0
+    assert main([weights, "--json=my figures/result.json"]) == 0
     result = json.loads((tmp_path / "my figures" / "result.json").read_text())
     assert {"mAP50", "mAP75", "mAP", "per_class", "images", "images_per_second"} <= result.keys()
     assert result["images"] == 8 and result["images_per_second"] > 0
@@ -48,7 +68,7 @@ def test_an_evaluation_is_replaced_by_one_of_the_same_run_and_images_only(
     (tmp_path / "alias").symlink_to(run)
     figures, flags = "--json=result.json", [f"--annotations={digit_scenes}", "--input-size=32"]
     for weights in (run, find_checkpoint(run, "last").path, "alias"):
-        assert evaluate_mAP.main([f"--weights={weights}", figures, *flags]) == 0
+        assert main([f"--weights={weights}", figures, *flags]) == 0
     before = (tmp_path / "result.json").read_text()
     others = write(tmp_path / "others.txt", digit_scenes.read_text().splitlines()[0])
     other_run = with_settings(trained, tmp_path / "other run")
@@ -80,7 +100,7 @@ def test_which_images_they_are_is_said(trained, tmp_path, capsys, changes, image
     checkpoint = find_checkpoint(flag.removeprefix("--weights="))
     state = json.loads((checkpoint.path / "state.json").read_text())
     rewrite(checkpoint.path, "state.json", json.dumps(state | changes))
-    assert evaluate_mAP.main([flag, "--input-size=32", f"--json={tmp_path / 'x.json'}"]) == 0
+    assert main([flag, "--input-size=32", f"--json={tmp_path / 'x.json'}"]) == 0
     assert f"\n{IMAGES[images_are]}\n" in capsys.readouterr().out
     assert json.loads((tmp_path / "x.json").read_text())["images_are"] == images_are
 
@@ -94,10 +114,10 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     part = tmp_path / "part.txt"
     write(part, digit_scenes.read_text().splitlines()[0])
     write(tmp_path / "part.names", "zero\none\n")
-    assert evaluate_mAP.main([weights, f"--annotations={part}", "--input-size=32"]) == 0
+    assert main([weights, f"--annotations={part}", "--input-size=32"]) == 0
     out = capfd.readouterr().out
     moved = with_settings(trained, tmp_path, train_annot_path="gone.txt")
-    assert evaluate_mAP.main([moved, f"--annotations={part}", "--input-size=32"]) == 0
+    assert main([moved, f"--annotations={part}", "--input-size=32"]) == 0
     assert "note: gone.txt, which the run was trained on, is not here" in capfd.readouterr().out
     assert f"note: class 0 is 'zero' in {tmp_path / 'part.names'}, but '0' in " in out
     assert "warning: 1 of 1 image of" in out and IMAGES["other"] in out
@@ -112,7 +132,7 @@ def test_bad_lines_are_skipped_if_the_run_skipped_them(
     monkeypatch.chdir(tmp_path)
     bad = write(tmp_path / "bad.txt", digit_scenes.read_text() + "gone.png 1,2,3,4,5\n")
     weights = with_settings(trained, tmp_path, bad_lines="skip", test_annot_path=str(bad))
-    assert evaluate_mAP.main([weights]) == 0
+    assert main([weights]) == 0
     assert "using the good lines alone" in capfd.readouterr().out
     line = refusal(capfd, evaluate_mAP.main, [weights, "--bad-lines=error"])
     assert "bad.txt:9: expected an image" in line
@@ -143,4 +163,4 @@ def test_figures_that_cannot_be_written_are_refused_at_once(trained, digit_scene
     flags = [f"--weights={trained.folder / 'checkpoints'}", f"--annotations={digit_scenes}"]
     for path in (digit_scenes / "x.json", digit_scenes.parent / f"{'x' * 300}.json"):
         with pytest.raises(OSError):
-            evaluate_mAP.main([*flags, f"--json={path}"])
+            main([*flags, f"--json={path}"])

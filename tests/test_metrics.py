@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from scenes_of_boxes import BOX, FAR, found, random_scenes, truth
 
-from yolov3 import metrics
-from yolov3.annotations import Record
+from yolov3 import metrics, postprocess
 from yolov3.metrics import (
     AREAS,
     best_point,
@@ -20,23 +20,11 @@ from yolov3.metrics import (
 )
 
 NAMES = ["a", "b"]
-BOX = [10.0, 10.0, 30.0, 40.0]
-FAR = [60.0, 60.0, 90.0, 90.0]
 
 
 def average_precision(records, detections, names, limit=None, areas=("all",)):
     matches = match_detections(records, detections, len(names), limit, areas)
     return metrics.average_precision(matches, names, areas)
-
-
-def truth(*boxes_and_classes):
-    boxes = np.float32([box for box, _ in boxes_and_classes]).reshape(-1, 4)
-    return Record("x.png", boxes, np.int32([label for _, label in boxes_and_classes]), 1)
-
-
-def found(*rows):
-    boxes = np.float32([box for box, _, _ in rows]).reshape(-1, 4)
-    return boxes, np.float32([s for _, s, _ in rows]), np.int32([label for *_, label in rows])
 
 
 HALF, ALL, NONE = (0.5,) * 3, (1,) * 3, (0,) * 3
@@ -72,21 +60,6 @@ def test_each_class_has_its_own_row(rows, expected):
     for name, value, boxes in (("a", expected, 1), ("b", np.nan, 0)):
         row = {"AP50": value, "AP75": value, "AP": value, "boxes": boxes}
         assert per_class[name] == pytest.approx(row, nan_ok=True)
-
-
-def random_scenes(rng, images=12):
-    records, detections = [], []
-    for _ in range(images):
-        count = rng.integers(0, 6)
-        corner = rng.uniform(0, 300, (count, 2))
-        boxes = np.hstack([corner, corner + rng.uniform(5, 120, (count, 2))])
-        classes = rng.integers(0, 3, count)
-        records.append(truth(*zip(boxes, classes, strict=True)))
-        shifted = boxes + rng.normal(0, 6, (count, 4))
-        shifted[:, 2:] = np.maximum(shifted[:, 2:], shifted[:, :2] + 1)
-        labels = np.where(rng.random(count) < 0.8, classes, rng.integers(0, 3, count))
-        detections.append(found(*zip(shifted, rng.random(count), labels, strict=True)))
-    return records, detections
 
 
 def to_json(records, detections, folder, num_classes=3):
@@ -153,6 +126,16 @@ def test_the_best_threshold_of_a_few_boxes(hits, misses, expected):
         values = [point[name] for name in ("best_threshold", "precision", "recall")]
         assert values == pytest.approx(expected, abs=0.06)
         assert point["F1"] == pytest.approx(2 * values[1] * values[2] / sum(values[1:]))
+
+
+def test_an_object_counts_once_as_it_is_shown():
+    assert metrics.SAME_OBJECT_IOU == postprocess.SAME_OBJECT_IOU
+    rows = [(BOX, 0.6, 1), (BOX, 0.9, 0), ([10, 10, 30, 26], 0.5, 1), (FAR, 0.2, 0)]
+    matches = match_detections([truth((BOX, 0), (FAR, 1))], [found(*rows)], 2)
+    shown = {round(float(s), 1) for s in matches.scores[matches.shown]}
+    assert shown == {0.9, 0.5, 0.2}  # the one of 0.5 overlaps both by 16 / 30
+    precision, recall, _ = score_curves(matches)[..., 550]  # at a score of 0.55
+    assert (precision.tolist(), recall.tolist()) == ([1, 1], [1, 0])
 
 
 def by_the_manual(records, detections, folder, num_classes=3, limit=100):

@@ -97,7 +97,8 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
     weights = ["--weights", config.train_checkpoints_folder]
     images = ["--annotations", ANNOTATIONS[1], "--input-size", str(test_size(config))]
     scenes = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
-    steps.append(["evaluate_mAP.py", *weights, *images, "--json", f"{RESULTS}/evaluation.json"])
+    figures = ["--no-report", "--json", f"{RESULTS}/evaluation.json"]
+    steps.append(["evaluate_mAP.py", *weights, *images, *figures])
     steps.append(["detect_mnist.py", *weights, *images, *scenes])
     return steps
 

@@ -23,6 +23,8 @@ NO_TRUTH = -1
 SCORES = np.linspace(0, 1, 1001)  # thresholds that are tried
 SMOOTHED = 101  # of them: 0.1
 SANE = slice(100, 901)  # of them: 0.1 to 0.9
+LEAST_SHOWN = 0.01  # score: of lower ones each counts
+SAME_OBJECT_IOU = 0.6  # that of `postprocess`, which needs TensorFlow
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Matches:
     images: np.ndarray  # (D,)
     classes: np.ndarray  # (D,)
     scores: np.ndarray  # (D,)
+    shown: np.ndarray  # (D,) whether it is the one label of its object, as `Detector` shows it
     hits: np.ndarray  # (A, T, D)
     ignored: np.ndarray  # (A, T, D)
     truth: np.ndarray  # (D,) the true box of a hit at an IoU of 0.5, or NO_TRUTH
@@ -108,14 +111,14 @@ def precision_curves(matches: Matches) -> np.ndarray:
 
 
 def score_curves(matches: Matches) -> np.ndarray:
-    """Return precision, recall and F1 (3, C, S) of the detections above each of `SCORES`.
+    """Return precision, recall and F1 (3, C, S) of what is shown above each of `SCORES`.
 
     They are at an IoU of 0.5. Where nothing is found precision is 1; a class without truth has NaN.
     """
     curves = np.full((3, matches.num_classes, len(SCORES)), np.nan)
     for label, truths in enumerate(matches.counts):
         if truths:
-            of_class = matches.classes == label
+            of_class = matches.shown & (matches.classes == label)
             hits, found = (
                 chosen.sum() - np.searchsorted(np.sort(matches.scores[chosen]), SCORES)
                 for chosen in (of_class & (matches.truth != NO_TRUTH), of_class)
@@ -168,6 +171,18 @@ def limit_note(records) -> str:
         return ""
     why = f"an image has more true boxes of a class than COCO's {COCO_LIMIT}"
     return f"mAP counts up to {limit:,} detections per image and class: {why}"
+
+
+def one_label(boxes_xyxy, scores) -> np.ndarray:
+    """Tell which detections (N,) do not lie on a better one, which has another class after NMS."""
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] >= LEAST_SHOWN]
+    is_same = paired_ious(boxes_xyxy[order], boxes_xyxy[order]) > SAME_OBJECT_IOU
+    shown = np.ones(len(scores), bool)
+    for place in np.flatnonzero(is_same.sum(axis=1) > 1):  # each is the same as itself
+        if shown[order[place]]:
+            shown[order[place + 1 :][is_same[place, place + 1 :]]] = False
+    return shown
 
 
 def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
@@ -236,6 +251,7 @@ def _match_image(image, record, detections, limit, ranges, first):
         "images": np.full(len(order), image),
         "classes": classes,
         "scores": scores,
+        "shown": one_label(boxes_xyxy, scores),
         "hits": hits,
         "ignored": np.where(hits, matched_ignored, outside),
         "truth": np.where(hits[0, 0], first + matched[0, 0], NO_TRUTH),

@@ -76,7 +76,7 @@ def test_the_files_that_the_page_names_are_there(printed, copy):
         "all_train.json",
         "anchors.json",
         "anchors.png",
-        "evaluation.json",
+        "report/report.html",
     ]
     for name in [*names, "look/images.png", "look/statistics.png"]:
         assert (shapes / name).stat().st_size > 0, name

@@ -1,0 +1,119 @@
+"""The figures of a report: curves, confusion, errors, calibration, images."""
+
+import cv2
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from yolov3.draw import draw_boxes
+from yolov3.evaluation import Evaluation
+from yolov3.images import read_image
+from yolov3.metrics import SCORES, mean_over_classes, one_label, precision_curves
+from yolov3.plots import BLUE, GREY, INK, ORANGE, STYLE, legible
+from yolov3.report.errors import BINS, KINDS, LEAST_SCORE, Errors, at_50
+
+NAMED = 10  # classes that get a line with their name; of more only the mean has one
+NUMBERED = 20  # classes up to which the confusion matrix has numbers
+TILE = 560  # pixels of the longer side of an image
+GAP = 8  # pixels between truth and detections
+
+
+@rc_context(STYLE)
+def draw_figures(evaluation: Evaluation, errors: Errors) -> dict[str, Figure]:
+    """Draw all figures of an evaluation and its `Errors`, by the names of their files."""
+    names = [legible(name, f"class {i}") for i, name in enumerate(evaluation.class_names)]
+    precision_at_recall = precision_curves(at_50(evaluation.matches))[0, 0].T  # (C, 101)
+    recalls = np.linspace(0, 1, precision_at_recall.shape[1])
+    figures = {"PR_curve": _curves(recalls, precision_at_recall, names, "recall", "precision")}
+    titles = {"P": "precision", "R": "recall", "F1": "F1"}
+    for (short, title), curves in zip(titles.items(), evaluation.curves, strict=True):
+        figure = _curves(SCORES, curves, names, "score threshold", title)
+        figure.axes[0].axvline(evaluation.threshold, color=INK, linewidth=1, linestyle=":")
+        figures[f"{short}_curve"] = figure
+    figures["errors"] = _costs(errors)
+    figures["confusion_matrix"] = _confusion(errors.confusion, names)
+    shares = errors.confusion / np.maximum(errors.confusion.sum(axis=1, keepdims=True), 1)
+    figures["confusion_matrix_normalized"] = _confusion(shares, names)
+    return figures | {"calibration": _calibration(errors.bins)}
+
+
+def draw_pair(evaluation: Evaluation, index: int) -> np.ndarray:
+    """Draw an image with its true boxes and beside it with its detections: RGB uint8."""
+    record, (boxes_xyxy, scores, classes) = evaluation.records[index], evaluation.detections[index]
+    shown = one_label(boxes_xyxy, scores) & (scores >= evaluation.threshold)
+    names = evaluation.class_names
+    image = read_image(record.image_path)
+    scale = min(1, TILE / max(image.shape[:2]))
+    size_wh = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    truth = draw_boxes(image, record.boxes_xyxy * scale, record.classes, names)
+    found = [part[shown] for part in (boxes_xyxy * scale, classes)]
+    detected = draw_boxes(image, *found, names, scores[shown])
+    return np.hstack([truth, np.full((len(image), GAP, 3), 255, np.uint8), detected])
+
+
+def _curves(x, curves, names, xlabel, ylabel):
+    """Draw a curve (N,) of each class with ground truth, and their mean in front of them."""
+    figure = Figure(figsize=(6, 4.5))
+    axes = figure.subplots()
+    is_named = len(names) <= NAMED
+    style = {"linewidth": 1.2} if is_named else {"linewidth": 0.6, "color": GREY, "alpha": 0.5}
+    dashes = ("-", "--") if is_named else ("-",)  # there are six colours
+    lines = [
+        axes.plot(x, curve, dashes[index // 6 % len(dashes)], **style)[0]
+        for index, curve in enumerate(curves)
+    ]
+    lines = lines if is_named else lines[:1]
+    lines += axes.plot(x, mean_over_classes(curves), color=INK, linewidth=3)
+    labels = [*(names if is_named else ["a class"]), "all classes"]
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, 1), ylim=(0, 1.02))
+    legend = figure.legend(lines, ["x"] * len(lines), loc="outside right upper", fontsize=9)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=label[:20], parse_math=False)  # a name may begin with _ or hold a $
+    return figure
+
+
+def _costs(errors):
+    figure = Figure(figsize=(6, 3))
+    axes = figure.subplots()
+    costs, counts = [errors.costs[kind] for kind in KINDS], errors.by_image.sum(axis=0)
+    bars = axes.barh(KINDS, costs, color=ORANGE)
+    axes.bar_label(bars, [f" {n:,}" for n in counts], fontsize=9)
+    axes.invert_yaxis()
+    axes.set(xlabel="mAP50 that it costs (beside: how many above the threshold)")
+    axes.set_xlim(0, 1.2 * max([*costs, 0.01]) if np.isfinite(costs).all() else 1)
+    return figure
+
+
+def _confusion(matrix, names):
+    """Draw a confusion matrix, true classes down, detected ones across."""
+    labels, side = [*names, "background"], np.clip(3 + 0.45 * len(names), 4.5, 13)
+    figure = Figure(figsize=(side, side))
+    axes = figure.subplots()
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=max(matrix.max(), 1e-9))
+    axes.grid(False)
+    font = {"fontsize": min(9, 400 / len(labels)), "parse_math": False}
+    short = [label[:20] for label in labels]
+    axes.set_xticks(range(len(labels)), short, rotation=90, **font)
+    axes.set_yticks(range(len(labels)), short, **font)
+    axes.set(xlabel="detected", ylabel="true")
+    if len(names) <= NUMBERED:
+        for (row, column), value in np.ndenumerate(matrix):
+            colour = "white" if value > matrix.max() / 2 else INK
+            text = f"{value:,}" if matrix.dtype == int else f"{value:.2f}".removeprefix("0")
+            if value:
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    return figure
+
+
+def _calibration(bins):
+    figure = Figure(figsize=(6, 4.5))
+    axes = figure.subplots()
+    used = np.flatnonzero(bins[:, 0])
+    colours = [BLUE if i >= LEAST_SCORE else GREY for i in used]
+    bars = axes.bar(BINS[used] + 0.05, bins[used, 2], 0.09, color=colours)
+    axes.bar_label(bars, [f"{n:,.0f}" for n in bins[used, 0]], fontsize=8)
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--")
+    axes.set(xlabel="score", ylabel="share that is right (precision)")
+    axes.set(xlim=(0, 1), ylim=(0, 1.06))
+    return figure

@@ -1,0 +1,150 @@
+"""The report of an evaluation: a page that holds everything, and its parts as files."""
+
+import base64
+import csv
+import io
+import json
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from yolov3.evaluation import Evaluation, write_json
+from yolov3.files import write_whole
+from yolov3.images import write_image
+from yolov3.metrics import to_xywh
+from yolov3.plots import save_figure
+from yolov3.report.errors import KINDS, Errors, find_errors
+from yolov3.report.figures import draw_figures, draw_pair
+from yolov3.text import printable
+
+PAGE = "report.html"  # beside this file: the template
+SHOWN = 8  # images of each choice
+DPI = 110
+COLUMNS = {"images": "images", "boxes": "boxes", "P": "precision", "R": "recall", "F1": "F1"}
+COLUMNS |= {"mAP50": "AP50", "mAP75": "AP75", "mAP": "AP", "best threshold": "best_threshold"}
+COLUMNS |= {"P there": "best_precision", "R there": "best_recall", "F1 there": "best_F1"}
+
+
+def write_report(folder: Path, evaluation: Evaluation, about: dict) -> Path:
+    """Write the report of an evaluation into a folder; return its page. Raises OSError.
+
+    `about` names what was evaluated, for the JSON and the settings on the page.
+    """
+    threshold = evaluation.threshold
+    errors = find_errors(evaluation.matches, len(evaluation.records), threshold)
+    figures = evaluation.figures | {
+        **about,
+        "threshold": threshold,
+        "errors": dict(zip(KINDS, errors.by_image.sum(axis=0).tolist(), strict=True)),
+        "mAP50_costs": errors.costs,
+        "calibration_error": errors.calibration_error,
+        "calibration": errors.bins.tolist(),
+        "confusion_matrix": errors.confusion.tolist(),
+    }
+    write_json(folder / "report.json", figures)
+    write_coco(folder, evaluation)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(_rows(figures))
+    write_whole(folder / "classes.csv", text.getvalue().encode())
+    parts = _texts(figures)
+    for name, figure in draw_figures(evaluation, errors).items():
+        save_figure(figure, folder / f"{name}.png", DPI)
+        parts[name] = _inline(folder / f"{name}.png", name.replace("_", " "))
+    for name, chosen in zip(("worst", "random"), choose_images(evaluation, errors), strict=True):
+        pairs = [_pair(folder, evaluation, errors, index) for index in chosen]
+        parts[name] = "".join(pairs) or "<p>None.</p>"
+    template = Template(Path(__file__).with_name(PAGE).read_text(encoding="utf-8"))
+    write_whole(folder / PAGE, template.substitute(parts).encode())
+    return folder / PAGE
+
+
+def choose_images(evaluation: Evaluation, errors: Errors) -> tuple[list[int], list[int]]:
+    """Return the images with most errors, and others at random, but the same ones every time."""
+    readable, wrong = np.flatnonzero(evaluation.sizes_hw[:, 0]), errors.by_image.sum(axis=1)
+    order = readable[np.argsort(-wrong[readable], kind="stable")][:SHOWN]
+    worst = order[wrong[order] > 0].tolist()
+    others = np.setdiff1d(readable, worst)
+    chosen = np.random.default_rng(0).choice(others, min(SHOWN, len(others)), replace=False)
+    return worst, chosen.tolist()
+
+
+def write_coco(folder: Path, evaluation: Evaluation) -> None:
+    """Write ground truth and detections in COCO's format; all ids count from 1."""
+    records, sizes = evaluation.records, evaluation.sizes_hw.tolist()
+    truth = [(one.boxes_xyxy, np.ones(len(one.classes)), one.classes) for one in records]
+    truth, found = _boxes_in_coco(truth), _boxes_in_coco(evaluation.detections)
+    for number, one in enumerate(truth, start=1):
+        one |= {"id": number, "area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0}
+        del one["score"]
+    images = [
+        {"id": number, "file_name": record.image_path, "width": width, "height": height}
+        for number, (record, (height, width)) in enumerate(zip(records, sizes, strict=True), 1)
+    ]
+    names = [{"id": i, "name": name} for i, name in enumerate(evaluation.class_names, start=1)]
+    content = {"images": images, "annotations": truth, "categories": names}
+    for name, value in (("ground_truth", content), ("detections", found)):
+        write_whole(folder / f"{name}.coco.json", json.dumps(value).encode())
+
+
+def _boxes_in_coco(found):
+    boxes_xyxy, scores, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    images = np.repeat(np.arange(len(found)) + 1, [len(part[1]) for part in found])
+    rounded = to_xywh(boxes_xyxy).round(3), scores.astype(float).round(5)
+    columns = (part.tolist() for part in (images, classes + 1, *rounded))
+    keys = ("image_id", "category_id", "bbox", "score")
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _rows(figures):
+    """Return the heading and a row of text per class, that of all classes first."""
+    means = {key: figures[f"m{key}"] for key in ("AP50", "AP75", "AP")}
+    means |= {f"best_{name}": figures[name] for name in ("precision", "recall", "F1")}
+    means["boxes"] = sum(row["boxes"] for row in figures["per_class"].values())
+    rows = [("all classes", figures | means), *figures["per_class"].items()]
+    keys = COLUMNS.values()
+    cells = [[printable(name), *(_number(row[key]) for key in keys)] for name, row in rows]
+    return [["class", *COLUMNS], *cells]
+
+
+def _number(value):
+    if isinstance(value, int):
+        return f"{value}"
+    return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def _texts(figures):
+    """Return the texts of the page by their places in the template."""
+    texts = {name: _number(value) for name, value in figures.items() if isinstance(value, float)}
+    texts |= {"images": f"{figures['images']:,}", "threshold": f"{figures['threshold']:g}"}
+    texts["images_per_second"] = f"{figures['images_per_second']:.1f}"
+    is_best = not np.isnan(figures["best_threshold"])
+    none = "No detection is right, so no score threshold is best; at"
+    texts["advice"] = f"{'The best score threshold is' if is_best else none} {texts['threshold']}"
+    times = figures["milliseconds"].items()
+    texts["times"] = ", ".join(f"{stage} {time:.1f} ms" for stage, time in times)
+    texts["settings"] = "".join(
+        f"<li>{escape(printable(f'{name}: {value}'))}</li>"
+        for name, value in figures.items()
+        if isinstance(value, str | int)
+    )
+    lines = [[f"<td>{escape(cell)}</td>" for cell in row] for row in _rows(figures)]
+    texts["classes"] = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
+    return texts
+
+
+def _pair(folder, evaluation, errors, index):
+    """Write an image, truth beside detections, and return it with its errors for the page."""
+    path = folder / "images" / f"{index + 1:06d}.jpg"
+    write_image(path, draw_pair(evaluation, index))
+    counts = zip(errors.by_image[index].tolist(), KINDS, strict=True)
+    what = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "no error"
+    return _inline(path, f"{what}: {evaluation.records[index].image_path}")
+
+
+def _inline(path, caption):
+    data, text = base64.b64encode(path.read_bytes()).decode(), escape(printable(caption))
+    kind = "jpeg" if path.suffix == ".jpg" else "png"
+    image = f'<img alt="{text}" src="data:image/{kind};base64,{data}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
