@@ -1,5 +1,6 @@
 """Trainings that take seconds, and what they leave in their logs."""
 
+import csv
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from yolov3.configs import Config
 from yolov3.runs import start
 from yolov3.runs.run_folders import new_run
-from yolov3.runs.run_logger import RunLogger
+from yolov3.runs.run_logger import LOG_FILES, RESULTS, RunLogger
 from yolov3.runs.start import Training
 from yolov3.training import Outcome
 
@@ -76,7 +77,7 @@ def events_of(folder: Path) -> list[tuple[str, int, object]]:
     """Return all (tag, step, value) of a log as TensorBoard reads them, sorted."""
     with TemporaryDirectory() as in_order:
         # By name the tenth file of a process comes before the ninth, if of the same second.
-        for number, path in enumerate(sorted(folder.iterdir(), key=_second_and_counter)):
+        for number, path in enumerate(sorted(folder.glob(LOG_FILES), key=_second_and_counter)):
             Path(in_order, f"tfevents.{number:04d}").symlink_to(path.absolute())
         log = EventAccumulator(in_order, size_guidance={"tensors": 0})
         log.Reload()
@@ -86,6 +87,14 @@ def events_of(folder: Path) -> list[tuple[str, int, object]]:
         for event in log.Tensors(tag)
     ]
     return sorted(events, key=lambda event: event[:2])
+
+
+def results_of(folder: Path) -> list[dict[str, str]]:
+    """Return the lines of results.csv, which has minutes, without them."""
+    with (folder / RESULTS).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert all(float(row.pop("minutes")) >= 0 for row in rows)
+    return rows
 
 
 def _second_and_counter(path: Path) -> tuple[int, int]:

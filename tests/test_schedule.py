@@ -5,7 +5,12 @@ import math
 import pytest
 
 from yolov3.configs import Config
-from yolov3.schedule import TrainingSchedule, input_size_of, learning_rate_schedule
+from yolov3.schedule import (
+    TrainingSchedule,
+    input_size_of,
+    is_out_of_patience,
+    learning_rate_schedule,
+)
 
 PEAK, END = 1e-3, 1e-6
 
@@ -111,3 +116,12 @@ def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes
     assert [schedule.detection_size(epoch) for epoch in count] == sizes
     without = schedule.change(augment_mosaic=0.0)
     assert all(without.detection_size(epoch) == without.input_size(epoch) for epoch in count)
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs_done", "best_epoch", "is_out"),
+    [(0, 30, 1, False), (3, 25, 23, False), (3, 26, 23, True), (3, 20, 1, False), (9, 21, 1, True)],
+)
+def test_patience_ends_at_the_last_input_size_alone(patience, epochs_done, best_epoch, is_out):
+    config = Config(patience=patience, train_epochs=30)  # from epoch 21 on it has 416 px
+    assert is_out_of_patience(config, epochs_done, best_epoch) == is_out

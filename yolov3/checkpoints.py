@@ -42,6 +42,7 @@ class Checkpoint:
     input_size: int  # pixels, of the epoch: what the weights are used to
     best_mAP: float  # of the run up to here at `best_size` pixels; -1 where nothing was validated
     best_size: int  # pixels
+    best_epoch: int  # how many were finished then, with it
     trained_on: str  # fingerprint of the records
     validated_on: str
 
@@ -157,6 +158,7 @@ def _hint(path):
 def _read_state(folder) -> dict:
     """Read the fields of `Checkpoint` from class_names on. Raises ValueError for anything else."""
     state = read_json(folder / STATE)
+    state.setdefault("best_epoch", state.get("epoch"))  # older versions did not count it
     state = {name: state.get(name) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
         if not is_a(state[name], kind) or not _is_possible(name, state[name]):

@@ -113,6 +113,9 @@ class Config:
     max_minutes: float = setting(
         0, "end in so many minutes: chooses epochs, sizes and warm-up (0: no limit)", AT_LEAST_0
     )
+    patience: int = setting(
+        0, "end after so many epochs without a better validation mAP (0: never)", AT_LEAST_0
+    )
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(None, "peak learning rate", ABOVE_0)
     train_lr_end: float = setting(

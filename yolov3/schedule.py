@@ -76,6 +76,17 @@ def lengths(config: Config, steps_per_epoch: int) -> tuple[int, int]:
     return warmup_steps, max(1, round(config.train_epochs * steps_per_epoch))
 
 
+def is_out_of_patience(config: Config, epochs_done: int, best_epoch: int) -> bool:
+    """Tell whether as many epochs as `patience` allows have passed since the best one.
+
+    Before the last input size no number is too large: the better epochs are still to come.
+    """
+    sizes = config.train_epochs, config.train_input_size, config.train_input_scales
+    last_size = input_size_of(math.ceil(config.train_epochs) - 1, *sizes)
+    is_last_size = input_size_of(epochs_done - 1, *sizes) == last_size
+    return is_last_size and 0 < config.patience <= epochs_done - best_epoch
+
+
 def learning_rate_schedule(
     peak: float, end: float, warmup_steps: int, total_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:

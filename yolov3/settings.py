@@ -21,7 +21,7 @@ RECIPES = {
         "augment_scale": (0.5, 0.5),
         "augment_translate": (0.1, 0.1),
         "augment_hue": (0.015, 0.015),
-        "augment_saturation": (0.5, 0.5),
+        "augment_saturation": (0.7, 0.7),
         "augment_value": (0.4, 0.4),
         "augment_mosaic": (1.0, 0.5),
         "augment_close": (0.15, 0.15),

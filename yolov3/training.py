@@ -4,7 +4,7 @@ import time
 from enum import Enum
 
 from yolov3.dataset import NONE
-from yolov3.schedule import TrainingSchedule
+from yolov3.schedule import TrainingSchedule, is_out_of_patience
 from yolov3.train_step import TrainStep
 
 MAX_SKIPPED_IN_A_ROW = 10  # steps that are not finite: a single one is bad luck
@@ -22,7 +22,7 @@ class Outcome(Enum):
 def train(
     train_step: TrainStep, make_batches, validate, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
-    """Train to the last epoch, to Ctrl-C, to a change of plan, or until the training diverges.
+    """Train to the last epoch or the end of patience, to Ctrl-C, a change of plan, or divergence.
 
     `make_batches(input_size, (first_step, last_step))` yields (images, boxes_xyxy, classes,
     indices) as `dataset.training_batches`; `validate(model, input_size)` returns metrics, or is
@@ -38,6 +38,8 @@ def train(
         if outcome is not Outcome.FINISHED:
             return outcome
         finish_epoch(train_step, validate, epoch, schedule, manager, logger)
+        if is_out_of_patience(schedule.config, epoch + 1, manager.best_epoch):
+            break
         if stop.requested and epoch + 1 < schedule.epochs:
             return Outcome.INTERRUPTED
     return Outcome.FINISHED

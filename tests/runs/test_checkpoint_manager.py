@@ -24,9 +24,10 @@ class Step:
         return {"step": tf.Variable(0, dtype=tf.int64), **scale}
 
 
-def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA, used=0.0):
+def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA, used=0.0, **more):
     """Return a manager that resumed a checkpoint of mAP 0.5 at 416 px, and the checkpoint."""
     state = {**STATE, "step": 7, "epoch": 1, "metrics": {"mAP": 0.4}, "input_size": 416, **DATA}
+    state |= more
     values = Step(was_scaled).variables().items()
     resume = {name: np.asarray(value.numpy()) for name, value in values}
     resume[USED] = np.array(used)
@@ -51,6 +52,7 @@ def resumed(folder, change=(), was_scaled=False, scales_loss=False, data=DATA, u
 def test_the_best_is_reset_if_validated_in_another_way(tmp_path, change, changed_data, best):
     manager, checkpoint = resumed(tmp_path, change, data=DATA | changed_data)
     assert (manager.best_mAP, manager.best_size) == best
+    assert manager.best_epoch == 1  # of the state, which has none, or where it begins anew
     assert manager.metrics == {"mAP": 0.4}
     assert manager.changed_data(checkpoint) == list(changed_data)
 
@@ -148,3 +150,14 @@ def test_a_validation_is_expected_to_take_as_long_as_before(validation, steps, i
         clock.now += 10.0
         timer.done("step")
     assert timer.is_due("validation") is is_due and not timer.is_due("step")
+
+
+def test_the_best_epoch_is_the_last_that_was_no_worse(tmp_path):
+    manager, _ = resumed(tmp_path, best_epoch=4, epoch=6)
+    assert manager.best_epoch == 4
+    epochs = []
+    for done, mean in enumerate((0.4, 0.6, 0.6, 0.5), start=6):
+        manager.epochs_done = done
+        manager.update_best({"mAP": mean}, 416)
+        epochs.append(manager.best_epoch)
+    assert epochs == [4, 8, 9, 9]

@@ -11,6 +11,7 @@ from small_training import (
     config_in,
     events_of,
     fit,
+    results_of,
     scalars_of,
     thin_network,
     training_of,
@@ -69,7 +70,8 @@ def final_state(training) -> dict:
     return {
         "variables": state_dict(training.train_step.variables()),
         "log": [event for event in events_of(training.run.log) if event[0] != "config"],
-        "kept": (manager.metrics, manager.best_mAP, manager.best_size),
+        "results": results_of(training.run.log),
+        "kept": (manager.metrics, manager.best_mAP, manager.best_size, manager.best_epoch),
         "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
         "run": training.run,
     }
@@ -81,8 +83,23 @@ def assert_same(end, expected):
     for name, value in end["variables"].items():
         np.testing.assert_array_equal(value, expected["variables"][name], err_msg=name)
     assert end["variables"]["step"] == TOTAL
-    for name in ("log", "kept", "folders"):
+    for name in ("log", "results", "kept", "folders"):
         assert end[name] == expected[name], name
+
+
+def test_results_have_a_line_for_each_validation(whole):
+    rows, scalars = whole["results"], scalars_of(whole["run"].log)
+    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "6"), ("3", "8")]
+    for row, first in zip(rows, (1, 4, 7), strict=True):
+        last = int(row["step"])
+        for name in ("total", "giou", "conf", "prob"):
+            losses = [x for step, x in scalars[f"loss/{name}_loss"] if first <= step <= last]
+            assert float(row[f"{name}_loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
+            validated = dict(scalars[f"validate_loss/{name}_val"])[last]
+            assert float(row[f"{name}_val"]) == pytest.approx(validated, rel=1e-5)
+        assert float(row["lr"]) == pytest.approx(dict(scalars["lr"])[last], rel=1e-5)
+        assert float(row["mAP"]) == pytest.approx(dict(scalars["mAP/mAP"])[last], abs=1e-6)
+        assert row["input_size"] == "32"
 
 
 def die_at(step, die):

@@ -15,7 +15,14 @@ import tensorflow as tf
 from small_training import NAMES, config_in, events_of, scalars_of
 
 from yolov3.annotations import Record
-from yolov3.runs.run_logger import MAX_FILES_NAMED, RunLogger, TensorBoardLog
+from yolov3.runs.run_logger import (
+    COLUMNS,
+    LOG_FILES,
+    MAX_FILES_NAMED,
+    Results,
+    RunLogger,
+    TensorBoardLog,
+)
 from yolov3.schedule import TrainingSchedule
 
 METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
@@ -57,7 +64,7 @@ def validate(logger, step, value):
 
 def test_each_step_is_there_once_after_a_resume_from_an_earlier_one(tmp_path):
     write_session(tmp_path, range(1, 9), validated=(3, 6))
-    [first] = tmp_path.iterdir()
+    [first] = tmp_path.glob(LOG_FILES)
     before = first.read_bytes()
     write_session(tmp_path, range(5, 8), validated=(6,), value=100.0)
     scalars = scalars_of(tmp_path)
@@ -81,10 +88,28 @@ def test_a_validation_that_comes_again_is_there_once_and_its_step_is_kept(tmp_pa
 
 def test_a_record_that_was_half_written_is_left_out(tmp_path):
     write_session(tmp_path, range(1, 6))
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.glob(LOG_FILES)
     path.write_bytes(path.read_bytes()[:-30])
     write_session(tmp_path, range(5, 7), is_validated=False)
     assert [step for step, _ in scalars_of(tmp_path)["lr"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_results_that_come_again_or_were_half_written_are_dropped(tmp_path):
+    results, numbers = Results(tmp_path, 1), [0.5] * (len(COLUMNS) - 3)
+    for epoch in (1, 2, 3):
+        results.add(epoch, 10 * epoch, *numbers)
+    before = results.path.read_text().splitlines()
+    assert before[0].split(",") == list(COLUMNS) and len(before) == 4
+    with results.path.open("a") as stream:
+        stream.write("4,40,1.0,0.5")
+    assert Results(tmp_path, 41).path.read_text().splitlines() == before
+    results.path.write_text(f"{results.path.read_text()}4,31\nrubbish\n")
+    resumed = Results(tmp_path, 30)  # the validation after step 30 comes again
+    resumed.minutes_before = 7
+    resumed.add(3, 30, *numbers)
+    rows = [line.split(",") for line in resumed.path.read_text().splitlines()]
+    assert [row[1] for row in rows] == ["step", "10", "20", "30"] and float(rows[-1][2]) >= 7
+    assert Results(tmp_path, 31).minutes_before == float(rows[-1][2])
 
 
 @pytest.mark.parametrize("fast", ["true", "false"])

@@ -17,6 +17,7 @@ from yolov3.cli.run import run_script
 from yolov3.configs import REPO, Config
 from yolov3.runs import checkpoint_manager, resources, run_folders, start
 from yolov3.runs.run_folders import locked
+from yolov3.runs.run_logger import LOSSES, MAPS
 from yolov3.runs.start import start_training
 
 
@@ -68,6 +69,30 @@ def test_a_run_with_a_name_and_a_file_of_settings(flags, tmp_path, capsys):
         "error: checkpoints/cells: there is a run of this name; choose another --name",
     )
     assert run("--resume=checkpoints/cells", "--train-epochs=3") == 0
+
+
+def test_patience_ends_a_run_for_good(flags, tmp_path, capsys, monkeypatch):
+    maps = iter((0.5, 0.4, 0.3, 0.5, *[0.1] * 4))
+
+    def validate(*_):
+        return dict.fromkeys((*LOSSES, *MAPS), next(maps))
+
+    validate.examples, validate.unreadable = np.zeros((1, 8, 8, 3), np.uint8), []
+    monkeypatch.setattr(start, "Validator", lambda *_: validate)
+    own = ("--test-annot-path=own.txt", "--train-epochs=9", "--patience=2", "--name=a")
+    assert run(*flags, *own) == 0
+    out = capsys.readouterr().out
+    assert "ended after 3 of 9 epochs: 2 without a better validation mAP (--patience)\n" in out
+    assert "best validation mAP 0.5000\nevaluate it:" in out
+    assert run("--resume=checkpoints/a") == 0
+    assert (
+        capsys.readouterr().out
+        == "checkpoints/a: was finished after 3 epochs; more with --patience\n"
+    )
+    assert run("--resume=checkpoints/a", "--patience=4") == 0
+    assert "ended after 8 of 9 epochs: 4 without" in capsys.readouterr().out
+    code, error = end_of(capsys, *flags, "--patience=1")
+    assert code == 2 and error.startswith("error: --patience needs --test-annot-path")
 
 
 def test_an_earlier_checkpoint_and_other_data_are_said(flags, tmp_path, capsys):

@@ -168,7 +168,7 @@ def settings_in(path: str, parser: Parser) -> dict:
         try:
             if not field:
                 raise ValueError(f"{key}: {text!r:.80}: {parser.answer('--' + key)}")
-            is_one_of_many = field.name == "train_input_scales" and isinstance(text, str)
+            is_one_of_many = field.type == tuple[float, ...] and isinstance(text, str)
             value = from_text(field, text.split() if is_one_of_many else text)
             settings[field.name] = read_anchors(value) if field.name == "anchors" else value
             check(field, settings[field.name])

@@ -38,6 +38,7 @@ class CheckpointManager:
         self.metrics: dict[str, float] = {}  # of the newest validation
         self.best_mAP = -1.0  # the highest validation mAP so far, at the largest input size
         self.best_size = 0  # pixels
+        self.best_epoch = 0  # how many were done with it
         self.pace = Pace(config.max_minutes)
 
     def start(self, folder: Path) -> None:
@@ -62,13 +63,14 @@ class CheckpointManager:
                 else "precision: this run was not trained in float16; resume it without it"
             )
         assign_by_name(self.train_step.variables(), state)
-        self.metrics = checkpoint.metrics
+        self.metrics, self.best_epoch = checkpoint.metrics, checkpoint.epoch
         changed = {
             *changed_settings(checkpoint.config, self.config),
             *self.changed_data(checkpoint),
         }
         if changed.isdisjoint({"validated_on", *VALIDATION_SETTINGS}):
             self.best_mAP, self.best_size = checkpoint.best_mAP, checkpoint.best_size
+            self.best_epoch = checkpoint.best_epoch
 
     def changed_data(self, checkpoint: Checkpoint) -> list[str]:
         """Return the names of data sets that changed since a checkpoint."""
@@ -86,7 +88,7 @@ class CheckpointManager:
         is_no_worse = input_size == self.best_size and not mean < self.best_mAP
         is_best = not metrics or input_size > self.best_size or is_no_worse
         if is_best:
-            self.best_size = input_size
+            self.best_size, self.best_epoch = input_size, self.epochs_done + 1
             self.best_mAP = -1.0 if math.isnan(mean) else mean
         return is_best
 
@@ -103,6 +105,7 @@ class CheckpointManager:
             "metrics": self.metrics,
             "best_mAP": self.best_mAP,
             "best_size": self.best_size,
+            "best_epoch": self.best_epoch,
             "input_size": input_size,
             **self.data,
         }

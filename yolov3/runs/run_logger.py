@@ -1,4 +1,4 @@
-"""Progress line, console messages and TensorBoard log of a run."""
+"""Progress line, console messages, TensorBoard log and results.csv of a run."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from yolov3.cli.progress import Progress, counted, format_seconds, listed
 from yolov3.draw import draw_boxes
-from yolov3.files import sync
+from yolov3.files import atomic_write, sync
 from yolov3.runs.distribution import gather
 from yolov3.schedule import TrainingSchedule
 from yolov3.training import MAX_SKIPPED_IN_A_ROW
@@ -18,6 +18,10 @@ from yolov3.training import MAX_SKIPPED_IN_A_ROW
 LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
 VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
+LEARNED = ("lr", *(f"loss/{name}_loss" for name in LOSSES))  # tags of a step
+RESULTS = "results.csv"
+COLUMNS = ("epoch", "step", "minutes", "input_size", "lr", *(f"{name}_loss" for name in LOSSES))
+COLUMNS += (*(f"{name}_val" for name in LOSSES), *MAPS)
 LOG_FILES = "events.out.tfevents.*"
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
@@ -35,17 +39,17 @@ class TensorBoardLog:
 
     def __init__(self, folder: Path, step: int, is_validated: bool = True):
         """Begin after `step` steps; a validation after the last of them comes again unless done."""
-        self.folder = folder
-        again = [] if is_validated else _training_values(folder, step)
+        self.folder, self.step, self.begins_at = folder, step, step + is_validated
+        again = [] if is_validated else _training_values(folder, range(step, step + 1))[step]
         with self._disk_errors():
             self._writer = tf.summary.create_file_writer(str(folder))
-            event = tf.compat.v1.Event(wall_time=time.time(), step=step + is_validated)
+            event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
             event.session_log.status = tf.compat.v1.SessionLog.START
             # TensorFlow has no public function for an event that is not a summary.
             tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
         if again:
             with self.at(step):
-                summary = tf.compat.v1.Summary(value=again).SerializeToString()
+                summary = tf.compat.v1.Summary(value=again.values()).SerializeToString()
                 tf.summary.experimental.write_raw_pb(summary)
 
     @contextlib.contextmanager
@@ -86,17 +90,43 @@ class TensorBoardLog:
             raise OSError(f"{self.folder}: the log cannot be written: {reason}") from None
 
 
-def _training_values(folder: Path, step: int) -> list:
-    """Return what a log holds of a training step, without its validation: it cannot come again."""
+def _training_values(folder: Path, steps: range) -> dict[int, dict]:
+    """Return what a log holds of training steps by step and tag: they cannot come again."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 
-    values = {}
-    for path in sorted(folder.glob(LOG_FILES)):
+    values: dict[int, dict] = {step: {} for step in steps}
+    for path in sorted(folder.glob(LOG_FILES)) if steps else ():
         for record in RawEventFileLoader(str(path)).Load():
             event = tf.compat.v1.Event.FromString(record)
-            if event.step == step:
-                values |= {value.tag: value for value in event.summary.value}
-    return [value for tag, value in values.items() if not tag.startswith(VALIDATION_TAGS)]
+            for value in event.summary.value if event.step in steps else ():
+                if not value.tag.startswith(VALIDATION_TAGS):
+                    values[event.step][value.tag] = value
+    return values
+
+
+class Results:
+    """Write results.csv: a line per validation, each once however often a run is resumed."""
+
+    def __init__(self, folder: Path, begins_at: int):
+        """Drop the lines from a step on, which come again, and what a kill left half written."""
+        self.path, self.started = folder / RESULTS, time.monotonic()
+        text = self.path.read_text(errors="replace") if self.path.is_file() else ""
+        rows = [line.split(",") for line in text.rpartition("\n")[0].splitlines()]
+        rows = [row for row in rows if len(row) == len(COLUMNS) and row[1].isdecimal()]
+        rows = [row for row in rows if int(row[1]) < begins_at]
+        self.minutes_before = float(rows[-1][2]) if rows else 0.0
+        with atomic_write(self.path) as partial:
+            partial.write_text("".join(",".join(row) + "\n" for row in (COLUMNS, *rows)))
+
+    def add(self, epoch: int, step: int, *numbers: float) -> None:
+        """Append a line: the numbers are of the columns behind minutes. Raises OSError."""
+        minutes = self.minutes_before + (time.monotonic() - self.started) / 60
+        texts = [str(epoch), str(step), *(f"{number:.6g}" for number in (minutes, *numbers))]
+        try:
+            with self.path.open("a") as stream:
+                stream.write(",".join(texts) + "\n")
+        except OSError as error:
+            raise OSError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
 class RunLogger:
@@ -108,6 +138,14 @@ class RunLogger:
         self.log, self.schedule, self.records = log, schedule, records
         self.class_names, self.strategy = class_names, strategy
         self._unreadable = Counter()  # how often, by path
+        self.results = Results(log.folder, log.begins_at)
+        done = schedule.epochs_after(log.begins_at - 1) * schedule.steps_per_epoch
+        before = _training_values(log.folder, range(done + 1, log.step + 1)).values()
+        self._learned = [  # of each step of this epoch that changed weights, as the tags
+            [float(tf.make_ndarray(step[tag].tensor)) for tag in LEARNED]
+            for step in before
+            if step.keys() >= set(LEARNED)
+        ]
 
     def __enter__(self):
         self.progress = Progress(self.schedule.pixels_before(self.schedule.total_steps))
@@ -149,6 +187,8 @@ class RunLogger:
         images = self.strategy.experimental_local_results(batch[0])[0]
         values = {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
         self.log.scalars(step, {**values, "train/input_size": images.shape[1]})
+        if step == epoch * self.schedule.steps_per_epoch + 1:
+            self._learned = []
         if not metrics["finite"]:
             self._log_skipped(step, metrics, batch, indices)
             self._show_progress(step, epoch, metrics)
@@ -156,6 +196,7 @@ class RunLogger:
         if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
             self.log.scalars(step, {"gradient_norm": metrics["gradient_norm"]})
         self.log.scalars(step, {f"loss/{name}_loss": metrics[name] for name in LOSSES})
+        self._learned.append([float(metrics[name]) for name in ("lr", *LOSSES)])
         self._show_progress(step, epoch, metrics)
 
     def log_divergence(self, step: int, metrics: dict, indices) -> None:
@@ -177,6 +218,7 @@ class RunLogger:
         self.log.images(step, "validate/detections", validate.examples)
         self.log.scalars(step, {f"validate_loss/{name}_val": metrics[name] for name in LOSSES})
         self.log.scalars(step, {f"mAP/{name}": metrics[name] for name in MAPS})
+        self._add_results(step, metrics)
         if validate.unreadable:
             self._name_unreadable(validate.unreadable, "it counts as an image without detections")
             self.log.scalars(step, {"validate/unreadable_images": len(validate.unreadable)})
@@ -185,6 +227,13 @@ class RunLogger:
             f"validation: loss {metrics['total']:.2f}  {maps}"
             f"  ({format_seconds(seconds)}){', best so far' if is_best else ''}"
         )
+
+    def _add_results(self, step, metrics):
+        epoch = self.schedule.epochs_after(step)
+        learned = np.array(self._learned or [[np.nan] * len(LEARNED)])
+        numbers = [learned[-1, 0], *learned[:, 1:].mean(axis=0)]
+        numbers += [metrics[name] for name in (*LOSSES, *MAPS)]
+        self.results.add(epoch, step, self.schedule.detection_size(epoch - 1), *numbers)
 
     def log_summary(self, skipped_steps: int) -> None:
         """Say at the end of a run what was skipped in it, if anything was."""
@@ -200,6 +249,7 @@ class RunLogger:
     def flush(self) -> None:
         """Have the disk hold what was logged so far. Raises OSError."""
         self.log.flush()
+        sync(self.results.path)
 
     def _show_progress(self, step, epoch, metrics):
         schedule, size = self.schedule, self.schedule.input_size(epoch)

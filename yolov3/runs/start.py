@@ -34,7 +34,7 @@ from yolov3.runs.run_folders import (
     resumed_run,
 )
 from yolov3.runs.run_logger import RunLogger, TensorBoardLog
-from yolov3.schedule import TrainingSchedule, set_length
+from yolov3.schedule import TrainingSchedule, is_out_of_patience, set_length
 from yolov3.text import missing_letters
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
@@ -102,9 +102,11 @@ def start_training(args: argparse.Namespace) -> int:
             return report(training, run)
     checkpoint, config = find_resumable(args)
     has_budget = config.max_minutes not in (0, checkpoint.config.max_minutes)
-    if checkpoint.epoch >= config.train_epochs and not has_budget:
+    is_exhausted = is_out_of_patience(config, checkpoint.epoch, checkpoint.best_epoch)
+    if (is_exhausted or checkpoint.epoch >= config.train_epochs) and not has_budget:
+        flag = "--patience" if is_exhausted else "--train-epochs"
         epochs = counted(checkpoint.epoch, "epoch")
-        print(f"{checkpoint.path.parent}: was finished after {epochs}; more with --train-epochs")
+        print(f"{checkpoint.path.parent}: was finished after {epochs}; more with {flag}")
         return Outcome.FINISHED.value
     print_changes(checkpoint, config, args)
     with locked(checkpoint.path.resolve().parent):
@@ -117,6 +119,8 @@ def prepare(config: Config, started: float, checkpoint: Checkpoint | None = None
     class_names = check_class_names(config, checkpoint)
     if config.freeze_epochs and not config.weights:
         raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
+    if config.patience and not config.test_annot_path:
+        raise ValueError("--patience needs --test-annot-path: it goes by the validation mAP")
     check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
     if not tf.config.list_physical_devices("GPU"):
         check_memory(config, len(class_names), choose_precision(config.precision))
@@ -264,6 +268,10 @@ def print_outcome(outcome: Outcome, training: Training, run: Run, seconds: float
             f"resume it with: python train.py --resume {folder}"
         )
     elif outcome is Outcome.FINISHED:
+        done, patience = training.manager.epochs_done, training.config.patience
+        if done < training.schedule.epochs:
+            epochs = f"{done} of {counted(training.schedule.epochs, 'epoch')}"
+            print(f"ended after {epochs}: {patience} without a better validation mAP (--patience)")
         print(f"finished in {format_seconds(seconds)}", end="")
         if best_mAP >= 0:  # -1: nothing was validated, or no image had a box
             print(f"; best validation mAP {best_mAP:.4f}", end="")
