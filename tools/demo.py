@@ -2,7 +2,7 @@
 
 Makes the digit images if they are missing, trains YOLOv3-tiny (`--model yolov3` for Darknet-53, as
 train.py does), measures the mAP on the tutorial's test images and draws what is found in four of
-them. YOLOv3-tiny learns from crowded scenes, as many digits in a third of the pixels: see
+them. YOLOv3-tiny learns from mosaics alone, for an eighth of the operations of a full training: see
 docs/recipe.md. An interrupted training continues where it stopped, and a finished one is not
 repeated, unless the settings have changed, or with `make demo FRESH=1` (`--fresh`). Flags for
 train.py follow after `--`.
@@ -26,13 +26,9 @@ from yolov3.configs import Config, changed_settings
 ROOT = Path(__file__).resolve().parents[1]
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
-# Scenes with as many digits, as large as the tutorial's, but 224 pixels wide; each is seen once.
-CROWDED, CROWDED_SIZE, TEST_SIZE = "demo/data", 224, 416
-CROWDED_DATA = [f"--size={CROWDED_SIZE}", "--train=4000", "--test=1", f"--output={CROWDED}"]
 TINY_FLAGS = [
-    *("--tiny", f"--train-annot-path={CROWDED}/mnist_train.txt", "--test-annot-path="),
-    *(f"--train-input-size={CROWDED_SIZE}", "--train-input-scales=1", "--train-epochs=1"),
-    *("--train-lr-init=0.002", "--train-warmup-epochs=0.1"),
+    *("--tiny", "--train-epochs=4", "--train-input-scales=0.54", "--augment-close=0"),
+    *("--train-lr-init=0.002", "--train-warmup-epochs=0.4"),
 ]
 PLANNED = {"train_epochs", "train_input_scales", "train_warmup_epochs"}  # by --max-minutes
 # Minutes of training times number of cores: a server CPU with bfloat16, an older laptop.
@@ -73,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
             if code == INTERRUPTED:
                 print("Run the same command again to continue.", file=sys.stderr)
             return code
-    print_summary(args.model, test_size(config))
+    print_summary(args.model)
     return 0
 
 
@@ -83,8 +79,6 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
     steps = []
     if not all((ROOT / name).exists() for name in ANNOTATIONS):
         steps.append(["mnist/make_data.py"])
-    if args.model == "yolov3-tiny" and not (ROOT / CROWDED / "mnist_train.txt").exists():
-        steps.append(["mnist/make_data.py", *CROWDED_DATA])
     if earlier is None:
         if not args.flags:
             print_time(args.model)
@@ -95,17 +89,12 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
     else:
         print(f"Trained already in {earlier.path.parent} (from the start: FRESH=1).")
     weights = ["--weights", config.train_checkpoints_folder]
-    images = ["--annotations", ANNOTATIONS[1], "--input-size", str(test_size(config))]
+    images = ["--annotations", ANNOTATIONS[1]]
     scenes = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
     figures = ["--no-report", "--json", f"{RESULTS}/evaluation.json"]
     steps.append(["evaluate_mAP.py", *weights, *images, *figures])
     steps.append(["detect_mnist.py", *weights, *images, *scenes])
     return steps
-
-
-def test_size(config: Config) -> int:
-    """Return the input size at which digits are as large as in training."""
-    return TEST_SIZE if config.train_input_size == CROWDED_SIZE else config.train_input_size
 
 
 def find_earlier(config: Config) -> Checkpoint | None:
@@ -141,7 +130,7 @@ def run(script: str, *arguments: str) -> int:
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
-def print_summary(model: str, size: int) -> None:
+def print_summary(model: str) -> None:
     """Print the figures of the evaluation and where the images are."""
     scores = json.loads((ROOT / RESULTS / "evaluation.json").read_text(encoding="utf-8"))
     figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("mAP50", "mAP75", "mAP"))
@@ -150,8 +139,7 @@ def print_summary(model: str, size: int) -> None:
     for image in sorted((ROOT / RESULTS / "detections").iterdir()):
         print(f"  {image.relative_to(ROOT)}")
     print("The curves of the training: make tensorboard, then http://localhost:6006")
-    weights = f"--weights checkpoints/demo/{model} --input-size {size}"
-    print(f"Another image: python detect.py IMAGE {weights}")
+    print(f"Another image: python detect.py IMAGE --weights checkpoints/demo/{model}")
     if model == "yolov3-tiny":
         print(FULL_TRAINING)
 
