@@ -13,6 +13,7 @@ RECIPES = {
     "digits": {  # what the tutorial's 1,000 scenes need: docs/recipe.md
         "train_epochs": (6, 15),
         "train_lr_init": (1.5e-3, 1e-3),  # the shorter a run, the higher
+        "augment_mosaic": (1.0, 1.0),
     },
     "images": {  # some hundred photographs, from trained weights or from scratch
         "train_epochs": (60, 100),
