@@ -2,8 +2,9 @@
 
 import pytest
 from format_samples import VOC, assert_refused, lines, write_voc
+from PIL import Image
 
-from yolov3.formats.conversion import convert
+from yolov3.formats.conversion import ConversionJob, Source, convert
 from yolov3.formats.voc import Corners
 
 OUTSIDE = """<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>
@@ -20,6 +21,28 @@ def test_voc_corners_are_the_first_and_last_pixel_counted_from_one(folder):
     # As plain edges, the second box has no width.
     with pytest.raises(ValueError, match=r"a.png', with a box that is empty .*\(11,21.5,11,30\)"):
         convert(job._replace(corners=Corners.EDGES, overwrite=True))
+
+
+def test_the_lists_of_a_split_are_written_apart(folder):
+    data = folder / "data"
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (data / name).mkdir(parents=True)
+    for number, stem in enumerate("abc"):
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(data / "JPEGImages" / f"{stem}.png")
+        write_voc(data / "Annotations", VOC.replace("a.png", f"{stem}.png"), f"{stem}.xml")
+    lists = data / "ImageSets" / "Main"
+    for part, text in {"train": "b\r\n\na", "test": "c\n", "trainval": "a\nb\n"}.items():
+        (lists / f"{part}.txt").write_text(text)
+    job = ConversionJob([Source("voc", lists)], folder / "out.txt", "annotations")
+    summary = convert(job)
+    for part, stems in {"train": "ab", "test": "c"}.items():
+        paths = [line.partition(" ")[0] for line in lines(folder, f"out_{part}.txt")]
+        assert paths == [f"data/JPEGImages/{stem}.png" for stem in stems]
+        assert f" and {2 * len(stems)} boxes from {lists} ({part})" in summary
+    assert "without annotation" not in summary  # the images of the other parts
+    (lists / "val.txt").write_text("d\n")
+    with pytest.raises(ValueError, match=f"^{lists}/val.txt: there is no d.xml in {data}/Annot"):
+        convert(job)
 
 
 def test_voc_corners_of_zero_are_pointed_out(folder):

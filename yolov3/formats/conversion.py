@@ -16,7 +16,7 @@ from yolov3.formats import preparing
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import DataSet, annotated_image
-from yolov3.formats.voc import Corners, format_voc, read_voc
+from yolov3.formats.voc import Corners, format_voc, read_voc, read_voc_parts
 from yolov3.formats.yolo import YAML_SUFFIXES, format_yolo, read_data_yaml, read_yolo
 
 FOLDER_FORMATS = ("voc", "yolo")
@@ -88,8 +88,12 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[L
     """Read annotations. The names of the source are those of labels that have none of their own."""
     path, images = source.path, source.images
     names = read_class_names(source.names) if source.names else None
+    sets = None
     if source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
         sets = read_data_yaml(path, images, log)
+    if source.format == "voc" and path.absolute().parts[-2:] == ("ImageSets", "Main"):
+        sets = read_voc_parts(path, images, corners, log)
+    if sets is not None:
         return [Loaded(data, f"{path} ({part})", names, part) for part, data in sets.items()]
     read = {
         "annotations": lambda: read_lines(path, names, log),

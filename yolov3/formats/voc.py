@@ -19,6 +19,7 @@ from yolov3.formats.data_set import DataSet, annotated_image, file_stems, single
 from yolov3.formats.image_lookup import ImageLookup, place_of, stem_of
 from yolov3.text import require
 
+PARTS = ("train", "val", "test")  # those in ImageSets/Main that share no image
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -29,17 +30,39 @@ class Corners(Enum):
     EDGES = (0, 0, 0, 0)
 
 
+def read_voc_parts(
+    lists: Path, images: Path | None, corners: Corners | None, log: ConversionLog
+) -> dict[str, DataSet]:
+    """Read the parts of a data set by their names, as the lists in ImageSets/Main name their files.
+
+    What a list names and Annotations lacks is a fault in the log.
+    """
+    folder, parts = lists.absolute().parents[1] / "Annotations", {}
+    for path in (file for part in PARTS if (file := lists / f"{part}.txt").is_file()):
+        stems = {line.strip() for line in read_text(path).splitlines()} - {""}
+        parts[path.stem] = data = read_voc(folder, images, corners, log, stems)
+        for stem in sorted(stems - {Path(source).stem for source in data.sources}):
+            log.bad(f"{path}: there is no {stem}.xml in {folder}")
+    return parts
+
+
 def read_voc(
-    path: Path, images: Path | None, corners: Corners | None, log: ConversionLog
+    path: Path,
+    images: Path | None,
+    corners: Corners | None,
+    log: ConversionLog,
+    stems: set[str] | None = None,
 ) -> DataSet:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    Without `corners` they are edges in files of LabelImg and pixels in all others. Images are
-    looked for below `images`, or near the XML files; files that cannot be read are faults in the
-    log. Raises ValueError where there is no VOC file at all.
+    With `stems` only files of these names are read. Without `corners` they are edges in files of
+    LabelImg and pixels in all others. Images are looked for below `images`, or near the XML files;
+    files that cannot be read are faults in the log. Raises ValueError where there is no VOC file.
     """
     top, files = (path, log.search(path, {".xml"})) if path.is_dir() else (path.parent, [path])
-    if not files:
+    if stems is not None:
+        files = [file for file in files if file.stem in stems]
+    elif not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
     lookup = ImageLookup(top, images, log)
     rows, sources = [], []
@@ -51,7 +74,7 @@ def read_voc(
             sources.append(str(file))
         except ValueError as error:
             log.bad(error)
-    if path.is_dir():
+    if path.is_dir() and stems is None:
         lookup.note_unused()
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}

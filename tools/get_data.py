@@ -1,0 +1,120 @@
+"""Download a data set of photographs to data/, and verify it.
+
+    python tools/get_data.py bccd                   blood cells: 364 images, 4,888 boxes, 10 MB
+    python tools/get_data.py bccd --from FILE.zip   the same from an archive that you have
+
+The archive is GitHub's of https://github.com/Shenggan/BCCD_Dataset (MIT licence); what counts is
+the content of its images, annotations and lists, whose checksum is verified before anything is
+written. A data set that is there already is only verified. Exit codes: 0, 1 (the download failed),
+2 (bad input), 130 (Ctrl-C).
+"""
+
+import argparse
+import hashlib
+import io
+import re
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from mnist.download import download
+from yolov3.cli.flags import Parser
+from yolov3.cli.run import run_script
+from yolov3.configs import REPO
+from yolov3.files import atomic_folder
+
+URLS = {"bccd": "https://github.com/Shenggan/BCCD_Dataset/archive/refs/heads/master.zip"}
+CHECKSUMS = {
+    "bccd": "debd2d76b13c300a3999f96a08cbe9ada5f231c3f882f9877a65a01a695872d1"
+}  # as `checksum` gives them
+# Of the paths in an archive, the part from the folder of a Pascal VOC data set on.
+WANTED = re.compile(
+    r"(?:.*/)?(Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpg|ImageSets/Main/[^/]+\.txt)"
+)
+MAX_BYTES = 100e6  # of all files
+STALL_S = 60.0
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = Parser(__doc__)
+    parser.add_argument("name", choices=URLS, metavar="NAME", help=", ".join(URLS))
+    parser.add_argument("--url", metavar="URL", help="of an archive (default: GitHub's)")
+    text = "archive on this machine, in place of a download"
+    parser.add_argument("--from", type=Path, dest="archive", metavar="FILE.zip", help=text)
+    text = "folder to save to (default: data in this repository)"
+    parser.add_argument("--folder", default=REPO / "data", type=Path, metavar="DIR", help=text)
+    return parser.parse_args(argv)
+
+
+def read_archive(content: bytes) -> dict[str, bytes]:
+    """Return the files of a data set in a zip archive, by their paths in the data set.
+
+    Raises ValueError for what is no archive, is too large, or leads out of its folder.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = archive.infolist()
+            for path in (PurePosixPath(info.filename.replace("\\", "/")) for info in infos):
+                if path.is_absolute() or ".." in path.parts:
+                    raise ValueError(f"an archive with the unsafe path {str(path)!r:.80}")
+            wanted = {match[1]: i for i in infos if (match := WANTED.fullmatch(i.filename))}
+            if sum(info.file_size for info in wanted.values()) > MAX_BYTES:
+                raise ValueError(f"an archive of more than {MAX_BYTES / 1e6:g} MB")
+            return {path: archive.read(info) for path, info in wanted.items()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"not a readable zip archive: {error}") from None  # the last: encrypted
+
+
+def checksum(files: dict[str, bytes]) -> str:
+    """Return the SHA-256 of the paths and contents of files."""
+    whole = hashlib.sha256()
+    for path in sorted(files):
+        whole.update(f"{hashlib.sha256(files[path]).hexdigest()}  {path}\n".encode())
+    return whole.hexdigest()
+
+
+def check(files: dict[str, bytes], name: str) -> None:
+    """Raise ValueError unless these are the files of a data set."""
+    if (received := checksum(files)) != CHECKSUMS[name]:
+        raise ValueError(
+            f"expected the files of {name} with SHA-256 {CHECKSUMS[name]}; "
+            f"received {len(files)} files with {received}"
+        )
+
+
+def fetch(args: argparse.Namespace) -> dict[str, bytes]:
+    """Return the files of a data set. Raises ValueError, for a download OSError."""
+    source = args.archive or args.url or URLS[args.name]
+    print(f"{args.name}: from {source}", flush=True)
+    try:
+        content = args.archive.read_bytes() if args.archive else download(source, stall_s=STALL_S)
+        files = read_archive(content)
+        check(files, args.name)
+    except (OSError, ValueError) as error:
+        kind = ValueError if args.archive else OSError
+        raise kind(f"{source}: {getattr(error, 'strerror', None) or error}") from None
+    return files
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    target = args.folder / args.name
+    if target.exists():
+        paths = [path for path in target.rglob("*") if path.is_file()]
+        there = {path.relative_to(target).as_posix(): path for path in paths}
+        try:
+            check({p: there[p].read_bytes() for p in there if WANTED.fullmatch(p)}, args.name)
+        except ValueError as error:
+            raise ValueError(f"{target}: {error}; move it away to download it anew") from None
+    else:
+        files = fetch(args)
+        with atomic_folder(target) as folder:
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+    print(f"{target}: the checksum is right", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
