@@ -29,7 +29,6 @@ def parse_args(argv=None) -> argparse.Namespace:
     report = "new or empty folder for the report (default: a new one in evaluations)"
     parser.add_argument("--report", metavar="DIR", help=report)
     parser.add_argument("--no-report", action="store_true", help="write no report")
-    parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
     at_once = "images at once (default: %(default)s)"
     parser.add_argument("--batch-size", type=positive_int, default=8, metavar="N", help=at_once)
     return parser.parse_args(argv)
@@ -40,12 +39,11 @@ def main(argv=None) -> int:
     import_tensorflow(frozen_weights=True)
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
-    from yolov3.evaluation import check_replaced, evaluate, format_table, time_stages, write_json
-    from yolov3.files import check_outputs, fresh_folders, require_empty
+    from yolov3.evaluation import evaluate, format_table, time_stages
+    from yolov3.files import require_empty
 
     if args.report:
         require_empty(args.report)
-
     detector = Detector(**detector_settings(args))
     checkpoint = detector.checkpoint  # Darknet weights do not say what they were trained for
     annotations = args.annotations or (checkpoint and checkpoint.config.test_annot_path)
@@ -55,25 +53,27 @@ def main(argv=None) -> int:
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     run = checkpoint.path.parent if checkpoint else Path(args.weights)
-    source = {"run": str(run.resolve()), "annotations": str(annotations.resolve())}
-    if args.json:
-        inputs = [annotations, *(record.image_path for record in records)]
-        check_outputs([Path(args.json)], inputs, overwrite=True)
-        check_replaced(args.json, source)
     print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
-    about = {**source, "images_are": describe_images(detector, annotations, records)}
+    about = {"run": str(run.resolve()), "annotations": str(annotations.resolve())}
+    about["images_are"] = describe_images(detector, annotations, records)
+    folder = None if args.no_report else report_folder(args.report)
     result = evaluate(detector, records, args.batch_size)
     result.figures["milliseconds"] = time_stages(detector, result, args.batch_size)
     print(format_table(result.figures), flush=True)
-    if args.json:
-        write_json(args.json, {**result.figures, **about})
-        print(f"saved {args.json}")
-    if not args.no_report:
+    if folder:
         from yolov3.report.page import write_report
 
-        folder = Path(args.report) if args.report else fresh_folders(["evaluations"])[0]
         print(f"report: {write_report(folder, result, about)}")
     return 0
+
+
+def report_folder(given: str | None) -> Path:
+    """Make the folder of the report now: it is no use to fail after the evaluation."""
+    from yolov3.files import fresh_folders
+
+    folder = Path(given) if given else fresh_folders(["evaluations"])[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def describe_images(detector, annotations, records) -> str | None:

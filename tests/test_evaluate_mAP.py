@@ -9,7 +9,6 @@ from script_runs import refusal, write
 
 import evaluate_mAP
 from yolov3 import evaluation
-from yolov3.annotations import read_annotations
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
 from yolov3.evaluation import IMAGES
@@ -32,23 +31,10 @@ def test_each_evaluation_writes_a_report_of_its_own(trained, tmp_path, monkeypat
     assert evaluate_mAP.main([*flags, "--report=here/mine"]) == 0
     figures = json.loads((tmp_path / "here" / "mine" / "report.json").read_text())
     assert figures["images_are"] == "trained_on" and figures["mAP50_costs"]
+    assert figures["images"] == 8 and list(figures["per_class"]) == list("0123456789")
+    assert sum(row["boxes"] for row in figures["per_class"].values()) == 16
     line = refusal(capfd, evaluate_mAP.main, [*flags, "--report=here/mine"])
     assert line.endswith("here/mine: this folder is not empty")
-
-
-def test_evaluate_writes_its_figures_as_json(trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    weights = f"--weights={trained.folder / 'checkpoints'}"
-    assert main([weights, "--json=my figures/result.json"]) == 0
-    result = json.loads((tmp_path / "my figures" / "result.json").read_text())
-    assert {"mAP50", "mAP75", "mAP", "per_class", "images", "images_per_second"} <= result.keys()
-    assert result["images"] == 8 and result["images_per_second"] > 0
-    assert list(result["per_class"]) == list("0123456789")
-    for name in ("mAP50", "mAP75", "mAP"):
-        assert 0 <= result[name] <= 1
-    assert sum(row["boxes"] for row in result["per_class"].values()) == 16
-    out = capsys.readouterr().out
-    assert "all classes" in out and "saved my figures/result.json" in out
 
 
 def with_settings(trained, folder, **settings):
@@ -58,33 +44,6 @@ def with_settings(trained, folder, **settings):
     config = json.loads((copy / "config.json").read_text())
     rewrite(copy, "config.json", json.dumps(config | settings))
     return f"--weights={copy}"
-
-
-def test_an_evaluation_is_replaced_by_one_of_the_same_run_and_images_only(
-    trained, digit_scenes, tmp_path, monkeypatch, capfd
-):
-    monkeypatch.chdir(tmp_path)
-    run = find_checkpoint(trained.folder / "checkpoints").path.parent
-    (tmp_path / "alias").symlink_to(run)
-    figures, flags = "--json=result.json", [f"--annotations={digit_scenes}", "--input-size=32"]
-    for weights in (run, find_checkpoint(run, "last").path, "alias"):
-        assert main([f"--weights={weights}", figures, *flags]) == 0
-    before = (tmp_path / "result.json").read_text()
-    others = write(tmp_path / "others.txt", digit_scenes.read_text().splitlines()[0])
-    other_run = with_settings(trained, tmp_path / "other run")
-    for argv in (
-        [f"--weights={run}", f"--annotations={others}"],
-        [other_run, f"--annotations={digit_scenes}"],
-    ):
-        line = refusal(capfd, evaluate_mAP.main, [*argv, figures])
-        what = f"the evaluation of {run} on {digit_scenes}; give another file"
-        assert line.endswith(f"result.json: refusing to overwrite {what}")
-    assert (tmp_path / "result.json").read_text() == before
-    for text in ('{"mAP": 1}', "[]", "notes"):
-        write(tmp_path / "mine.json", text)
-        line = refusal(capfd, evaluate_mAP.main, [f"--weights={run}", "--json=mine.json"])
-        assert line.endswith("mine.json: refusing to overwrite a file that is no evaluation")
-        assert (tmp_path / "mine.json").read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -100,9 +59,8 @@ def test_which_images_they_are_is_said(trained, tmp_path, capsys, changes, image
     checkpoint = find_checkpoint(flag.removeprefix("--weights="))
     state = json.loads((checkpoint.path / "state.json").read_text())
     rewrite(checkpoint.path, "state.json", json.dumps(state | changes))
-    assert main([flag, "--input-size=32", f"--json={tmp_path / 'x.json'}"]) == 0
+    assert main([flag, "--input-size=32"]) == 0
     assert f"\n{IMAGES[images_are]}\n" in capsys.readouterr().out
-    assert json.loads((tmp_path / "x.json").read_text())["images_are"] == images_are
 
 
 def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd):
@@ -151,16 +109,13 @@ def test_evaluate_refuses_bad_input(trained, digit_scenes, tmp_path, capfd):
     bad = write(tmp_path / "bad.txt", "gone.png 1,2,3,4,5")
     line = refusal(capfd, evaluate_mAP.main, [*weights, "--annotations", bad])
     assert "bad.txt:1: expected an image" in line
-    image = read_annotations(digit_scenes)[0].image_path
-    for path in (str(digit_scenes), image):
-        flags = ["--annotations", str(digit_scenes), "--json", path]
-        line = refusal(capfd, evaluate_mAP.main, [*weights, *flags])
-        assert f"{path}: refusing to overwrite an input file" in line
+    line = refusal(capfd, evaluate_mAP.main, [*weights, "--report", digit_scenes])
+    assert f"{digit_scenes}: not a folder" in line
 
 
-def test_figures_that_cannot_be_written_are_refused_at_once(trained, digit_scenes, monkeypatch):
+def test_a_report_that_cannot_be_written_is_refused_at_once(trained, digit_scenes, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluate", None)
     flags = [f"--weights={trained.folder / 'checkpoints'}", f"--annotations={digit_scenes}"]
-    for path in (digit_scenes / "x.json", digit_scenes.parent / f"{'x' * 300}.json"):
+    for path in (digit_scenes / "x", digit_scenes.parent / ("x" * 300)):
         with pytest.raises(OSError):
-            main([*flags, f"--json={path}"])
+            evaluate_mAP.main([*flags, f"--report={path}"])

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from yolov3.configs import Config, changed_settings
 ROOT = Path(__file__).resolve().parents[1]
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
+REPORT = f"{RESULTS}/report"
 TINY_FLAGS = [
     *("--tiny", "--train-epochs=4", "--train-input-scales=0.54", "--augment-close=0"),
     *("--train-lr-init=0.002", "--train-warmup-epochs=0.4"),
@@ -61,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the steps one after another and return the exit code of the first that fails."""
     args = parse_args(argv)
     config = config_from_flags(train.parse_args(args.train_flags))
-    (ROOT / RESULTS / "evaluation.json").unlink(missing_ok=True)  # of another run, maybe
+    shutil.rmtree(ROOT / REPORT, ignore_errors=True)  # of another run, maybe
     for script, *arguments in find_steps(args, config):
         print(f"\n$ {shlex.join(['python', script, *arguments])}", flush=True)
         if code := run(script, *arguments):
@@ -91,8 +93,7 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
     weights = ["--weights", config.train_checkpoints_folder]
     images = ["--annotations", ANNOTATIONS[1]]
     scenes = ["--count", "4", "--seed", "1", "--output", f"{RESULTS}/detections"]
-    figures = ["--no-report", "--json", f"{RESULTS}/evaluation.json"]
-    steps.append(["evaluate_mAP.py", *weights, *images, *figures])
+    steps.append(["evaluate_mAP.py", *weights, *images, "--report", REPORT])
     steps.append(["detect_mnist.py", *weights, *images, *scenes])
     return steps
 
@@ -132,10 +133,10 @@ def run(script: str, *arguments: str) -> int:
 
 def print_summary(model: str) -> None:
     """Print the figures of the evaluation and where the images are."""
-    scores = json.loads((ROOT / RESULTS / "evaluation.json").read_text(encoding="utf-8"))
+    scores = json.loads((ROOT / REPORT / "report.json").read_text(encoding="utf-8"))
     figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("mAP50", "mAP75", "mAP"))
     print(f"\n{model} on {scores['images']} test images:")
-    print(f"  {figures}   ({RESULTS}/evaluation.json)")
+    print(f"  {figures}   ({REPORT}/report.html)")
     for image in sorted((ROOT / RESULTS / "detections").iterdir()):
         print(f"  {image.relative_to(ROOT)}")
     print("The curves of the training: make tensorboard, then http://localhost:6006")

@@ -2,9 +2,7 @@
 
 import json
 import math
-import os
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +11,7 @@ import tensorflow as tf
 from yolov3.configs import Config
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
-from yolov3.files import atomic_write, read_json
+from yolov3.files import atomic_write
 from yolov3.images import letterbox, read_image
 from yolov3.metrics import (
     AREAS,
@@ -177,28 +175,6 @@ def format_table(figures: dict) -> str:
     if figures["mAP50"] < HARDLY_ANY:
         lines.append(HARDLY_ANY_RIGHT)
     return "\n".join(lines)
-
-
-def check_replaced(path, source: dict) -> None:
-    """Raise ValueError if a file is there, unless it is an earlier evaluation of this `source`.
-
-    Raises OSError if none can be made there: now, not after the evaluation.
-    """
-    if not os.path.lexists(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).touch()
-        Path(path).unlink()
-        return
-    try:
-        earlier = read_json(path)
-    except ValueError:
-        earlier = {}
-    was = {name: earlier.get(name) for name in source}
-    if was != source:
-        what = "a file that is no evaluation"
-        if "mAP50" in earlier and all(was.values()):
-            what = f"the evaluation of {was['run']} on {was['annotations']}; give another file"
-        raise ValueError(f"{path}: refusing to overwrite {what}")
 
 
 def write_json(path, result: dict) -> None:

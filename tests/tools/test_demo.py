@@ -23,8 +23,8 @@ with open("calls.txt", "a") as calls:
     print(pathlib.Path(sys.argv[0]).name, *sys.argv[1:], file=calls)
 """
 EVALUATE = """scores = {"mAP50": 0.97654, "mAP75": 0.9, "mAP": 0.75, "images": 200}
-pathlib.Path("demo").mkdir(exist_ok=True)
-pathlib.Path("demo/evaluation.json").write_text(json.dumps(scores))
+pathlib.Path("demo/report").mkdir(parents=True)
+pathlib.Path("demo/report/report.json").write_text(json.dumps(scores))
 """
 DETECT = """pathlib.Path("demo/detections").mkdir()
 pathlib.Path("demo/detections/1.png").touch()
@@ -140,6 +140,6 @@ def test_the_demo_runs(tmp_path):
         )
         assert done.returncode in (0, 1), done.stderr  # 1: so little training may find nothing
         assert ("Trained already" in done.stdout) is is_trained
-    scores = json.loads((tmp_path / "demo" / "evaluation.json").read_text())
+    scores = json.loads((tmp_path / "demo" / "report" / "report.json").read_text())
     assert scores["images"] == 8 and 0 <= scores["mAP"] <= 1
     assert len(list((tmp_path / "demo" / "detections").iterdir())) == 4
