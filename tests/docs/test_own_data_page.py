@@ -1,15 +1,10 @@
 """Run docs/own_data.md: its commands in order, and the output it shows."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from page_runs import ROOT, blocks, copy_repository, run_page
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
 HOME = "/home/you/yolov3"  # where the page's reader has the repository
 # A test has no time for a training that finds something; the commands are the same.
@@ -21,48 +16,24 @@ SHORTER = {
 }
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """Copy the parts of the repository that the page uses, with `python` being this one."""
-    root = tmp_path_factory.mktemp("page") / "yolo v3"
-    for name in ("yolov3", "tools", "docs"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for script in ROOT.glob("*.py"):
-        shutil.copy(script, root)
-    (root / "bin").mkdir()
-    (root / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (root / "bin" / "python").chmod(0o755)
-    return root
+    return copy_repository(tmp_path_factory.mktemp("page") / "yolo v3")
 
 
 @pytest.fixture(scope="module")
 def printed(copy):
     """Run all commands of the page and return what they print."""
-    path = f"{copy / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    texts = []
-    for block in blocks("bash"):
-        for text, shorter in SHORTER.items():
-            block = block.replace(text, shorter)
-        result = subprocess.run(
-            ["bash", "-e", "-c", block], cwd=copy, env=environment, capture_output=True, text=True
-        )
-        assert result.returncode == 0, f"{block}\n{result.stdout}\n{result.stderr}"
-        texts.append(result.stdout)
-    return "".join(texts).replace(str(copy), HOME)
+    return run_page(PAGE, copy, SHORTER).replace(str(copy), HOME)
 
 
 def test_what_the_test_shortens_is_on_the_page():
-    commands = "".join(blocks("bash"))
+    commands = "".join(blocks(PAGE, "bash"))
     assert all(text in commands for text in SHORTER)
 
 
 def test_the_commands_run_and_print_what_the_page_shows(printed):
-    for text in blocks("text"):
+    for text in blocks(PAGE, "text"):
         assert text in printed
     assert "shapes/all_train.txt: 286 good lines, 1,161 boxes, 0 bad lines" in printed
 
