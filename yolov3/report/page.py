@@ -10,6 +10,7 @@ from string import Template
 
 import numpy as np
 
+from yolov3.cli.progress import counted
 from yolov3.evaluation import Evaluation, write_json
 from yolov3.files import write_whole
 from yolov3.images import write_image
@@ -117,7 +118,10 @@ def _number(value):
 def _texts(figures):
     """Return the texts of the page by their places in the template."""
     texts = {name: _number(value) for name, value in figures.items() if isinstance(value, float)}
-    texts |= {"images": f"{figures['images']:,}", "threshold": f"{figures['threshold']:g}"}
+    texts |= {
+        "images": counted(figures["images"], "image"),
+        "threshold": f"{figures['threshold']:g}",
+    }
     texts["images_per_second"] = f"{figures['images_per_second']:.1f}"
     is_best = not np.isnan(figures["best_threshold"])
     none = "No detection is right, so no score threshold is best; at"
