@@ -113,7 +113,8 @@ def test_without_test_set_the_last_epoch_is_the_best(records, tmp_path, monkeypa
 
 def test_the_input_size_grows_across_epochs(records, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(networks, "_tiny", thin_network)
-    config = config_in(tmp_path, train_input_size=64, train_input_scales=(0.5, 1.0), train_epochs=3)
+    sizes = {"train_input_size": 64, "train_input_scales": (0.5, 1.0)}
+    config = config_in(tmp_path, **sizes, train_epochs=3, augment_mosaic=0.0)
     training = training_of(config, records, records)
     assert fit(training) is Outcome.FINISHED
     error = capsys.readouterr().err
@@ -135,7 +136,7 @@ def train_with_bad_steps(records, tmp_path, monkeypatch, capsys):
 
     def train(bad_steps, repeats=2):
         def call_with_nan(train_step, *batch):
-            kernel = train_step.model.get_layer("conv_0").kernel
+            kernel = train_step.model.get_layer("conv_1").kernel
             good, is_bad = kernel.numpy(), int(train_step.step_count) + 1 in bad_steps
             kernel.assign(good * np.nan if is_bad else good)
             metrics = call(train_step, *batch)
@@ -144,7 +145,7 @@ def train_with_bad_steps(records, tmp_path, monkeypatch, capsys):
             return metrics
 
         monkeypatch.setattr(TrainStep, "__call__", call_with_nan)
-        config = config_in(tmp_path, train_batch_size=1, train_epochs=1)
+        config = config_in(tmp_path, train_batch_size=1, train_epochs=1, augment_mosaic=0.0)
         training = training_of(config, records * repeats)
         outcome = fit(training)
         return training, outcome, capsys.readouterr().err

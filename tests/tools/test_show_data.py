@@ -25,6 +25,7 @@ def folder(tmp_path):
 
 def test_the_tool_draws_both_images(folder, capsys):
     command = [str(folder / "a.txt"), "--names", str(folder / "names"), "--count", "2"]
+    command += ["--augment-mosaic", "0"]
     assert show_data.main([*command, "--output", str(folder / "plain")]) == 0
     augmented = ["--output", str(folder / "both"), "--augment-flip", "1", "--augment-value", "0.2"]
     assert show_data.main([*command, *augmented]) == 0
