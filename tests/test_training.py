@@ -50,7 +50,7 @@ def trained(records, tmp_path_factory):
 
 
 def test_it_learns_the_scenes_it_is_trained_on(trained, records):
-    result = evaluate(Detector(trained.run.checkpoints, score_threshold=0.001), records)
+    result = evaluate(Detector(trained.run.checkpoints, score_threshold=0.001), records).figures
     assert result["mAP50"] >= 0.9
     assert (result["images"], result["unreadable"]) == (len(records), 0)
 
