@@ -1,35 +1,18 @@
-"""The settings of a run: one frozen dataclass, its rules and its JSON; YOLOv3's constants."""
+"""The settings of a run: one frozen dataclass, its rules, recipes and JSON; YOLOv3's constants."""
 
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from yolov3.files import is_a, read_json
-from yolov3.settings import (
-    A_FILE,
-    ABOVE_0,
-    AT_LEAST_0,
-    AT_LEAST_1,
-    BELOW_1,
-    FRACTION,
-    FRACTIONS,
-    MULTIPLES,
-    PART,
-    RECIPES,
-    Default,
-    Rule,
-    check,
-    default_of,
-    marked,
-    refuse,
-    setting,
-)
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
 ANCHORS_PER_SCALE = 3
-# Width and height in pixels, per scale, fine to coarse: darknet's cfg/yolov3.cfg and
-# cfg/yolov3-tiny.cfg.
+# Width and height in pixels, per scale, fine to coarse: darknet's yolov3.cfg, yolov3-tiny.cfg.
 ANCHORS = (
     ((10, 13), (16, 30), (33, 23)),
     ((30, 61), (62, 45), (59, 119)),
@@ -51,14 +34,67 @@ TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 EVAL_SCORE_THRESHOLD = 0.001
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-MAX_SEED = 2**32 - 1  # of NumPy
 REPO = Path(__file__).resolve().parents[1]
+# What settings are unless given, of YOLOv3 and of YOLOv3-tiny.
+RECIPES = {
+    "digits": {  # what the tutorial's 1,000 scenes need: docs/recipe.md
+        "train_epochs": (6, 15),
+        "train_lr_init": (1.5e-3, 1e-3),  # the shorter a run, the higher
+        "augment_flip": (0.0, 0.0),
+        "augment_scale": (0.0, 0.0),
+        "augment_translate": (0.0, 0.0),
+        "augment_hue": (0.0, 0.0),
+        "augment_saturation": (0.0, 0.0),
+        "augment_value": (0.0, 0.0),
+        "augment_mosaic": (1.0, 1.0),
+        "augment_close": (0.33, 0.33),
+    },
+    "images": {  # some hundred photographs, from trained weights or from scratch
+        "train_epochs": (60, 100),
+        "train_lr_init": (1e-3, 1e-3),
+        "augment_flip": (0.5, 0.5),
+        "augment_scale": (0.5, 0.5),
+        "augment_translate": (0.1, 0.1),
+        "augment_hue": (0.015, 0.015),
+        "augment_saturation": (0.7, 0.7),
+        "augment_value": (0.4, 0.4),
+        "augment_mosaic": (1.0, 0.5),
+        "augment_close": (0.15, 0.15),
+    },
+}
 
 
-SEED = Rule(f"0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
+class Rule(NamedTuple):
+    """What a setting must fulfil beyond its type."""
+
+    expected: str
+    holds: Callable
+
+
+AT_LEAST_0 = Rule("at least 0", lambda value: 0 <= value < math.inf)
+AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
+ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
+FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
+PART = Rule("more than 0, up to 1", lambda value: 0 < value <= 1)
+BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
+FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
+MULTIPLES = Rule("numbers above 0 up to 2", lambda xs: xs and all(0 < x <= 2 for x in xs))
+SEED = Rule("0 to 4294967295", range(2**32).__contains__)  # what NumPy takes
 INPUT_SIZE = Rule(
     f"a positive multiple of {SIZE_MULTIPLE} up to {INPUT_SIZES[-1]}", INPUT_SIZES.__contains__
 )
+A_FILE = Rule("the path of a file", bool)
+
+
+def setting(default, text: str, rule: Rule | None = None, choices=None):
+    """Declare a setting: default, text in `--help`, and what it must fulfil.
+
+    The default None stands for one that depends on the recipe or on other settings.
+    """
+    if choices:
+        rule = Rule(f"one of {', '.join(choices)}", choices.__contains__)
+    metadata = {"help": text, "rule": rule, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +108,8 @@ class Config:
 
     # data
     train_classes: str = setting("mnist/mnist.names", "file of class names, one per line", A_FILE)
-    train_annot_path: str = setting(
-        "mnist/mnist_train.txt", "annotation file of the training images", A_FILE
-    )
-    test_annot_path: str = setting(
-        "mnist/mnist_test.txt", "annotation file of the validation images; '' for none"
-    )
+    train_annot_path: str = setting("mnist/mnist_train.txt", "annotations to train on", A_FILE)
+    test_annot_path: str = setting("mnist/mnist_test.txt", "those to validate on; '' for none")
     bad_lines: str = setting(
         "error", "bad annotation lines: end with a report, or skip them", choices=BAD_LINES
     )
@@ -97,9 +129,7 @@ class Config:
     )
 
     # transfer
-    weights: str = setting(
-        "", "initial weights: a checkpoint, the best of a folder, or Darknet weights"
-    )
+    weights: str = setting("", "initial weights: a checkpoint, folder of some, or Darknet file")
     transfer: str = setting(
         "all-but-heads", "layers that take their values from --weights", choices=TRANSFER_SCOPES
     )
@@ -139,28 +169,26 @@ class Config:
 
     # augmentation
     augment_flip: float = setting(
-        0.0, "probability of a mirror image; wrong for digits and text", FRACTION
+        None, "probability of a mirror image; wrong for digits and text", FRACTION
     )
     augment_scale: float = setting(
-        0.0, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", AT_LEAST_0
+        None, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", AT_LEAST_0
     )
-    augment_translate: float = setting(0.0, "shift by up to this fraction of the image", FRACTION)
+    augment_translate: float = setting(None, "shift by up to this fraction of the image", FRACTION)
     augment_rotate: float = setting(0.0, "turn by up to so many degrees", AT_LEAST_0)
-    augment_hue: float = setting(
-        0.0, "turn colours by up to this fraction of their circle", FRACTION
-    )
-    augment_saturation: float = setting(0.0, "change of saturation, up to this fraction", FRACTION)
-    augment_value: float = setting(0.0, "change of brightness, up to this fraction", FRACTION)
+    augment_hue: float = setting(None, "turn of the colours, up to this fraction", FRACTION)
+    augment_saturation: float = setting(None, "change of saturation, up to this fraction", FRACTION)
+    augment_value: float = setting(None, "change of brightness, up to this fraction", FRACTION)
     augment_contrast: float = setting(0.0, "change of contrast, up to this fraction", FRACTION)
     augment_mosaic: float = setting(
-        0.0, "probability of windows of four images in one, as large as in detection", FRACTION
+        None, "probability of windows of four images in one, as large as in detection", FRACTION
     )
     augment_mixup: float = setting(0.0, "probability of two images in one, blended", FRACTION)
     augment_min_area: float = setting(
         0.5, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
     )
     augment_close: float = setting(
-        0.33, "last fraction of the epochs, without mosaic and mixup", FRACTION
+        None, "last fraction of the epochs, without mosaic and mixup", FRACTION
     )
     augment_sizes: tuple[float, ...] = setting(
         (1.0,), "fractions of the input size, one of which each batch has at random", MULTIPLES
@@ -176,8 +204,9 @@ class Config:
 
     def __post_init__(self):
         object.__setattr__(self, "anchors", _preset_or_tuples(self.anchors))
-        self._set_defaults()
-        for field in dataclasses.fields(self):
+        for field in dataclasses.fields(self):  # what others follow from comes before them
+            if field.default is None and getattr(self, field.name) is None:
+                object.__setattr__(self, field.name, self._default(field))
             check(field, getattr(self, field.name))
         if self.train_lr_end > self.train_lr_init:
             refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
@@ -185,19 +214,12 @@ class Config:
             sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
             refuse("anchors", f"for {self.network} {sizes}", self.anchors)
 
-    def _set_defaults(self):
-        """Give what was left open its value of this network and recipe, and mark it as such."""
-        for field in dataclasses.fields(self):
-            if field.default is None or isinstance(field.default, Default):
-                self._set_default(field.name, default_of(field, self.recipe, self.tiny))
-        self._set_default("anchors", TINY_ANCHORS if self.tiny else ANCHORS)
-        if is_a(self.train_lr_init, float):
-            self._set_default("train_lr_end", default_lr_end(self.train_lr_init))
-
-    def _set_default(self, name, value):
-        now = getattr(self, name)
-        if isinstance(now, Default) or now is None:
-            object.__setattr__(self, name, marked(value))
+    def _default(self, field):
+        if field.name == "anchors":
+            return ANCHOR_PRESETS[self.network]
+        if field.name == "train_lr_end":
+            return default_lr_end(self.train_lr_init)
+        return default_of(field, self.recipe, self.tiny)
 
     @property
     def strides(self) -> tuple:
@@ -219,8 +241,6 @@ class Config:
         """Read what `to_json` returned. Raises ValueError that names the file otherwise."""
         try:
             values = read_json(path)
-            if "anchors" not in values:
-                raise ValueError("written by a version that did not store anchors; train again")
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: as_tuples(value) for name, value in values.items()})
@@ -228,15 +248,33 @@ class Config:
             raise ValueError(f"{path}: {error}") from None
 
 
+def default_of(field: dataclasses.Field, recipe: str, tiny: bool):
+    """Return what a setting is unless given."""
+    return RECIPES[recipe][field.name][tiny] if field.name in RECIPES[recipe] else field.default
+
+
 def default_lr_end(train_lr_init: float) -> float:
     """Return the learning rate at which one of `train_lr_init` ends unless told otherwise."""
     return min(LEARNING_RATE_END, train_lr_init / 10)
 
 
+def check(field: dataclasses.Field, value) -> None:
+    """Raise ValueError unless a setting may have this value."""
+    rule = field.metadata["rule"]
+    if not is_a(value, field.type):
+        refuse(field.name, getattr(field.type, "__name__", field.type), value)
+    if rule and not rule.holds(value):
+        refuse(field.name, rule.expected, value)
+
+
+def refuse(name: str, expected: str, value) -> None:
+    """Raise ValueError for the value of a setting."""
+    raise ValueError(f"{name}: expected {expected}; received {value!r:.80}")
+
+
 def changed_settings(before: Config, now: Config) -> list[str]:
     """Name the settings that differ."""
-    names = [field.name for field in dataclasses.fields(Config)]
-    return [name for name in names if getattr(before, name) != getattr(now, name)]
+    return [name for name, value in vars(now).items() if value != getattr(before, name)]
 
 
 def _preset_or_tuples(anchors):
@@ -244,7 +282,7 @@ def _preset_or_tuples(anchors):
         refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
     if isinstance(anchors, str):
         return ANCHOR_PRESETS[anchors]
-    return anchors if isinstance(anchors, Default) else as_tuples(anchors)
+    return as_tuples(anchors)
 
 
 def as_tuples(value):

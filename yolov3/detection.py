@@ -9,13 +9,12 @@ import tensorflow as tf
 
 from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.class_names import read_class_names
-from yolov3.configs import INPUT_SIZE, Config
+from yolov3.configs import FRACTION, INPUT_SIZE, Config
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
 from yolov3.kernels.hardware import choose_precision, grow_gpu_memory
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
-from yolov3.settings import FRACTION
 from yolov3.weights import class_count, is_tiny, load_state_dict, network_name
 from yolov3.yolov3 import build_yolov3, to_float
 

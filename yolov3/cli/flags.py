@@ -10,18 +10,19 @@ import sys
 from yolov3.configs import (
     ANCHOR_PRESETS,
     INPUT_SIZES,
-    STRIDES,
-    TINY_STRIDES,
+    RECIPES,
     Config,
     as_tuples,
+    check,
     default_lr_end,
+    default_of,
     fit_network,
 )
 from yolov3.files import read_json
-from yolov3.settings import RECIPES, check, default_of, from_text
 from yolov3.text import printable
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
+SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 GROUPS = {  # in the help, by the first setting of each
     "train_classes": "data",
     "tiny": "network",
@@ -108,9 +109,12 @@ def _parser_of(kind, expected: str, holds=lambda value: True):
     return parse
 
 
+def _int_or_float(text: str) -> float:
+    return int(text) if text.isdecimal() else float(text)  # 6 shall not be shown as 6.0
+
+
 integer = _parser_of(int, "a whole number")
-number = _parser_of(float, "a number")
-count = _parser_of(lambda text: int(text) if text.isdecimal() else float(text), "a number")
+number = _parser_of(_int_or_float, "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
@@ -125,18 +129,11 @@ def _height_and_width(text: str) -> tuple[int, int]:
 
 _ONE_OR_TWO = f"one number or HEIGHTxWIDTH, multiples {_SIZES}"
 input_hw = _parser_of(_height_and_width, _ONE_OR_TWO, set(INPUT_SIZES).issuperset)
-
-
 run_name = _parser_of(
     str,
     "at most 60 letters, digits, dots, - and _, a letter or digit first",
     re.compile(r"(?!(best|last)-\d)[^\W_][\w.-]{0,59}").fullmatch,  # no name of a checkpoint
 )
-
-
-def names_list(text: str) -> list[str]:
-    """Parse names with commas between them, for argparse."""
-    return text.split(",")
 
 
 def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
@@ -169,12 +166,24 @@ def settings_in(path: str, parser: Parser) -> dict:
             if not field:
                 raise ValueError(f"{key}: {text!r:.80}: {parser.answer('--' + key)}")
             is_one_of_many = field.type == tuple[float, ...] and isinstance(text, str)
-            value = from_text(field, text.split() if is_one_of_many else text)
+            value = _from_text(field, text.split() if is_one_of_many else text)
             settings[field.name] = read_anchors(value) if field.name == "anchors" else value
             check(field, settings[field.name])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return settings
+
+
+def _from_text(field, value):
+    """Return the value of a setting that a file has as text; what is none of it stays text."""
+    if isinstance(value, list):
+        return tuple(_from_text(field, one) for one in value)
+    if field.type is bool:
+        return SWITCHES.get(str(value).lower(), value)
+    if field.type is not str and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return _int_or_float(value)
+    return value
 
 
 def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> Config:
@@ -210,7 +219,7 @@ def read_anchors(source) -> tuple:
     except (OSError, ValueError) as error:
         expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
         raise ValueError(f"anchors: expected {expected}; received {error}") from None
-    if not any(fit_network(anchors, scales) for scales in (len(STRIDES), len(TINY_STRIDES))):
+    if not any(fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values()):
         raise ValueError(
             f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
         )
@@ -225,8 +234,6 @@ def _kind(field) -> dict:
         return {"choices": choices}
     if field.type == tuple[float, ...]:
         return {"type": number, "nargs": "+", "metavar": "X"}
-    if field.name == "train_epochs":  # 6 shall not be shown as 6.0
-        return {"type": count, "metavar": "X"}
     numbers = {int: (integer, "N"), float: (number, "X")}
     parse, metavar = numbers.get(field.type, (str, "PATH"))
     return {"type": parse, "metavar": metavar}
@@ -247,10 +254,6 @@ def _defaults_text(field) -> str:
 def _spelled(default) -> str:
     text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     return SPELLED.get(text, text)
-
-
-def _default_text(default) -> str:
-    return f" (default: {_spelled(default)})"
 
 
 def add_data_flags(parser: argparse.ArgumentParser, names: bool = True) -> None:
@@ -277,9 +280,9 @@ def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=in
     or_hw = ", or HEIGHTxWIDTH" if size is input_hw else ""
     size_default = "(default: the checkpoint's; 416 for Darknet weights)"
     sides = f"input width and height{or_hw}, multiples of {INPUT_SIZES.step} {size_default}"
-    score = "lowest score of a detection" + _default_text(score_threshold or "the checkpoint's")
+    score = f"lowest score of a detection (default: {score_threshold or 'that of the weights'})"
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
-    agnostic = "class-agnostic NMS: one box per object" + _default_text(agnostic_nms)
+    agnostic = f"class-agnostic NMS: one box per object (default: {_spelled(agnostic_nms)})"
     add("--weights", weights, "PATH", default=Config.train_checkpoints_folder)
     add("--names", names, "FILE")
     add("--anchors", anchors, "FILE|PRESET")
