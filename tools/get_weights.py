@@ -8,19 +8,16 @@ A file that is there already is only verified. Exit codes: 0, 1 (a download fail
 """
 
 import argparse
-import contextlib
-import hashlib
-import socket
-import sys
 from pathlib import Path
 
+from mnist.download import download, verify
 from yolov3.cli.flags import Parser
-from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.cli.run import run_script
 from yolov3.configs import REPO
-from yolov3.files import atomic_write
+from yolov3.files import write_whole
 
 URL = "https://data.pjreddie.com/files/"
-STALL_S = 60  # seconds without a byte after which a download is given up
+STALL_S = 60.0
 # As others publish them: see model_data/README.md.
 CHECKSUMS = {
     "yolov3.weights": "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
@@ -28,7 +25,6 @@ CHECKSUMS = {
     "darknet53.conv.74": "8983e1c129e2d6e8e3da0cc0781ecb7a07813830ef5a87c24b53100df6a5f23d"
     "b6c6e6a402aec78025a93fe060b75d1958f1b8f7439a04b54a3f19c81e2ae99b",
 }
-ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of digits
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -41,35 +37,6 @@ def parse_args(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check(path: Path, name: str) -> None:
-    """Raise ValueError if a file is not the published one of this name."""
-    expected = CHECKSUMS[name]
-    algorithm = ALGORITHMS[len(expected)]
-    with path.open("rb") as stream:
-        received = hashlib.file_digest(stream, algorithm).hexdigest()
-    if received != expected:
-        size = f"{path.stat().st_size:,} bytes"
-        raise ValueError(f"expected {algorithm} {expected}; received {size} with {received}")
-
-
-def download(url: str, path: Path) -> None:
-    """Download a file and verify it; only then it gets its name. Raises OSError if that fails."""
-    import_tensorflow()
-    import keras
-
-    if not sys.stdout.isatty():  # a log does not want its thousand progress lines
-        keras.config.disable_interactive_logging()
-    socket.setdefaulttimeout(STALL_S)
-    with atomic_write(path) as partial:
-        folder = str(partial.parent.resolve())  # not Keras's own cache
-        try:
-            with contextlib.redirect_stdout(getattr(sys.stdout, "unfiltered", sys.stdout)):
-                keras.utils.get_file(partial.name, url, cache_subdir=folder, force_download=True)
-            check(partial, path.name)  # get_file itself knows no SHA-512
-        except Exception as error:  # a plain Exception where the server cannot be reached
-            raise OSError(f"{url}: {error}") from None
-
-
 def main(argv=None) -> int:
     args = parse_args(argv)
     names = args.files or list(CHECKSUMS)
@@ -79,13 +46,16 @@ def main(argv=None) -> int:
         path, url = args.folder / name, f"{args.url.rstrip('/')}/{name}"
         if path.exists():
             try:
-                check(path, name)
+                verify(path.read_bytes(), CHECKSUMS[name])
             except ValueError as error:
                 advice = "move it away to download the published file"
                 raise ValueError(f"{path}: {error}; {advice}") from None
         else:
             print(f"{name}: downloading from {url}", flush=True)
-            download(url, path)
+            try:
+                write_whole(path, download(url, CHECKSUMS[name], STALL_S))
+            except ConnectionError as error:
+                raise ConnectionError(f"{url}: {error}") from None
         print(f"{path}: the checksum is right", flush=True)
     return 0
 

@@ -176,7 +176,7 @@ def test_a_failed_download_falls_back_to_the_offline_digits(serve, cache, monkey
     assert "scikit-learn, not MNIST, because there is no" in digits.source
     assert "download failed" in digits.source and "refused" in digits.source
     url = serve(b"<html>log in</html>").url
-    assert "expected SHA-256" in find_digits(say=str, url=url).source
+    assert "expected sha256" in find_digits(say=str, url=url).source
     assert not cache.exists()
     monkeypatch.setattr("mnist.sklearn_digits.find_spec", lambda _name: None)
     with pytest.raises(OSError, match="pip install scikit-learn"):
