@@ -18,13 +18,16 @@ import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.matrix_rate import MULTIPLICATIONS_PER_STEP, gigaflops, multiplication_rate
 from benchmarks.timing import machine, print_table, versions
-from tools.plot_training import TAGS, Point, read_points, read_runs
+from tools.plot_training import MAPS, read_runs
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import SIZE_MULTIPLE
 
+LOG_FILES = "events.out.tfevents.*"
+TAGS = {f"mAP/{label}": label for label in MAPS}
 NEVER, PRODUCTS = float("inf"), 15
 SETTINGS, CLASS_NAMES, INPUT_SIZE = "config", "class_names", "train/input_size"
 
@@ -52,7 +55,7 @@ def main(argv=None) -> int:
     rate = functools.cache(lambda precision: args.matrix_rate or measured_rate(precision))
     runs = {
         name: figures(points, args.target, rate)
-        for name, points in read_runs(args.logs, read_run).items()
+        for name, points in read_runs(args.logs, LOG_FILES, read_run).items()
     }
     rows = [[name, *map(_text, values)] for name, values in runs.items()]
     for network, columns in medians(runs).items():
@@ -64,7 +67,41 @@ def main(argv=None) -> int:
     return 0
 
 
-def read_run(log_folder) -> list[Point]:
+class Point(NamedTuple):
+    """A value in a log: a number or a text; None for tags that nobody asked for."""
+
+    step: int
+    minutes: float  # of training
+    tag: str
+    value: float | bytes | None
+
+
+def read_points(log_folder: Path, tags) -> list[Point]:
+    """Return what a log says of some tags, in the order of the steps.
+
+    Time counts up to the step that a run was resumed at, and on from there.
+    """
+    import tensorflow as tf
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    points = []
+    files = sorted(log_folder.glob(LOG_FILES))
+    for event in (event for path in files for event in EventFileLoader(str(path)).Load()):
+        kind = event.WhichOneof("what")
+        if kind == "file_version":  # the first of a file
+            start = event.wall_time
+        if kind == "session_log":  # begun, or resumed at this step: later ones are done again
+            points = [point for point in points if point.step < event.step]
+        if kind in ("file_version", "session_log"):
+            before = points[-1].minutes if points else 0
+        for value in event.summary.value:
+            known = tf.make_ndarray(value.tensor).item() if value.tag in tags else None
+            minutes = before + (event.wall_time - start) / 60
+            points.append(Point(event.step, minutes, value.tag, known))
+    return points
+
+
+def read_run(log_folder: Path) -> list[Point]:
     """Return the points of a run's log. Raises ValueError if it lacks what `figures` needs."""
     points = read_points(log_folder, {*TAGS, SETTINGS, CLASS_NAMES, INPUT_SIZE})
     if missing := {*TAGS, SETTINGS, CLASS_NAMES, INPUT_SIZE} - {point.tag for point in points}:

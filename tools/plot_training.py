@@ -1,19 +1,19 @@
-"""Draw the validation mAP of runs against the minutes of training, from their TensorBoard logs.
+"""Draw the validation mAP of runs against the minutes of training, from their results.csv.
 
 python tools/plot_training.py log/*
 python tools/plot_training.py log/yolov3_20261124-101500 --output curves.png
 """
 
 import argparse
+import csv
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from yolov3.cli.flags import Parser
-from yolov3.cli.run import import_tensorflow, run_script
+from yolov3.cli.run import run_script
 
-LOG_FILES = "events.out.tfevents.*"
-TAGS = {f"mAP/{label}": label for label in ("mAP50", "mAP75", "mAP")}
+RESULTS = "results.csv"
+MAPS = ("mAP50", "mAP75", "mAP")
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -24,63 +24,26 @@ def parse_args(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-class Point(NamedTuple):
-    """A value in a log: a number or a text; None for tags that nobody asked for."""
+def read_curves(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """Return the (minutes of training, value) of each mAP of a run, from its log folder.
 
-    step: int
-    minutes: float  # of training
-    tag: str
-    value: float | bytes | None
-
-
-def read_points(log_folder: str | Path, tags) -> list[Point]:
-    """Return what a log says of some tags, in the order of the steps.
-
-    Time counts up to the step that a run was resumed at, and on from there.
+    Raises ValueError for a run without a validation.
     """
-    import tensorflow as tf
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
-    points = []
-    files = sorted(Path(log_folder).glob(LOG_FILES))
-    for event in (event for path in files for event in EventFileLoader(str(path)).Load()):
-        kind = event.WhichOneof("what")
-        if kind == "file_version":  # the first of a file
-            start = event.wall_time
-        if kind == "session_log":  # begun, or resumed at this step: later ones are done again
-            points = [point for point in points if point.step < event.step]
-        if kind in ("file_version", "session_log"):
-            before = points[-1].minutes if points else 0
-        for value in event.summary.value:
-            known = tf.make_ndarray(value.tensor).item() if value.tag in tags else None
-            minutes = before + (event.wall_time - start) / 60
-            points.append(Point(event.step, minutes, value.tag, known))
-    return points
+    with (folder / RESULTS).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        raise ValueError(f"{folder}: no validation yet")
+    return {name: [(float(row["minutes"]), float(row[name])) for row in rows] for name in MAPS}
 
 
-def read_curves(log_folder: str | Path) -> dict[str, list[tuple[float, float]]]:
-    """Return the (minutes of training, value) of each mAP.
-
-    Raises ValueError for a folder without a validation in it.
-    """
-    points = read_points(log_folder, TAGS)
-    curves = {
-        label: [(point.minutes, point.value) for point in points if point.tag == tag]
-        for tag, label in TAGS.items()
-    }
-    if not all(curves.values()):
-        raise ValueError(f"{log_folder}: not the log of a run with a validation")
-    return curves
-
-
-def read_runs(logs: list[str], read=read_curves) -> dict:
-    """Return what `read` returns of every run's log in or below these folders, by the run's name.
+def read_runs(logs: list[str], files: str = RESULTS, read=read_curves) -> dict:
+    """Return what `read` returns of each folder with such `files` in or below some, by its name.
 
     Runs without a validation are skipped and named. Raises ValueError where nothing remains.
     """
     runs = {}
     for log in logs:
-        for folder in sorted({path.parent for path in Path(log).rglob(LOG_FILES)}):
+        for folder in sorted({path.parent for path in Path(log).rglob(files)}):
             try:
                 name = str(folder) if folder.name in runs else folder.name
                 runs[name] = read(folder)
@@ -93,7 +56,6 @@ def read_runs(logs: list[str], read=read_curves) -> dict:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow()
     import matplotlib
 
     from yolov3.plots import STYLE, map_figure, save_figure

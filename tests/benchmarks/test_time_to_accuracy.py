@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from benchmarks.time_to_accuracy import figures, main, read_run
+from benchmarks.time_to_accuracy import TAGS, figures, main, read_points, read_run
 from yolov3.runs.run_logger import TensorBoardLog
 
 SETTINGS = '{"tiny": true, "train_batch_size": 4, "precision": "float32"}'
@@ -53,3 +53,25 @@ def test_runs_and_their_medians_are_printed(log, tmp_path, capsys):
         "| yolov3-tiny, median",
     ]
     assert rows[1][1:3] == ["not reached", "0.134"]
+
+
+def test_a_pause_and_what_was_done_again_are_no_time_of_training(tmp_path):
+    """The run began at second 100, was interrupted at 280 and resumed at step 2 at 9,000."""
+    first, second = [(1, 160, 0.1), (2, 220, 0.2), (3, 280, 0.8)], [(3, 9_030, 0.3)]
+    for start, step, validations in ((100, 1, first), (9_000, 3, second)):
+        path = tmp_path / f"events.out.tfevents.{start:010}"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            event = tf.compat.v1.Event(wall_time=start, file_version="brain.Event:2")
+            writer.write(event.SerializeToString())
+            event = tf.compat.v1.Event(wall_time=start, step=step)
+            event.session_log.status = tf.compat.v1.SessionLog.START
+            writer.write(event.SerializeToString())
+            for step, wall_time, value in validations:
+                event = tf.compat.v1.Event(wall_time=wall_time, step=step)
+                for tag in TAGS:
+                    tensor = tf.make_tensor_proto(value, tf.float32)
+                    event.summary.value.add(tag=tag, tensor=tensor)
+                writer.write(event.SerializeToString())
+    points = [point for point in read_points(tmp_path, TAGS) if point.tag == "mAP/mAP50"]
+    assert [point.minutes for point in points] == pytest.approx([1, 2, 2.5])
+    assert [point.value for point in points] == pytest.approx([0.1, 0.2, 0.3])
