@@ -109,7 +109,8 @@ def test_the_last_epoch_may_be_a_part_of_one(epochs, last_steps):
     ],
 )
 def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes):
-    config = Config(train_epochs=epochs, augment_mosaic=0.5, augment_close=close)
+    thirds = {"train_input_scales": (0.54, 0.77, 1.0)}
+    config = Config(train_epochs=epochs, augment_mosaic=0.5, augment_close=close, **thirds)
     schedule = TrainingSchedule(config, num_images=100)
     count = range(schedule.epochs)
     assert [schedule.mixes_images(epoch) for epoch in count] == [epoch < mosaics for epoch in count]

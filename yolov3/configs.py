@@ -40,6 +40,7 @@ RECIPES = {
     "digits": {  # what the tutorial's 1,000 scenes need: docs/recipe.md
         "train_epochs": (6, 15),
         "train_lr_init": (1.5e-3, 1e-3),  # the shorter a run, the higher
+        "train_input_scales": ((0.46, 0.46, 0.46, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
         "augment_flip": (0.0, 0.0),
         "augment_scale": (0.0, 0.0),
         "augment_translate": (0.0, 0.0),
@@ -52,6 +53,7 @@ RECIPES = {
     "images": {  # some hundred photographs, from trained weights or from scratch
         "train_epochs": (60, 100),
         "train_lr_init": (1e-3, 1e-3),
+        "train_input_scales": ((0.54, 0.77, 1.0), (0.54, 0.77, 1.0)),
         "augment_flip": (0.5, 0.5),
         "augment_scale": (0.5, 0.5),
         "augment_translate": (0.1, 0.1),
@@ -161,7 +163,7 @@ class Config:
         BELOW_1,
     )
     train_input_scales: tuple[float, ...] = setting(
-        (0.54, 0.77, 1.0),
+        None,
         "progressive resizing: fractions of the input size, one per equal part of the epochs",
         FRACTIONS,
     )

@@ -45,7 +45,8 @@ def test_a_plan_takes_its_budget(images, minutes):
     step = plan.total_steps // 2
     rest = longest(plan, costs, seconds, step=step)  # the time is there again
     assert rest.total_steps > plan.total_steps
-    assert 0.9 * seconds < costs.left(rest, step) <= seconds
+    validation = 60 * SECONDS[416] + 1.0  # for which there may be no time: no further epoch
+    assert 0.9 * seconds - validation < costs.left(rest, step) <= seconds
     over = longest(plan, costs, -1.0, step=step)
     assert over.total_steps == step
 
@@ -186,7 +187,7 @@ def test_measuring_leaves_no_trace(fractions, records, tmp_path, monkeypatch):
 
 def test_a_run_of_hours_is_told_what_would_be_shorter():
     pace, schedule = Pace(0, Clock()), TrainingSchedule(Config(), 1000)
-    pace.start(COSTS._replace(image=dict.fromkeys(SECONDS, 2.0)), schedule, 0, 0.0)
+    pace.start(COSTS._replace(image=dict.fromkeys((192, 320, 416), 2.0)), schedule, 0, 0.0)
     text = time_text(pace, schedule.config, has_gpu=False)
     assert text.startswith("about 3 h ") and "--tiny" in text and "--max-minutes 60 " in text
     assert time_text(pace, schedule.config, has_gpu=True) == text.partition(";")[0]

@@ -159,10 +159,12 @@ class Pace:
     def changed(self, step: int) -> bool:
         """Tell before each step whether the schedule had to be changed to end in the budget.
 
-        It looks whenever a quarter of what the budget left at the last look has passed.
+        It looks whenever a quarter of what the budget left at the last look has passed, and before
+        the last step.
         """
         used, last, before = self.used, self._looked, self.schedule
-        if used < last + max((self.budget - last) / 4, TOLERANCE * self.budget):
+        pause = max((self.budget - last) / 4, TOLERANCE * self.budget)
+        if used < last + pause and step + 1 < before.total_steps:
             return False
         left, rest = self.costs.left(before, step), self.budget - used
         if left == self.left:  # no step since then
@@ -218,13 +220,15 @@ def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> 
     then go on to the end. Raises ValueError if there is no time for one step.
     """
     scales = schedule.config.train_input_scales
-    for kept in range(len(scales), 0, -1):
-        sizes = schedule.change(train_input_scales=scales[:kept])
-        if kept < len(scales) and schedule.config.augment_mosaic:
-            sizes = sizes.change(augment_close=0.0)
-        best = longest(sizes, costs, seconds, step)
-        if best.total_steps >= STEPS_PER_SIZE * len(set(scales[:kept])):
+    while True:
+        largest, kept = max(scales), len(set(scales))
+        best = longest(schedule, costs, seconds, step)
+        if kept == 1 or best.total_steps >= STEPS_PER_SIZE * kept:
             break
+        scales = tuple(scale for scale in scales if scale < largest)
+        schedule = schedule.change(train_input_scales=scales)
+        if schedule.config.augment_mosaic:
+            schedule = schedule.change(augment_close=0.0)
     if costs.left(best, step) > seconds:
         raise ValueError("max_minutes: over before the next step; expected more minutes")
     warmup = round(best.config.train_epochs * WARMUP_SHARE, 3)
