@@ -38,7 +38,7 @@ def test_detect_mnist_takes_an_image(in_run, digit_scenes, capsys):
     assert read_image(in_run / "one.jpg").shape == (128, 128, 3)
     assert f"{image}: " in capsys.readouterr().out
     assert detect_mnist.main([*flags, "--score-threshold=1"]) == 1  # nothing found
-    assert "nothing above 1; the best in 1 image is " in capsys.readouterr().out
+    assert "nothing above 1: try a lower --score-threshold, or " in capsys.readouterr().out
 
 
 def test_an_image_that_cannot_be_saved_is_named_and_the_rest_is_done(in_run, monkeypatch, capsys):

@@ -3,11 +3,10 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from yolov3.configs import Config
-from yolov3.inference.scenes import choose_scenes, detect_and_draw, nothing_found, output_paths
+from yolov3.inference.scenes import choose_scenes, detect_and_draw, output_paths
 
 
 def detector(annotations, **settings):
@@ -60,24 +59,3 @@ def test_several_images_go_to_a_folder():
     assert output_paths("one.jpg", ["/a/b.jpg"]) == [Path("one.jpg")]
     with pytest.raises(ValueError, match="--output: expected a folder .* received 'one.jpg'"):
         output_paths("one.jpg", ["/a/b.jpg", "c.png"])
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [
-        (
-            [[0.07], [0.186, 0.1]],
-            "nothing above 0.3; the best in 2 images is b with 0.19: try "
-            "--score-threshold 0.09, or train longer",
-        ),
-        ([[0.0002], []], "nothing above 0.3, not even nearly: train longer"),
-    ],
-)
-def test_where_nothing_is_found_the_best_guess_and_the_way_out_are_told(scores, expected):
-    detections = [(None, np.float32(row), np.ones(len(row), int)) for row in scores]
-    unsure = SimpleNamespace(
-        score_threshold=0.3,
-        class_names=["a", "b"],
-        detect_batch=lambda images, score_threshold: detections,
-    )
-    assert nothing_found(unsure, [None] * len(scores)) == expected

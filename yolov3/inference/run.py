@@ -13,7 +13,7 @@ import numpy as np
 from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
 from yolov3.files import fresh_folders
-from yolov3.inference.frames import count_frames, load, read_frames
+from yolov3.inference.frames import count_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
 from yolov3.inference.pipeline import Detections, detect_frames, prefetch
 from yolov3.inference.scenes import nothing_found
@@ -24,7 +24,6 @@ from yolov3.text import missing_letters
 
 FOLDER = WINDOW = "detections"
 WRITERS = 2  # threads that draw and write
-EXAMPLES = 4  # images to look at again where nothing was found
 AHEAD = 2  # drawn frames that may wait to be shown or appended to a video
 SETTINGS = (  # of the detector, in the JSON
     *("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms", "multi_label"),
@@ -62,8 +61,8 @@ def run_detection(
         if folder and not options.folder:
             with contextlib.suppress(OSError):  # nothing was written
                 folder.rmdir()
-    if report.frames and not report.objects and (examples := _examples(sources)):
-        print(nothing_found(detector, examples))
+    if report.frames and not report.objects:
+        print(nothing_found(detector))
     return 0 if report.frames and not report.unsaved and not report.broken else 1
 
 
@@ -77,13 +76,6 @@ def _follow(drawn, outputs, report) -> None:
                 if not open_window(image_rgb, WINDOW, wait=source.kind is Kind.IMAGE):
                     return
         report.end(source)
-
-
-def _examples(sources) -> list[np.ndarray]:
-    """Read the first frame of a few sources again."""
-    files = [source for source in sources if source.kind in (Kind.IMAGE, Kind.VIDEO)][:EXAMPLES]
-    frames = [load(next(read_frames([source], threading.Event()))) for source in files]
-    return [frame.image_rgb for frame in frames if not frame.error]
 
 
 def _head(detector) -> dict:

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import read_annotations
-from yolov3.cli.progress import counted
-from yolov3.configs import EVAL_SCORE_THRESHOLD
 from yolov3.data.annotation_check import existing_file
 from yolov3.detection import Detector
 from yolov3.draw import draw_boxes
@@ -59,21 +57,14 @@ def detect_and_draw(detector: Detector, image_path, output: Path) -> tuple[int, 
     milliseconds = (time.perf_counter() - started) * 1000
     print(f"{image_path}: {len(scores)} found in {milliseconds:.0f} ms")
     if not len(scores):
-        print(f"  {nothing_found(detector, [image_rgb])}")
+        print(f"  {nothing_found(detector)}")
     for box, score, label in zip(boxes_xyxy, scores, classes, strict=True):
         corners = ", ".join(f"{value:.0f}" for value in box)
         print(f"  {detector.class_names[label]:12} {score:.2f}  at ({corners})")
     return len(scores), draw_boxes(image_rgb, boxes_xyxy, classes, detector.class_names, scores)
 
 
-def nothing_found(detector: Detector, images_rgb: list[np.ndarray]) -> str:
-    """Say how sure the detector was of its best guess in images where it found nothing."""
-    detections = detector.detect_batch(images_rgb, score_threshold=0.0)
-    guesses = [(scores[0], label[0]) for _, scores, label in detections if len(scores)]
-    score, label = max(guesses, default=(0.0, 0))
-    text = f"nothing above {detector.score_threshold:g}"
-    if score < EVAL_SCORE_THRESHOLD:
-        return f"{text}, not even nearly: train longer"
-    guess = f"{detector.class_names[label]} with {score:.2g}"
-    advice = f"try --score-threshold {score / 2:.1g}, or train longer"
-    return f"{text}; the best in {counted(len(images_rgb), 'image')} is {guess}: {advice}"
+def nothing_found(detector: Detector) -> str:
+    """Say what helps where nothing was found."""
+    threshold = f"{detector.score_threshold:g}"
+    return f"nothing above {threshold}: try a lower --score-threshold, or train longer"
