@@ -48,7 +48,6 @@ def boxes(data):
     ("change", "box"),
     [
         ({"bbox": ["1", "2.0", " 3 ", "4e0"]}, [1, 2, 4, 6]),
-        ({"bbox": "[1, 2.0, 3, 4]"}, [1, 2, 4, 6]),
         ({"image_id": "3", "category_id": 2.0}, [1, 2, 4, 6]),
         ({"iscrowd": "0"}, [1, 2, 4, 6]),
         ({"iscrowd": False, "score": None}, [1, 2, 4, 6]),
@@ -65,7 +64,7 @@ def test_values_whose_meaning_is_certain_are_read(folder, change, box):
     assert ("read 1 box, as large as its outline" in str(log)) == ("segmentation" in change)
 
 
-@pytest.mark.parametrize("value", [1, True, "1", 1.0, "true"])
+@pytest.mark.parametrize("value", [1, True, "1", 1.0])
 def test_images_that_still_show_a_crowd_are_counted(folder, value):
     data, log = read(folder, annotations=[BOX, BOX | {"iscrowd": value}, BOX | {"iscrowd": value}])
     assert boxes(data)["a.png"] == [[1, 2, 4, 6]]
@@ -83,6 +82,7 @@ def test_images_that_still_show_a_crowd_are_counted(folder, value):
         ({"category_id": True}, "category_id: expected the id of a category; received True"),
         ({"category_id": "9" * 5000}, "category_id: expected the id of a category; received '99"),
         ({"iscrowd": "maybe"}, "annotations[1].iscrowd: expected 0 or 1; received 'maybe'"),
+        ({"bbox": "[1, 2, 3, 4]"}, "as numbers; received '[1, 2, 3, 4]'"),
         ({"bbox": [1, 2]}, "annotations[1].bbox: expected [x, y, width, height] as numbers; rec"),
         ({"bbox": [1, 2, 3, "four"]}, "annotations[1].bbox: expected a number; received 'four'"),
         ({"bbox": ["1,5", 2, 3, 4]}, "annotations[1].bbox: expected a number; received '1,5'"),
@@ -107,7 +107,7 @@ def test_an_image_with_a_bad_annotation_is_a_fault_and_left_out(folder, change, 
         ({"file_name": None}, "images[1].file_name: expected a text; received None"),
         ({"width": "6O"}, "images[1].width: expected a number; received '6O'"),
         ({"file_name": "sub/../b 1,2.jpg"}, "b 1,2.jpg', as that of {}: images[0]"),
-        ({"file_name": "b 1,2.jpg", "width": 9}, "b 1,2.jpg', as that of {}: images[0]"),
+        ({"file_name": "b 1,2.jpg"}, "b 1,2.jpg', as that of {}: images[0]"),
     ],
 )
 def test_faults_of_images(folder, change, fault):
@@ -118,13 +118,11 @@ def test_faults_of_images(folder, change, fault):
     assert "a.png" not in boxes(data)
 
 
-def test_sizes_may_be_text_and_entries_of_one_name_are_merged(folder):
-    entry = {"id": "1", "file_name": "a.png", "width": "60.0", "height": 40.0}
-    annotations = [BOX, BOX | {"image_id": 1}, BOX | {"image_id": 1, "bbox": [0, 0, 5, 5]}]
-    data, log = read(folder, images=[entry, entry | {"id": 3}, entry], annotations=annotations)
-    assert boxes(data) == {"a.png": [[1, 2, 4, 6], [0, 0, 5, 5]]} and not log.faults
+def test_sizes_may_be_text(folder):
+    entry = {"id": "3", "file_name": "a.png", "width": "60.0", "height": 40.0}
+    data, log = read(folder, images=[entry], annotations=[BOX])
+    assert boxes(data) == {"a.png": [[1, 2, 4, 6]]} and not log.faults
     assert data.images[0].size_wh == (60, 40)
-    assert "merged 2 images, that the file lists twice: " in str(log)
 
 
 def test_annotations_of_images_that_are_not_in_the_file_are_counted(folder):

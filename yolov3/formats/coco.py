@@ -11,7 +11,6 @@ gives. An image with an annotation that cannot be read is left out, and a fault 
 import contextlib
 import json
 import os
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,14 +23,11 @@ from yolov3.formats.image_lookup import ImageLookup
 from yolov3.text import require
 
 NAME_KEYS = ("file_name", "path", "coco_url")  # of an image
-CROWD = dict.fromkeys(("0", "0.0", "false", "none", ""), False)
-CROWD |= dict.fromkeys(("1", "1.0", "true"), True)
 
 
 class Entry(NamedTuple):
     """One of the `images`, with what the annotations say of it."""
 
-    name: str
     size_wh: tuple[int, ...]  # pixels, 0 where it is not given
     path: str  # of the image, absolute
     boxes: list[tuple]  # (xmin, ymin, xmax, ymax, class name) each
@@ -54,11 +50,10 @@ def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     class_names = list(dict.fromkeys(names.values()))
     place = {name: index for index, name in enumerate(class_names)}
     good = [one for one in entries.values() if one and one.path not in bad]
-    listed, read = Counter(one.path for one in good), []
-    for one in {one.path: one for one in good}.values():
-        boxes = one.boxes if listed[one.path] == 1 else list(dict.fromkeys(one.boxes))
-        labels = [place[box[4]] for box in boxes]
-        read.append(annotated_image(one.path, one.size_wh, [box[:4] for box in boxes], labels))
+    read = []
+    for one in good:
+        labels = [place[box[4]] for box in one.boxes]
+        read.append(annotated_image(one.path, one.size_wh, [box[:4] for box in one.boxes], labels))
     return DataSet(read, class_names, [str(path)])
 
 
@@ -126,10 +121,10 @@ def _read_images(
 ) -> dict[int | str | None, Entry | None]:
     """Return the entries by their ids; None where the image cannot be told.
 
-    Those of one image are one entry if they agree in name and size, else their image is bad.
+    An image that the file lists twice is bad.
     """
     entries: dict[int | str | None, Entry | None] = {}
-    by_path: dict[str, tuple[Entry, str]] = {}
+    listed: dict[str, str] = {}  # where in the file, by path
     for index, image in enumerate(images):
         where, identity = f"{path}: images[{index}]", _identity(image.get("id"))
         entry = None
@@ -138,15 +133,13 @@ def _read_images(
             name = next(filter(None, map(image.get, NAME_KEYS)), None)
             require(isinstance(name, str), f"{where}.file_name", "a text", name)
             sides = [parse_number(image.get(x) or 0, f"{where}.{x}") for x in ("width", "height")]
-            new = Entry(name, tuple(map(int, sides)), lookup.locate(name, where), [])
-            known, other = by_path.setdefault(new.path, (new, where))
-            if known[:2] != new[:2]:
+            new = Entry(tuple(map(int, sides)), lookup.locate(name, where), [])
+            first = listed.setdefault(new.path, where)
+            if first != where:
                 bad.add(new.path)
-                raise ValueError(f"{where}: the image is {new.path!r}, as that of {other}")
-            is_new = entries.get(identity, known) is known
-            require(is_new, f"{where}.id", "an id of its own", image["id"])
-            entry = known
-            log.add("merged", "image", "that the file lists twice", [where] * (new is not known))
+                raise ValueError(f"{where}: the image is {new.path!r}, as that of {first}")
+            require(identity not in entries, f"{where}.id", "an id of its own", image["id"])
+            entry = new
         except ValueError as error:
             log.bad(error)
         entries[identity] = entry
@@ -194,10 +187,9 @@ def _read_annotations(
         if not isinstance(entry, Entry):
             continue
         try:
-            crowd, category = annotation.get("iscrowd"), annotation.get("category_id")
-            text = str(crowd).strip().lower()
-            require(text in CROWD, f"{where}.iscrowd", "0 or 1", crowd)
-            if CROWD[text]:
+            crowd, category = annotation.get("iscrowd") or 0, annotation.get("category_id")
+            require(crowd in (0, 1, "0", "1"), f"{where}.iscrowd", "0 or 1", crowd)
+            if int(crowd):
                 log.add("dropped", "box", "of a crowd", [f"annotations[{index}]"])
                 crowded.add(entry.path)
                 continue
@@ -216,9 +208,6 @@ def _read_annotations(
 
 def _read_box(box: object, where: str) -> list[float]:
     """Return a box as xyxy."""
-    if isinstance(box, str):  # "[1, 2, 3, 4]", from a table
-        with contextlib.suppress(ValueError, RecursionError):
-            box = json.loads(box)
     is_box = isinstance(box, list | tuple) and len(box) == 4
     require(is_box, where, "[x, y, width, height] as numbers", box)
     x, y, width, height = (parse_number(value, where) for value in box)

@@ -20,7 +20,6 @@ from yolov3.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages"}
 KINDS = IMAGE_FOLDERS | {"annotation", "annotations", "label", "labels", "xml", "xmls"}
-UNREADABLE = frozenset(".avif .cr2 .dng .heic .heif .nef .psd .raw .svg".split()) - IMAGE_SUFFIXES
 UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of a file
 
 Place = tuple[str, ...]  # the folders of a file, in lower case, without those of `KINDS`
@@ -45,11 +44,9 @@ class ImageLookup:
         self._by_stem: dict[str, list[Found]] = defaultdict(list)
         self._places: set[Place] = set()
         for root in [self.base] if images else _folders_near(self.base, part):
-            for path in log.search(root, IMAGE_SUFFIXES | UNREADABLE) if root.is_dir() else ():
+            for path in log.search(root, IMAGE_SUFFIXES) if root.is_dir() else ():
                 found = Found(str(path), place_of(path, root))
-                if path.suffix.lower() in UNREADABLE:
-                    log.add("skipped", "image", "in a format that is not read", [repr(found.path)])
-                elif found.path not in self.unused:
+                if found.path not in self.unused:
                     self.unused[found.path] = found
                     self._places.add(found.place)
                     self._by_stem[stem_of(path.name)].append(found)
@@ -144,7 +141,7 @@ def stem_of(name: str) -> str:
     """Return a name in lower case without the extension of an image, if it has one."""
     name = unicodedata.normalize("NFC", name).lower()  # macOS stores letters and accents apart
     stem, suffix = os.path.splitext(name)
-    return stem if suffix in IMAGE_SUFFIXES | UNREADABLE else name
+    return stem if suffix in IMAGE_SUFFIXES else name
 
 
 def path_parts(name: str) -> list[str]:
