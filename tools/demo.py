@@ -11,7 +11,6 @@ train.py follow after `--`.
 import argparse
 import contextlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -33,8 +32,6 @@ TINY_FLAGS = [
     *("--train-lr-init=0.002", "--train-warmup-epochs=0.4"),
 ]
 PLANNED = {"train_epochs", "train_input_scales", "train_warmup_epochs"}  # by --max-minutes
-# Minutes of training times number of cores: a server CPU with bfloat16, an older laptop.
-CORE_MINUTES = {"yolov3-tiny": (3, 9), "yolov3": (90, 400)}
 FULL_TRAINING = (
     "A full training, 8 times as long, reaches mAP50 0.99 and mAP 0.81: python train.py --tiny"
 )
@@ -46,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     There is one for each model, since the newest run in it must not be one of another network.
     """
     parser = Parser(__doc__)
-    parser.add_argument("--model", choices=sorted(CORE_MINUTES), default="yolov3-tiny")
+    parser.add_argument("--model", choices=("yolov3", "yolov3-tiny"), default="yolov3-tiny")
     parser.add_argument("--fresh", action="store_true", help="train from the start in any case")
     parser.add_argument("flags", nargs="*", metavar="-- FLAG", help="flags for train.py")
     args = parser.parse_args(argv)
@@ -82,8 +79,6 @@ def find_steps(args: argparse.Namespace, config: Config) -> list[list[str]]:
     if not all((ROOT / name).exists() for name in ANNOTATIONS):
         steps.append(["mnist/make_data.py"])
     if earlier is None:
-        if not args.flags:
-            print_time(args.model)
         steps.append(["train.py", *args.train_flags])
     elif earlier.epoch < earlier.config.train_epochs:
         print(f"Continues the training in {earlier.path.parent} (from the start: FRESH=1).")
@@ -110,14 +105,6 @@ def find_earlier(config: Config) -> Checkpoint | None:
         print(f"An earlier demo had other settings ({', '.join(changed)}): this one starts again.")
         return None
     return checkpoint
-
-
-def print_time(model: str) -> None:
-    """Say how long the training takes here."""
-    cores = os.cpu_count() or 1
-    low, high = (max(1, round(minutes / cores)) for minutes in CORE_MINUTES[model])
-    print(f"Training {model} takes {low} to {high} minutes on {cores} cores, less on a GPU;")
-    print("the training itself soon says more exactly.")
 
 
 def run(script: str, *arguments: str) -> int:
