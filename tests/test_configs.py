@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from yolov3.configs import RECIPES, Config
+from yolov3.configs import OF_RECIPE, RECIPES, Config
 
 AT_LEAST_0, FRACTION, NETWORK = "at least 0", "0 to 1", "for yolov3 3 scales of 3 widths"
 BAD_VALUES = [
@@ -83,10 +83,9 @@ def test_what_depends_on_the_network_follows_it_unless_it_was_chosen():
 @pytest.mark.parametrize("tiny", [False, True])
 def test_a_recipe_is_what_settings_are_unless_chosen(recipe, tiny):
     config = Config(recipe=recipe, tiny=tiny)
-    for name, pair in RECIPES[recipe].items():
-        assert getattr(config, name) == pair[tiny]
-    assert RECIPES[recipe].keys() == RECIPES["digits"].keys()
-    others = {f.name for f in dataclasses.fields(Config)} - {"recipe", *RECIPES[recipe]}
+    for name, pairs in OF_RECIPE.items():
+        assert getattr(config, name) == pairs[recipe][tiny]
+    others = {f.name for f in dataclasses.fields(Config)} - {"recipe", *OF_RECIPE}
     assert all(getattr(config, name) == getattr(Config(tiny=tiny), name) for name in others)
     chosen = dict.fromkeys(("train_epochs", "augment_flip"), 0.25)
     kept = Config(**chosen, recipe=recipe, tiny=tiny)

@@ -82,11 +82,8 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     from yolov3.images import read_image
 
     def load(index):
-        return (
-            read_image(records[index].image_path),
-            records[index].boxes_xyxy,
-            records[index].classes,
-        )
+        record = records[index]
+        return read_image(record.image_path), record.boxes_xyxy, record.classes
 
     rng = np.random.default_rng(args.seed)
     chosen = rng.choice(len(records), min(args.count, len(records)), replace=False)

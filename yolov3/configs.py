@@ -35,34 +35,26 @@ EVAL_SCORE_THRESHOLD = 0.001
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
-# What settings are unless given, of YOLOv3 and of YOLOv3-tiny.
-RECIPES = {
-    "digits": {  # what the tutorial's 1,000 scenes need: docs/recipe.md
-        "train_epochs": (6, 15),
-        "train_lr_init": (1.5e-3, 1e-3),  # the shorter a run, the higher
-        "train_input_scales": ((0.46, 0.46, 0.46, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
-        "augment_flip": (0.0, 0.0),
-        "augment_scale": (0.0, 0.0),
-        "augment_translate": (0.0, 0.0),
-        "augment_hue": (0.0, 0.0),
-        "augment_saturation": (0.0, 0.0),
-        "augment_value": (0.0, 0.0),
-        "augment_mosaic": (1.0, 1.0),
-        "augment_close": (0.33, 0.33),
+RECIPES = (
+    "digits",  # what the tutorial's 1,000 scenes need: docs/recipe.md
+    "images",  # some hundred photographs, from trained weights or from scratch
+)
+# What settings are unless given, by recipe: of YOLOv3 and of YOLOv3-tiny.
+OF_RECIPE = {
+    "train_epochs": {"digits": (6, 15), "images": (60, 100)},
+    "train_lr_init": {"digits": (1.5e-3, 1e-3), "images": (1e-3, 1e-3)},  # short runs take more
+    "train_input_scales": {
+        "digits": ((0.46, 0.46, 0.46, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
+        "images": ((0.54, 0.77, 1.0), (0.54, 0.77, 1.0)),
     },
-    "images": {  # some hundred photographs, from trained weights or from scratch
-        "train_epochs": (60, 100),
-        "train_lr_init": (1e-3, 1e-3),
-        "train_input_scales": ((0.54, 0.77, 1.0), (0.54, 0.77, 1.0)),
-        "augment_flip": (0.5, 0.5),
-        "augment_scale": (0.5, 0.5),
-        "augment_translate": (0.1, 0.1),
-        "augment_hue": (0.015, 0.015),
-        "augment_saturation": (0.7, 0.7),
-        "augment_value": (0.4, 0.4),
-        "augment_mosaic": (1.0, 0.5),
-        "augment_close": (0.15, 0.15),
-    },
+    "augment_flip": {"digits": (0.0, 0.0), "images": (0.5, 0.5)},
+    "augment_scale": {"digits": (0.0, 0.0), "images": (0.5, 0.5)},
+    "augment_translate": {"digits": (0.0, 0.0), "images": (0.1, 0.1)},
+    "augment_hue": {"digits": (0.0, 0.0), "images": (0.015, 0.015)},
+    "augment_saturation": {"digits": (0.0, 0.0), "images": (0.7, 0.7)},
+    "augment_value": {"digits": (0.0, 0.0), "images": (0.4, 0.4)},
+    "augment_mosaic": {"digits": (1.0, 1.0), "images": (1.0, 0.5)},
+    "augment_close": {"digits": (0.33, 0.33), "images": (0.15, 0.15)},
 }
 
 
@@ -140,7 +132,7 @@ class Config:
     )
 
     # training
-    recipe: str = setting("digits", "what settings are unless given", choices=tuple(RECIPES))
+    recipe: str = setting("digits", "what settings are unless given", choices=RECIPES)
     train_epochs: float = setting(None, "passes over the images", ABOVE_0)
     max_minutes: float = setting(
         0, "end in so many minutes: chooses epochs, sizes and warm-up (0: no limit)", AT_LEAST_0
@@ -252,7 +244,7 @@ class Config:
 
 def default_of(field: dataclasses.Field, recipe: str, tiny: bool):
     """Return what a setting is unless given."""
-    return RECIPES[recipe][field.name][tiny] if field.name in RECIPES[recipe] else field.default
+    return OF_RECIPE[field.name][recipe][tiny] if field.name in OF_RECIPE else field.default
 
 
 def default_lr_end(train_lr_init: float) -> float:

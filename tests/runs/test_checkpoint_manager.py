@@ -67,7 +67,7 @@ def test_the_time_used_is_resumed_unless_it_is_none(tmp_path):
 
 @pytest.mark.parametrize("was_scaled", [True, False])
 def test_float16_is_not_resumed_in_another_precision_nor_the_reverse(tmp_path, was_scaled):
-    expected = "was trained in float16; resume it with" if was_scaled else "was not trained in"
+    expected = "was trained in float16" if was_scaled else "was not trained in float16"
     with pytest.raises(ValueError, match=f"^precision: this run {expected}"):
         resumed(tmp_path, (), was_scaled, not was_scaled)
     resumed(tmp_path, (), was_scaled, was_scaled)

@@ -57,11 +57,8 @@ class CheckpointManager:
         self.pace.used_before = float(used)
         was_scaled = any(name.startswith(LOSS_SCALE) for name in state)
         if was_scaled != self.train_step.scales_loss:
-            raise ValueError(
-                "precision: this run was trained in float16; resume it with --precision float16"
-                if was_scaled
-                else "precision: this run was not trained in float16; resume it without it"
-            )
+            it_was = "was" if was_scaled else "was not"
+            raise ValueError(f"precision: this run {it_was} trained in float16; resume it so")
         assign_by_name(self.train_step.variables(), state)
         self.metrics, self.best_epoch = checkpoint.metrics, checkpoint.epoch
         changed = {
