@@ -79,12 +79,13 @@ def lengths(config: Config, steps_per_epoch: int) -> tuple[int, int]:
 def is_out_of_patience(config: Config, epochs_done: int, best_epoch: int) -> bool:
     """Tell whether as many epochs as `patience` allows have passed since the best one.
 
-    Before the last input size no number is too large: the better epochs are still to come.
+    Only those at the last input size count: before it the better ones are still to come.
     """
     sizes = config.train_epochs, config.train_input_size, config.train_input_scales
-    last_size = input_size_of(math.ceil(config.train_epochs) - 1, *sizes)
-    is_last_size = input_size_of(epochs_done - 1, *sizes) == last_size
-    return is_last_size and 0 < config.patience <= epochs_done - best_epoch
+    last_size, since = input_size_of(math.ceil(config.train_epochs) - 1, *sizes), best_epoch
+    for epoch in range(best_epoch, epochs_done):
+        since = since if input_size_of(epoch, *sizes) == last_size else epoch + 1
+    return 0 < config.patience <= epochs_done - since
 
 
 def learning_rate_schedule(
