@@ -121,7 +121,14 @@ def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes
 
 @pytest.mark.parametrize(
     ("patience", "epochs_done", "best_epoch", "is_out"),
-    [(0, 30, 1, False), (3, 25, 23, False), (3, 26, 23, True), (3, 20, 1, False), (3, 22, 1, False), (3, 23, 1, True)],
+    [
+        (0, 30, 1, False),
+        (3, 25, 23, False),
+        (3, 26, 23, True),
+        (3, 20, 1, False),
+        (3, 22, 1, False),
+        (3, 23, 1, True),
+    ],
 )
 def test_patience_counts_epochs_at_the_last_input_size(patience, epochs_done, best_epoch, is_out):
     config = Config(patience=patience, train_epochs=30)  # from epoch 21 on it has 416 px

@@ -11,7 +11,8 @@ format       what --from reads and --to writes
 annotations  a text file, 'image_path xmin,ymin,xmax,ymax,label ...', what train.py reads;
              FILE.names beside FILE.txt has the class names, and is written too
 voc          a folder of Pascal VOC .xml files, one per image (--from also takes one file, or the
-             folder ImageSets/Main: what its train, val and test.txt list is written apart)
+             folder ImageSets/Main: what its train, val and test.txt list is written apart, or
+             trainval and test.txt)
 coco         a .json file with images, annotations and categories
 yolo         a folder of .txt files, one per image, 'class x_centre y_centre width height'
              as fractions of the image; classes.txt in it has the class names. --from also takes

@@ -43,6 +43,14 @@ def test_the_lists_of_a_split_are_written_apart(folder):
     (lists / "val.txt").write_text("d\n")
     with pytest.raises(ValueError, match=f"^{lists}/val.txt: there is no d.xml in {data}/Annot"):
         convert(job)
+    (lists / "train.txt").unlink()
+    (lists / "val.txt").unlink()
+    summary = convert(job._replace(overwrite=True))
+    assert f"read 2 images and 4 boxes from {lists} (trainval)" in summary
+    for path in lists.iterdir():
+        path.write_text("\n")
+    with pytest.raises(ValueError, match=f"^{lists}: expected lists of images in train.txt, val.t"):
+        convert(job)
 
 
 def test_voc_corners_of_zero_are_pointed_out(folder):

@@ -20,6 +20,7 @@ from yolov3.formats.image_lookup import ImageLookup, place_of, stem_of
 from yolov3.text import require
 
 PARTS = ("train", "val", "test")  # those in ImageSets/Main that share no image
+TRAINVAL = ("trainval", "test")  # where train and val are not apart
 TAGS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -35,14 +36,22 @@ def read_voc_parts(
 ) -> dict[str, DataSet]:
     """Read the parts of a data set by their names, as the lists in ImageSets/Main name their files.
 
-    What a list names and Annotations lacks is a fault in the log.
+    What a list names and Annotations lacks is a fault in the log; an empty list is no part. Raises
+    ValueError where no list names an image.
     """
     folder, parts = lists.absolute().parents[1] / "Annotations", {}
-    for path in (file for part in PARTS if (file := lists / f"{part}.txt").is_file()):
+    names = PARTS if any((lists / f"{part}.txt").is_file() for part in PARTS[:2]) else TRAINVAL
+    for path in (file for part in names if (file := lists / f"{part}.txt").is_file()):
         stems = {line.strip() for line in read_text(path).splitlines()} - {""}
+        if not stems:
+            log.add("skipped", "list", "which names no image", [str(path)])
+            continue
         parts[path.stem] = data = read_voc(folder, images, corners, log, stems)
         for stem in sorted(stems - {Path(source).stem for source in data.sources}):
             log.bad(f"{path}: there is no {stem}.xml in {folder}")
+    if not parts:
+        files = ", ".join(f"{part}.txt" for part in (*PARTS, TRAINVAL[0]))
+        raise ValueError(f"{lists}: expected lists of images in {files}; received none")
     return parts
 
 
