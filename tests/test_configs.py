@@ -118,3 +118,11 @@ def test_other_json_is_refused_by_name(tmp_path, text):
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="missing.json: "):
         Config.from_json(tmp_path / "missing.json")
+
+
+def test_a_checkpoint_of_an_earlier_version_can_be_used(tmp_path):
+    values = json.loads(Config(tiny=True).to_json()) | {"augment_color": 0.0, "augment_crop": 0.1}
+    (path := tmp_path / "config.json").write_text(
+        json.dumps({name: value for name, value in values.items() if "mosaic" not in name})
+    )
+    assert Config.from_json(path) == Config(tiny=True, augment_mosaic=0.0)

@@ -57,6 +57,10 @@ OF_RECIPE = {
     "augment_close": {"digits": (0.33, 0.33), "images": (0.15, 0.15)},
 }
 
+# What checkpoints of earlier versions have no more, and what was done before it was a setting.
+GONE = {"augment_crop", "augment_color"}
+AS_BEFORE = {"augment_mosaic": 0.0, "augment_close": 0.0}
+
 
 class Rule(NamedTuple):
     """What a setting must fulfil beyond its type."""
@@ -234,7 +238,8 @@ class Config:
     def from_json(cls, path) -> "Config":
         """Read what `to_json` returned. Raises ValueError that names the file otherwise."""
         try:
-            values = read_json(path)
+            values = AS_BEFORE | read_json(path)
+            values = {name: value for name, value in values.items() if name not in GONE}
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: as_tuples(value) for name, value in values.items()})
