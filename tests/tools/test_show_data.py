@@ -72,7 +72,7 @@ def test_an_augmented_tile_follows_each_image(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--augment-flip", "2"], "augment_flip: expected 0 to 1; received 2"),
+        (["--augment-flip", "2"], "augment_flip: expected 0 to 1; received 2.0"),
         (["--names", "gone"], "gone: expected a text file; received No such file"),
         ([], "refusing to overwrite an input file"),
     ],

@@ -109,12 +109,13 @@ def _parser_of(kind, expected: str, holds=lambda value: True):
     return parse
 
 
-def _int_or_float(text: str) -> float:
-    return int(text) if text.isdecimal() else float(text)  # 6 shall not be shown as 6.0
+def int_or_float(text: str) -> float:
+    """Parse a number of epochs: 6 shall not be shown as 6.0."""
+    return int(text) if text.isdecimal() else float(text)
 
 
 integer = _parser_of(int, "a whole number")
-number = _parser_of(_int_or_float, "a number")
+number = _parser_of(float, "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
@@ -137,10 +138,7 @@ run_name = _parser_of(
 
 
 def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
-    """Add a flag per field of `Config` that is in one of the groups, of all unless given.
-
-    A flag that is not given leaves no trace in the result.
-    """
+    """Add a flag per field of `Config` in these groups, or in all; one not given leaves no trace."""
     sections = {x: parser.add_argument_group(x) for x in groups or GROUPS.values()}
     group = ""
     for field in dataclasses.fields(Config):
@@ -165,8 +163,7 @@ def settings_in(path: str, parser: Parser) -> dict:
         try:
             if not field:
                 raise ValueError(f"{key}: {text!r:.80}: {parser.answer('--' + key)}")
-            is_one_of_many = field.type == tuple[float, ...] and isinstance(text, str)
-            value = _from_text(field, text.split() if is_one_of_many else text)
+            value = _from_text(field, text)
             settings[field.name] = read_anchors(value) if field.name == "anchors" else value
             check(field, settings[field.name])
         except ValueError as error:
@@ -182,7 +179,8 @@ def _from_text(field, value):
         return SWITCHES.get(str(value).lower(), value)
     if field.type is not str and isinstance(value, str):
         with contextlib.suppress(ValueError):
-            return _int_or_float(value)
+            is_float = field.type is float and field.name != "train_epochs"
+            return float(value) if is_float else int_or_float(value)
     return value
 
 
@@ -234,6 +232,8 @@ def _kind(field) -> dict:
         return {"choices": choices}
     if field.type == tuple[float, ...]:
         return {"type": number, "nargs": "+", "metavar": "X"}
+    if field.name == "train_epochs":
+        return {"type": _parser_of(int_or_float, "a number"), "metavar": "X"}
     numbers = {int: (integer, "N"), float: (number, "X")}
     parse, metavar = numbers.get(field.type, (str, "PATH"))
     return {"type": parse, "metavar": metavar}
