@@ -5,7 +5,7 @@
 
 The archive is GitHub's of https://github.com/Shenggan/BCCD_Dataset (MIT licence); what counts is
 the content of its images, annotations and lists, whose checksum is verified before anything is
-written. A data set that is there already is only verified. Exit codes: 0, 1 (the download failed),
+written. A data set that is there already is left as it is. Exit codes: 0, 1 (the download failed),
 2 (bad input), 130 (Ctrl-C).
 """
 
@@ -66,46 +66,33 @@ def checksum(files: dict[str, bytes]) -> str:
     return whole.hexdigest()
 
 
-def check(files: dict[str, bytes], name: str) -> None:
-    """Raise ValueError unless these are the files of a data set."""
-    if (received := checksum(files)) != CHECKSUMS[name]:
-        raise ValueError(
-            f"expected the files of {name} with SHA-256 {CHECKSUMS[name]}; "
-            f"received {len(files)} files with {received}"
-        )
-
-
-def fetch(args: argparse.Namespace) -> dict[str, bytes]:
-    """Return the files of a data set. Raises ValueError, for a download OSError."""
-    source = args.archive or args.url or URLS[args.name]
-    print(f"{args.name}: from {source}", flush=True)
+def fetch(name: str, source: str | Path) -> dict[str, bytes]:
+    """Return the files of a data set from an archive. Raises ValueError, for a download OSError."""
+    is_here = isinstance(source, Path)
     try:
-        content = args.archive.read_bytes() if args.archive else download(source, stall_s=STALL_S)
-        files = read_archive(content)
-        check(files, args.name)
+        files = read_archive(source.read_bytes() if is_here else download(source, stall_s=STALL_S))
+        if (received := checksum(files)) != CHECKSUMS[name]:
+            what = f"the files of {name} with SHA-256 {CHECKSUMS[name]}"
+            raise ValueError(f"expected {what}; received {len(files)} files with {received}")
     except (OSError, ValueError) as error:
-        kind = ValueError if args.archive else OSError
+        kind = ValueError if is_here else OSError
         raise kind(f"{source}: {getattr(error, 'strerror', None) or error}") from None
     return files
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    target = args.folder / args.name
+    target, source = args.folder / args.name, args.archive or args.url or URLS[args.name]
     if target.exists():
-        paths = [path for path in target.rglob("*") if path.is_file()]
-        there = {path.relative_to(target).as_posix(): path for path in paths}
-        try:
-            check({p: there[p].read_bytes() for p in there if WANTED.fullmatch(p)}, args.name)
-        except ValueError as error:
-            raise ValueError(f"{target}: {error}; move it away to download it anew") from None
-    else:
-        files = fetch(args)
-        with atomic_folder(target) as folder:
-            for path, content in files.items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(content)
-    print(f"{target}: the checksum is right", flush=True)
+        print(f"{target}: there already; move it away to download it anew")
+        return 0
+    print(f"{args.name}: from {source}", flush=True)
+    files = fetch(args.name, source)
+    with atomic_folder(target) as folder:
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+    print(f"{target}: the checksum is right")
     return 0
 
 
