@@ -154,9 +154,9 @@ def _tiny_network():
 @pytest.fixture
 def tiny_yolov3(_tiny_network):
     """Return YOLOv3-tiny for 3 classes with its initial weights, all free to learn."""
-    from yolov3.weights import load_state_dict, unfreeze
+    from yolov3.weights import freeze_backbone, load_state_dict
 
     model, weights = _tiny_network
     load_state_dict(model, weights)
-    unfreeze(model)
+    freeze_backbone(model, False)
     return model

@@ -16,7 +16,6 @@ from yolov3.weights import (
     load_state_dict,
     norm_of,
     state_dict,
-    unfreeze,
 )
 
 CONVS = 13  # of YOLOv3-tiny
@@ -69,7 +68,7 @@ def test_frozen_backbone_does_not_move_at_all(model, images):
 
 def test_unfrozen_batch_normalisation_uses_and_follows_the_batch(model, images):
     freeze_backbone(model)
-    unfreeze(model)
+    freeze_backbone(model, False)
     before, features = snapshot(model), backbone_output(model)(images, training=False)
     trained = backbone_output(model)(images, training=True)
     assert abs(trained - features).numpy().max() > 0.1
@@ -90,7 +89,7 @@ def test_an_optimizer_built_on_all_variables_survives_freezing(model, images, sc
     before = snapshot(model)
     train_step(model, optimizer, images)
     assert changed_layers(model, before) == set(range(7, CONVS))
-    unfreeze(model)
+    freeze_backbone(model, False)
     before = snapshot(model)
     train_step(model, optimizer, images)
     assert changed_layers(model, before) == set(range(CONVS))

@@ -9,7 +9,7 @@ from yolov3.kernels.hardware import POLICIES, without_grappler
 from yolov3.kernels.substitute import for_training
 from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule, lengths
-from yolov3.weights import backbone_layers, freeze_backbone, unfreeze
+from yolov3.weights import backbone_layers, freeze_backbone
 from yolov3.yolov3 import build_yolov3, to_float
 
 NOT_DECAYED = ["gamma", "beta", "bias"]  # weight decay is for kernels
@@ -61,7 +61,7 @@ class TrainStep:
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or unfreeze the backbone; the next step builds its graph again."""
         self.is_frozen = frozen
-        freeze_backbone(self.model) if frozen else unfreeze(self.model)
+        freeze_backbone(self.model, frozen)
         is_distributed = self.strategy.num_replicas_in_sync > 1
         signature = None if is_distributed else BATCH_SIGNATURE  # per-replica batches fit none
         # No Python control flow on tensors in there; without autograph it builds a third faster.

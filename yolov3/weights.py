@@ -27,17 +27,14 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Conv2D]:
     return conv_layers(model)[: BACKBONE_CONVS[model.name]]
 
 
-def freeze_backbone(model: keras.Model) -> None:
+def freeze_backbone(model: keras.Model, frozen: bool = True) -> None:
     """Keep the backbone as it is: no gradients, and its batch normalisation in inference mode.
 
-    A `tf.function` that trains the model must be traced again afterwards; so after `unfreeze`.
+    Or let it learn again. A `tf.function` that trains the model must be traced again afterwards.
     """
-    _set_trainable(model, backbone_layers(model), False)
-
-
-def unfreeze(model: keras.Model) -> None:
-    """Let all layers learn again."""
-    _set_trainable(model, conv_layers(model), True)
+    for conv in backbone_layers(model):
+        for layer in filter(None, (conv, norm_of(model, conv))):
+            layer.trainable = not frozen
 
 
 def network_name(tiny: bool) -> str:
@@ -90,10 +87,3 @@ def _variables(source) -> dict:
     if isinstance(source, keras.Model):
         return {variable.path: variable for variable in source.variables}
     return source
-
-
-def _set_trainable(model, convs, trainable):
-    for conv in convs:
-        conv.trainable = trainable
-        if norm := norm_of(model, conv):
-            norm.trainable = trainable
