@@ -12,6 +12,7 @@ from yolov3.folder_search import find_files
 from yolov3.text import printable, require
 
 EXAMPLES = 3  # shown of each reason
+IMAGES_HINT = "--images says where those of voc, coco and yolo are"
 DECLARATION = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""", re.ASCII
 )
@@ -51,12 +52,6 @@ class ConversionLog:
             note = f"{note} in {folder}" if note[0].isdigit() else note
             self._left_out[note.replace(f"{Path.cwd()}{os.sep}", "")] = None
         return found.files
-
-    def images_hint(self) -> str:
-        """Say what may help where an image is not found."""
-        hint = "--images says where those of voc, coco and yolo are"
-        closed = [note for note in self._left_out if note.startswith("folder ")]
-        return "; ".join([hint, *closed[:EXAMPLES]])
 
     def __str__(self) -> str:
         left_out = [f"skipped in the search: {_examples(list(self._left_out))}"]

@@ -88,20 +88,20 @@ def _read(source: Source, corners: Corners | None, log: ConversionLog) -> list[L
     """Read annotations. The names of the source are those of labels that have none of their own."""
     path, images = source.path, source.images
     names = read_class_names(source.names) if source.names else None
-    sets = None
     if source.format == "yolo" and path.suffix.lower() in YAML_SUFFIXES:
-        sets = read_data_yaml(path, images, log)
-    if source.format == "voc" and path.absolute().parts[-2:] == ("ImageSets", "Main"):
-        sets = read_voc_parts(path, images, corners, log)
-    if sets is not None:
-        return [Loaded(data, f"{path} ({part})", names, part) for part, data in sets.items()]
-    read = {
-        "annotations": lambda: read_lines(path, names, log),
-        "voc": lambda: read_voc(path, images, corners, log),
-        "coco": lambda: read_coco(path, images, log),
-        "yolo": lambda: read_yolo(path, images, names, log),
-    }[source.format]
-    return [Loaded(read(), str(path), names)]
+        parts = read_data_yaml(path, images, log)
+    elif source.format == "voc" and path.absolute().parts[-2:] == ("ImageSets", "Main"):
+        parts = read_voc_parts(path, images, corners, log)
+    elif source.format == "yolo":
+        parts = {"": read_yolo(path, images, names, log)}
+    elif source.format == "voc":
+        parts = {"": read_voc(path, images, corners, log)}
+    elif source.format == "coco":
+        parts = {"": read_coco(path, images, log)}
+    else:
+        parts = {"": read_lines(path, names, log)}
+    titles = {part: f"{path} ({part})" if part else str(path) for part in parts}
+    return [Loaded(data, titles[part], names, part) for part, data in parts.items()]
 
 
 def _check_faults(log: ConversionLog, loaded: list[Loaded], bad_files: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from yolov3.annotations import box_text, format_line
 from yolov3.data.image_files import content_keys, read_sizes
-from yolov3.formats.common import ConversionLog
+from yolov3.formats.common import IMAGES_HINT, ConversionLog
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import ImageFileError
 from yolov3.metrics import paired_ious
@@ -77,7 +77,7 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
             faults.append(f"{image.path!r}, {reason} ({details})")
     if not kept:
         first = f"of the {len(faults):,} can be used, first {faults[0]}" if faults else "given"
-        hint = f" ({log.images_hint()})" * (NOT_READ in first)
+        hint = f" ({IMAGES_HINT})" * (NOT_READ in first)
         raise ValueError(f"{data.sources[0]}: expected images; none {first}{hint}")
     cleaned = replace(data, images=kept, relative=False)
     lost = data.num_boxes - cleaned.num_boxes

@@ -20,7 +20,7 @@ import numpy as np
 from yolov3.class_names import names_in_yaml, read_class_names, read_yaml
 from yolov3.folder_search import may_be_file
 from yolov3.formats import data_set
-from yolov3.formats.common import ConversionLog, parse_number, read_text
+from yolov3.formats.common import IMAGES_HINT, ConversionLog, parse_number, read_text
 from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup, path_parts, place_of
 from yolov3.text import require
@@ -53,7 +53,7 @@ def read_yolo(
     if not (read or log.faults):
         example = f", not for {str(files[0])!r} either" if files else ""
         what = f"label files, and images named like them {images or 'near it'}"
-        raise ValueError(f"{folder}: expected {what}; there is none{example}; {log.images_hint()}")
+        raise ValueError(f"{folder}: expected {what}; there is none{example}; {IMAGES_HINT}")
     return DataSet(read, reader.class_names, list(map(str, files)), relative=True)
 
 
