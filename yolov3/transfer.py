@@ -79,9 +79,8 @@ def _require_fit(trained, model, scope, anchors):
         )
     classes = class_count(model)
     if scope == "all" and trained.classes != classes:
-        received = f"weights for {trained.classes} classes"
-        if trained.classes is None:
-            received = "a backbone without classes"
+        known = f"weights for {trained.classes} classes"
+        received = "a backbone without classes" if trained.classes is None else known
         raise ValueError(
             f"{trained.name}: expected weights for {classes} classes, to copy all of them; "
             f"received {received}; choose all-but-heads or backbone"

@@ -12,9 +12,8 @@ from small_training import after_each, thin_network
 import train
 from yolov3 import yolov3 as networks
 from yolov3.checkpoints import find_checkpoint, save_checkpoint
-from yolov3.class_names import read_class_names
 from yolov3.cli.run import run_script
-from yolov3.configs import REPO, Config
+from yolov3.configs import Config
 from yolov3.runs import checkpoint_manager, resources, run_folders, start
 from yolov3.runs.run_folders import locked
 from yolov3.runs.run_logger import LOSSES, MAPS
@@ -203,10 +202,6 @@ def test_a_small_machine_is_an_error_before_anything_is_written(
 def test_own_classes_are_not_validated_on_the_tutorials_images(flags, tmp_path, capsys):
     code, error = end_of(capsys, *flags, f"--test-annot-path={Config.test_annot_path}")
     assert code == 2 and error.startswith("error: own.names: the tutorial's mnist/mnist_test.txt")
-    digits = read_class_names(REPO / Config.train_classes)
-    (tmp_path / "own.names").write_text("\n".join(digits))
-    config = Config(train_classes="own.names", train_annot_path="own.txt")
-    assert start.check_class_names(config, None) == digits  # the same classes, in another file
 
 
 # What --resume finds, and which settings it takes

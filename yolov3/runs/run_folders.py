@@ -61,24 +61,12 @@ def named_run(config: Config, name: str) -> Run:
 def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
     """Return the run that a checkpoint belongs to, with the folder of its log.
 
-    Its log folder is relative to where the run was started; one that `config` changes is relative
-    to here. Raises OSError if the folder of the log cannot be made.
+    Raises OSError if the folder of the log cannot be made.
     """
-    folder, logs = checkpoint.path.resolve().parent, Path(config.train_logdir)
-    if config.train_logdir == checkpoint.config.train_logdir:
-        runs = Path(os.path.abspath(checkpoint.path)).parent.parent
-        logs = _started_in(runs, checkpoint.config.train_checkpoints_folder) / logs
-    log = logs / folder.name
+    folder = checkpoint.path.resolve().parent
+    log = Path(config.train_logdir) / folder.name
     log.mkdir(parents=True, exist_ok=True)
     return Run(folder, log)
-
-
-def _started_in(runs: Path, name: str) -> Path:
-    """Return the folder that the run was started in, where `name` leads to the folder of runs."""
-    parts = Path(name).parts
-    if Path(name).resolve() == runs.resolve() or runs.parts[-len(parts) :] != parts:
-        return Path()
-    return runs.parents[len(parts) - 1]
 
 
 def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:

@@ -4,7 +4,6 @@ import argparse
 import shlex
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -16,7 +15,7 @@ from yolov3.class_names import read_class_names
 from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
-from yolov3.configs import REPO, Config
+from yolov3.configs import Config
 from yolov3.data.annotation_check import existing_file, fingerprint, load_data
 from yolov3.dataset import training_batches
 from yolov3.kernels.hardware import choose_precision, hardware_name
@@ -139,17 +138,15 @@ def prepare(config: Config, started: float, checkpoint: Checkpoint | None = None
 
 def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str]:
     """Return the class names. Raises ValueError if they do not fit checkpoint or test images."""
-    path, own_test = config.train_classes, config.test_annot_path != Config.test_annot_path
+    path, usual = config.train_classes, Config()
     class_names = read_class_names(existing_file(path))
     if checkpoint and checkpoint.class_names != class_names:
         raise ValueError(
             f"{path}: expected the class names of {checkpoint.path}, {checkpoint.class_names}; "
             f"received {class_names}"
         )
-    if checkpoint or own_test or config.train_annot_path == Config.train_annot_path:
-        return class_names
-    tutorials = Path(REPO, Config.train_classes)
-    if not tutorials.is_file() or class_names != read_class_names(tutorials):
+    are_own = path != usual.train_classes and config.train_annot_path != usual.train_annot_path
+    if not checkpoint and are_own and config.test_annot_path == usual.test_annot_path:
         raise ValueError(
             f"{path}: the tutorial's {config.test_annot_path} has other classes; give "
             "--test-annot-path with images of these, or '' to train without validation"
