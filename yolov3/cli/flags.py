@@ -138,7 +138,7 @@ run_name = _parser_of(
 
 
 def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
-    """Add a flag per field of `Config` in these groups, or in all; one not given leaves no trace."""
+    """Add a flag per field of `Config` in these groups or in all; not given, it has no trace."""
     sections = {x: parser.add_argument_group(x) for x in groups or GROUPS.values()}
     group = ""
     for field in dataclasses.fields(Config):
