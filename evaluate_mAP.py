@@ -27,8 +27,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--annotations", metavar="FILE", help=images)
     parser.add_argument("--bad-lines", choices=BAD_LINES, help=bad)
     report = "new or empty folder for the report (default: a new one in evaluations)"
-    parser.add_argument("--report", metavar="DIR", help=report)
-    parser.add_argument("--no-report", action="store_true", help="write no report")
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument("--report", metavar="DIR", help=report)
+    one_of.add_argument("--no-report", action="store_true", help="write no report")
     at_once = "images at once (default: %(default)s)"
     parser.add_argument("--batch-size", type=positive_int, default=8, metavar="N", help=at_once)
     return parser.parse_args(argv)
@@ -37,6 +38,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     import_tensorflow(frozen_weights=True)
+    from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, time_stages
@@ -53,7 +55,7 @@ def main(argv=None) -> int:
     num_classes = len(detector.class_names)
     records = load_records(annotations, detector.config, num_classes, args.bad_lines)
     run = checkpoint.path.parent if checkpoint else Path(args.weights)
-    print(f"{detector.description}; {len(records):,} images of {annotations}", flush=True)
+    print(f"{detector.description}; {counted(len(records), 'image')} of {annotations}", flush=True)
     about = {"run": str(run.resolve()), "annotations": str(annotations.resolve())}
     about["images_are"] = describe_images(detector, annotations, records)
     folder = None if args.no_report else report_folder(args.report)

@@ -27,7 +27,7 @@ from yolov3.metrics import (
 from yolov3.yolov3 import to_float
 
 MEAN_ROW = "all classes (mAP)"
-DETECTOR_SETTINGS = ("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms")
+DETECTOR_SETTINGS = ("weights", "score_threshold", "iou_threshold", "agnostic_nms")
 PER_POINT = ("precision", "recall", "F1")
 STAGES = ("read and letterbox", "network", "NMS")
 TIMED = 32  # images
@@ -93,6 +93,7 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
         "images_per_second": len(records) / seconds,
         "input_size": size,
         "max_detections_per_class": limit,
+        "number_format": detector.precision,  # "precision" is that of the detections
         **{name: getattr(detector, name) for name in DETECTOR_SETTINGS},
     }
     add_points(figures, matches, curves)
@@ -101,12 +102,12 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
 
 def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
-    mean = mean_over_classes(curves)
-    point = best_point(mean)
+    mean, least = mean_over_classes(curves), figures.get("score_threshold", 0.0)
+    point = best_point(mean, least)
     figures |= point or point_at(mean, Config.test_score_threshold) | {"best_threshold": math.nan}
     threshold = point.get("best_threshold", Config.test_score_threshold)
     for label, row in enumerate(figures["per_class"].values()):
-        own, at_it = best_point(curves[:, label]), point_at(curves[:, label], threshold)
+        own, at_it = best_point(curves[:, label], least), point_at(curves[:, label], threshold)
         row |= at_it | {f"best_{name}": own.get(name, math.nan) for name in PER_POINT}
         row["best_threshold"] = own.get("best_threshold", math.nan)
         of_class = matches.truth_classes == label
@@ -168,7 +169,8 @@ def format_table(figures: dict) -> str:
     of_size = (f"{name} {_figure(figures[f'mAP_{name}']).strip()}" for name in list(AREAS)[1:])
     lines.append(f"mAP by the size of objects: {', '.join(of_size)}")
     stages = (f"{name} {time:.1f} ms" for name, time in figures["milliseconds"].items())
-    lines.append(f"{figures['images']:,} images, {figures['images_per_second']:.1f} per second")
+    images = f"{figures['images']:,} image{'s' * (figures['images'] != 1)}"
+    lines.append(f"{images}, {figures['images_per_second']:.1f} per second")
     lines.append(f"stages per image: {', '.join(stages)}")
     if figures["unreadable"]:
         lines.append(f"{figures['unreadable']:,} cannot be read: nothing was found in them")

@@ -128,15 +128,16 @@ def score_curves(matches: Matches) -> np.ndarray:
     return curves
 
 
-def best_point(curves: np.ndarray) -> dict[str, float]:
+def best_point(curves: np.ndarray, least: float = 0.0) -> dict[str, float]:
     """Return the best_threshold of curves (3, S) over `SCORES`, and precision, recall, F1 there.
 
     It is where F1 is best; empty where no detection is right, or where there is no truth. So that a
     few boxes do not decide, F1 is smoothed over 0.1 of score, as Ultralytics does, the middle of
-    equals is taken, and none below 0.1 or above 0.9.
+    equals is taken, and none below 0.1 or above 0.9, nor below `least`, the lowest score found.
     """
     padded = np.pad(curves[2], SMOOTHED // 2, mode="edge")
     smooth = np.convolve(padded, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")[SANE]
+    smooth = np.where(SCORES[SANE] < least, 0, smooth)
     if not smooth.max() > 0:
         return {}
     best = np.flatnonzero(np.isclose(smooth, smooth.max()))

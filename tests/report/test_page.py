@@ -42,7 +42,8 @@ def scenes():
 def report(scenes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     evaluation = evaluation_of(folder, *scenes, NAMES)
-    page = write_report(folder / "new", evaluation, {"run": "<u>run</u>"})
+    about = {"run": "<u>run</u>", "images_are": "trained_on", "iou_threshold": 0.45}
+    page = write_report(folder / "new", evaluation, about)
     return evaluation, page.parent, page.read_text()
 
 
@@ -61,6 +62,7 @@ def test_tables_and_numbers(report):
     figures = json.loads((folder / "report.json").read_text())
     assert figures["mAP"] == evaluation.figures["mAP"] and figures["run"] == "<u>run</u>"
     assert f"threshold is {figures['best_threshold']:g}" in page
+    assert "Warning: the run was trained on these images" in page and "iou_threshold: 0.45" in page
     matrix = np.array(figures["confusion_matrix"])
     with open(folder / "classes.csv", newline="") as file:
         rows = list(csv.DictReader(file))

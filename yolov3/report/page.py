@@ -11,7 +11,7 @@ from string import Template
 import numpy as np
 
 from yolov3.cli.progress import counted
-from yolov3.evaluation import Evaluation, write_json
+from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, write_json
 from yolov3.files import write_whole
 from yolov3.images import write_image
 from yolov3.metrics import to_xywh
@@ -126,12 +126,13 @@ def _texts(figures):
     is_best = not np.isnan(figures["best_threshold"])
     none = "No detection is right, so no score threshold is best; at"
     texts["advice"] = f"{'The best score threshold is' if is_best else none} {texts['threshold']}"
+    texts["which_images"] = IMAGES.get(figures.get("images_are"), "").capitalize()
     times = figures["milliseconds"].items()
     texts["times"] = ", ".join(f"{stage} {time:.1f} ms" for stage, time in times)
     texts["settings"] = "".join(
         f"<li>{escape(printable(f'{name}: {value}'))}</li>"
         for name, value in figures.items()
-        if isinstance(value, str | int)
+        if isinstance(value, str | int) or name in DETECTOR_SETTINGS
     )
     lines = [[f"<td>{escape(cell)}</td>" for cell in row] for row in _rows(figures)]
     texts["classes"] = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
