@@ -2,10 +2,11 @@
 
     python tools/show_data.py train.txt --names train.names --output data_look
     python tools/show_data.py train.txt --names train.names --output data_look \\
-        --augment-flip 0.5 --augment-scale 0.5 --augment-mosaic 0.5
+        --augment-flip 0.5 --augment-scale 0.5 --augment-mosaic 0
 
-Writes images.png and statistics.png to the output folder. With augmentation flags, those of
-train.py, both also show what training would see. Sizes are in pixels of the network's input.
+Writes images.png and statistics.png to the output folder. Both also show what training would see
+with these augmentation flags, those of train.py: by default mosaics, with --augment-mosaic 0 no
+more than what is annotated. Sizes are in pixels of the network's input.
 """
 
 import argparse
