@@ -164,7 +164,7 @@ class Pace:
         """
         used, last, before = self.used, self._looked, self.schedule
         pause = max((self.budget - last) / 4, TOLERANCE * self.budget)
-        if used < last + pause and step + 1 < before.total_steps:
+        if self.budget == math.inf or used < last + pause and step + 1 < before.total_steps:
             return False
         left, rest = self.costs.left(before, step), self.budget - used
         if left == self.left:  # no step since then
@@ -239,10 +239,8 @@ def longest(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) ->
     """Return the schedule with the most epochs that ends within `seconds` after `step`."""
 
     def with_steps(steps):
-        epochs = int_or_float(
-            f"{steps / schedule.steps_per_epoch:.6g}"
-        )  # as a person would type it
-        return schedule.change(train_epochs=epochs)
+        epochs = f"{steps / schedule.steps_per_epoch:.6g}"  # as a person would type it
+        return schedule.change(train_epochs=int_or_float(epochs))
 
     most = step + round(seconds / schedule.batch_size / min(costs.image.values()))
     more = range(step + 1, most + 1)
