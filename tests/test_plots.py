@@ -9,7 +9,7 @@ from yolov3.plots import STYLE, map_figure, save_figure
 def test_runs_share_one_axis_on_which_a_perfect_map_is_seen(installed_fonts):
     curves = {"mAP50": [(1.0, 0.5), (2.0, 1.0)], "mAP": [(1.0, 0.2), (2.0, 0.8)]}
     with matplotlib.rc_context(STYLE):
-        figure = map_figure({name: curves for name in ("a", "$b_2$", "c", "犬")})
+        figure = map_figure({name: curves for name in ("a", "$b_2$", "c", "犬")}, "x")
     panels = [axes for axes in figure.axes if axes.axison]
     assert [axes.get_title() for axes in panels] == ["a", "$b_2$", "c", r"\u72ac"]
     for axes in panels:

@@ -66,7 +66,7 @@ def main(argv=None) -> int:
             text = ", ".join(f"{value:.4f} after {minutes:.1f}" for minutes, value in points)
             print(f"{name} {label}: {text} min")
     with matplotlib.rc_context(STYLE):
-        save_figure(map_figure(runs), args.output)
+        save_figure(map_figure(runs, "minutes of training"), args.output)
     print(f"saved {args.output}")
     return 0
 

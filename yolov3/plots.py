@@ -64,8 +64,8 @@ def save_figure(figure, path: str | Path, dpi: float | str = DPI) -> None:
         figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
 
 
-def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
-    """Draw one panel per run, {run: {curve: [(minutes, mAP)]}}; return the figure.
+def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]], x_label: str):
+    """Draw one panel per run, {run: {curve: [(x, mAP)]}}; return the figure.
 
     Call it within `STYLE`. All panels have the same y axis, so that runs can be compared.
     """
@@ -79,7 +79,7 @@ def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]]):
     for axes, title, curves in zip(panels.flat, titles, runs.values(), strict=False):
         for label, points in curves.items():
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=label)
-        axes.set(xlabel="minutes of training", xlim=(0, None))
+        axes.set(xlabel=x_label, xlim=(0, None))
         axes.set_title(title, parse_math=False)
     for axes in panels.flat[len(runs) :]:
         axes.set_axis_off()
