@@ -74,6 +74,7 @@ AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
 ABOVE_0 = Rule("more than 0", lambda value: 0 < value < math.inf)
 FRACTION = Rule("0 to 1", lambda value: 0 <= value <= 1)
 PART = Rule("more than 0, up to 1", lambda value: 0 < value <= 1)
+ZOOM = Rule("0 to 3", lambda value: 0 <= value <= 3)  # beyond, a photograph takes gigabytes
 BELOW_1 = Rule("0 to below 1", lambda value: 0 <= value < 1)
 FRACTIONS = Rule("fractions above 0 up to 1", lambda xs: xs and all(0 < x <= 1 for x in xs))
 MULTIPLES = Rule("numbers above 0 up to 2", lambda xs: xs and all(0 < x <= 2 for x in xs))
@@ -170,7 +171,7 @@ class Config:
         None, "probability of a mirror image; wrong for digits and text", FRACTION
     )
     augment_scale: float = setting(
-        None, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", AT_LEAST_0
+        None, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", ZOOM
     )
     augment_translate: float = setting(None, "shift by up to this fraction of the image", FRACTION)
     augment_rotate: float = setting(0.0, "turn by up to so many degrees", AT_LEAST_0)
