@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scenes_of_boxes import BOX, FAR, found, random_scenes, truth
 
-from yolov3 import metrics, postprocess
+from yolov3 import metrics
 from yolov3.metrics import (
     AREAS,
     best_point,
@@ -130,7 +130,6 @@ def test_the_best_threshold_of_a_few_boxes(hits, misses, expected):
 
 
 def test_an_object_counts_once_as_it_is_shown():
-    assert metrics.SAME_OBJECT_IOU == postprocess.SAME_OBJECT_IOU
     rows = [(BOX, 0.6, 1), (BOX, 0.9, 0), ([10, 10, 30, 26], 0.5, 1), (FAR, 0.2, 0)]
     matches = match_detections([truth((BOX, 0), (FAR, 1))], [found(*rows)], 2)
     shown = {round(float(s), 1) for s in matches.scores[matches.shown]}

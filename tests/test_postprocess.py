@@ -49,39 +49,19 @@ def test_box_score_and_class():
 def test_score_is_confidence_times_class_probability():
     raw = raw_map([(2, 3, 0, 0, 0.8)])
     raw[0, 2, 3, 0, 5:] = logit(0.5), logit(0.25)
-    boxes, scores, classes = detect(raw, multi_label=True)[0]
+    boxes, scores, classes = detect(raw)[0]
     np.testing.assert_allclose(scores, [0.4, 0.2], atol=1e-5)
     assert classes.tolist() == [0, 1]
-    [(_, scores, classes)] = detect(raw)  # one object, one label
-    np.testing.assert_allclose(scores, [0.4], atol=1e-5)
-    assert classes.tolist() == [0]
 
 
-def test_an_object_of_another_class_is_not_found_as_the_chosen_one():
-    raw = raw_map([(2, 3, 0, 0, 0.9), (6, 6, 0, 1, 0.8)])
-    raw[0, 2, 3, 0, 6] = logit(0.6)
-    for agnostic in (False, True):
-        [(_, scores, classes)] = detect(raw, agnostic=agnostic, classes=[1])
-        np.testing.assert_allclose(scores, [0.8], atol=1e-5)
-        assert classes.tolist() == [1]
-    [(_, scores, _)] = detect(raw, multi_label=True, classes=[1])
-    np.testing.assert_allclose(scores, [0.8, 0.54], atol=1e-5)
-
-
-def test_same_class_is_suppressed_and_another_is_not_unless_it_is_the_same_object():
+def test_same_class_is_suppressed_and_another_is_not():
     pair = [(2, 3, 0, 0, 0.6), (2, 3, 1, 0, 0.9)]
     boxes, scores, _ = detect(raw_map(pair))[0]
     np.testing.assert_allclose(scores, [0.9], atol=1e-5)
     pair[1] = (2, 3, 1, 1, 0.9)  # another anchor is surer that it is of the other class
     boxes, scores, classes = detect(raw_map(pair))[0]
-    np.testing.assert_allclose(scores, [0.9], atol=1e-5)
-    assert classes.tolist() == [1]
-    boxes, scores, classes = detect(raw_map(pair), multi_label=True)[0]
     np.testing.assert_allclose(scores, [0.9, 0.6], atol=1e-5)
     assert classes.tolist() == [1, 0]
-    raw = raw_map([(2, 3, 0, 0, 0.6), (2, 3, 1, 1, 0.9)])
-    raw[0, 2, 3, 0, 2] = np.log(0.55)  # IoU 0.55: two objects, one before the other
-    assert len(detect(raw)[0][1]) == 2
 
 
 @pytest.mark.parametrize(("iou_threshold", "count"), [(0.32, 1), (0.35, 2)])
@@ -136,14 +116,9 @@ def test_across_classes_an_object_gets_one_box_and_its_best_class():
     "rule",
     [
         {},
-        {"multi_label": True},
         {"agnostic": True},
-        {"agnostic": True, "multi_label": True},
-        {"classes": [1]},
-        {"classes": [0, 1], "multi_label": True},
-        {"agnostic": True, "classes": [0]},
-        {"multi_label": True, "max_per_class": 7},
-        {"multi_label": True, "max_per_class": 2000},
+        {"max_per_class": 7},
+        {"max_per_class": 2000},
         {"agnostic": True, "max_per_class": 2000},
         {"max_detections": 30},
     ],
@@ -161,9 +136,7 @@ def test_equal_to_loops_over_predictions(rule):
         np.testing.assert_array_equal(classes, expected_classes)
 
 
-def by_loops(
-    raw, agnostic=False, multi_label=False, classes=None, max_detections=100, max_per_class=None
-):
+def by_loops(raw, agnostic=False, max_detections=100, max_per_class=None):
     """Detect in a raw map (G, G, A, 5 + C) with scores above 0.05 and IoUs up to 0.45."""
     found = []
     for row, column, anchor in np.ndindex(raw.shape[:3]):
@@ -173,13 +146,10 @@ def by_loops(
         half = np.exp(prediction[2:4]) * ANCHORS[anchor] / 2
         scores = [rest[0] * probability for probability in rest[1:]]
         for label, score in enumerate(scores):
-            if score > 0.05 and (multi_label or score == max(scores)):
+            if score > 0.05 and (not agnostic or score == max(scores)):
                 found.append((score, label, np.concatenate([centre - half, centre + half])))
     kept = sorted(found, key=lambda item: -item[0])
-    if agnostic or not multi_label:
-        kept = suppressed(kept, 0.45 if agnostic else 0.6, across_classes=True)
-    kept = [row for row in kept if classes is None or row[1] in classes]
-    kept = suppressed(kept, 0.45)
+    kept = suppressed(kept, 0.45, across_classes=agnostic)
     if max_per_class:
         kept = [row for k, row in enumerate(kept) if places(kept, k) < max_per_class]
     scores, labels, boxes = zip(*kept[: None if max_per_class else max_detections], strict=True)

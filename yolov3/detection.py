@@ -14,9 +14,12 @@ from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
 from yolov3.kernels.hardware import choose_precision, grow_gpu_memory
+from yolov3.metrics import one_label
 from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
 from yolov3.weights import class_count, is_tiny, load_state_dict, network_name
 from yolov3.yolov3 import build_yolov3, to_float
+
+ROOM = 4  # times as many boxes as are kept: some are a second label, or of other classes
 
 
 class Detector:
@@ -29,8 +32,8 @@ class Detector:
     checkpoint unless given: the size it was last trained at, the score threshold that was best in
     its validation, or that of its configuration if the run set one, as for the IoU threshold.
     With `classes`, names or indices, no others are found, and with `agnostic_nms` NMS does not
-    distinguish classes. An object gets its best class, with `multi_label` each class above the
-    threshold: see `detect_boxes`. Of each image the best `max_detections` are kept. The network
+    distinguish classes. An object gets its best class, see `metrics.one_label`, with `multi_label`
+    each class above the threshold. Of each image the best `max_detections` are kept. The network
     runs with batch normalisation folded into the convolutions, in the precision that suits this
     hardware. On a CPU it runs faster where nothing else is done with TensorFlow: call
     `cli.run.import_tensorflow(frozen_weights=True)` first.
@@ -134,7 +137,17 @@ class Detector:
         """
         threshold = _threshold(score_threshold, self.score_threshold)
         padded = self._run(images, threshold, self.iou_threshold)
-        return unletterbox(*padded, image_sizes_hw, self.input_hw)
+        found = unletterbox(*padded, image_sizes_hw, self.input_hw)
+        return [self._chosen(*objects) for objects in found]
+
+    def _chosen(self, boxes_xyxy, scores, classes) -> tuple:
+        """Return what is wanted of the boxes that NMS keeps in an image."""
+        several = self.multi_label or self.agnostic_nms  # the latter has left one label
+        chosen = np.ones(len(scores), bool) if several else one_label(boxes_xyxy, scores, classes)
+        if self.classes is not None:
+            chosen &= np.isin(classes, self.classes)
+        chosen = np.flatnonzero(chosen)[: None if self.max_per_class else self.max_detections]
+        return boxes_xyxy[chosen], scores[chosen], classes[chosen]
 
     @tf.function(
         input_signature=[
@@ -151,9 +164,7 @@ class Detector:
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
             agnostic=self.agnostic_nms,
-            multi_label=self.multi_label,
-            classes=self.classes,
-            max_detections=self.max_detections,
+            max_detections=ROOM * max(self.max_detections, MAX_DETECTIONS),
             max_per_class=self.max_per_class,
         )
 

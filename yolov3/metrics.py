@@ -23,8 +23,9 @@ NO_TRUTH = -1
 SCORES = np.linspace(0, 1, 1001)  # thresholds that are tried
 SMOOTHED = 101  # of them: 0.1
 SANE = slice(100, 901)  # of them: 0.1 to 0.9
-LEAST_SHOWN = 0.01  # score: of lower ones each counts
-SAME_OBJECT_IOU = 0.6  # that of `postprocess`, which needs TensorFlow
+LEAST_SHOWN = 0.01  # score: of lower ones each counts, as nobody looks at them
+# Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
+SAME_OBJECT_IOU = 0.6
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,18 @@ def limit_note(records) -> str:
     return f"mAP counts up to {limit:,} detections per image and class: {why}"
 
 
-def one_label(boxes_xyxy, scores) -> np.ndarray:
-    """Tell which detections (N,) do not lie on a better one, which has another class after NMS."""
+def one_label(boxes_xyxy, scores, classes) -> np.ndarray:
+    """Tell which of the detections (N,) that NMS per class keeps are the one label of an object.
+
+    The best first, each takes away those of other classes whose IoU with it is above
+    `SAME_OBJECT_IOU`. What is taken away takes nothing away.
+    """
     order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= LEAST_SHOWN]
-    is_same = paired_ious(boxes_xyxy[order], boxes_xyxy[order]) > SAME_OBJECT_IOU
+    boxes_xyxy, classes = boxes_xyxy[order], classes[order]
+    is_same = paired_ious(boxes_xyxy, boxes_xyxy) > SAME_OBJECT_IOU
+    is_same &= classes[:, np.newaxis] != classes
     shown = np.ones(len(scores), bool)
-    for place in np.flatnonzero(is_same.sum(axis=1) > 1):  # each is the same as itself
+    for place in np.flatnonzero(is_same.any(axis=1)):
         if shown[order[place]]:
             shown[order[place + 1 :][is_same[place, place + 1 :]]] = False
     return shown
@@ -239,6 +245,9 @@ def _match_image(image, record, detections, limit, ranges, first):
         np.pad(truth_ignored, ((0, 0), (0, 1)))[:, np.newaxis], matched, axis=-1
     )
     outside = _is_outside(boxes_xyxy, ranges)[:, np.newaxis]
+    shown = scores < LEAST_SHOWN
+    likely = np.flatnonzero(~shown)
+    shown[likely] = one_label(boxes_xyxy[likely], scores[likely], classes[likely])
     best = {
         name: np.where(values.any(axis=1), first + values.argmax(axis=1), NO_TRUTH)
         if values.size
@@ -252,7 +261,7 @@ def _match_image(image, record, detections, limit, ranges, first):
         "images": np.full(len(order), image),
         "classes": classes,
         "scores": scores,
-        "shown": one_label(boxes_xyxy, scores),
+        "shown": shown,
         "hits": hits,
         "ignored": np.where(hits, matched_ignored, outside),
         "truth": np.where(hits[0, 0], first + matched[0, 0], NO_TRUTH),

@@ -8,9 +8,6 @@ from yolov3.images import boxes_from_letterbox, letterbox_params
 from yolov3.yolov3 import decode
 
 MAX_DETECTIONS = 100  # per image
-# Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
-SAME_OBJECT_IOU = 0.6
-ROOM = 4  # times as many boxes as an image may keep are looked at per class
 
 
 def detect_boxes(
@@ -21,8 +18,6 @@ def detect_boxes(
     score_threshold,
     iou_threshold,
     agnostic=False,
-    multi_label=False,
-    classes=None,
     max_detections=MAX_DETECTIONS,
     max_per_class=None,
 ):
@@ -33,12 +28,11 @@ def detect_boxes(
     `counts`. The best `max_detections` of an image are kept, or, if given, `max_per_class` of each
     class; both are Python ints, and M is the most that this can be.
 
-    The score of a class is confidence times class probability. NMS works per class: a box goes when
-    its IoU with a better one of its class exceeds `iou_threshold`. An object gets one label: each
-    prediction, of a cell and anchor, takes its best class, and a box also goes when its IoU with a
-    better one of any class exceeds `SAME_OBJECT_IOU`; with `agnostic`, when it exceeds
-    `iou_threshold`. With `multi_label` a prediction has every class above the threshold. Both are
-    Python bools; `agnostic` means one label. With `classes` (indices), others are then left out.
+    The score of a class is confidence times class probability, and a prediction, of a cell and
+    anchor, has every class above the threshold. NMS works per class: a box goes when its IoU with a
+    better one of its class exceeds `iou_threshold`. With `agnostic`, a Python bool, a prediction
+    has its best class alone, and a box also goes for a better one of any class. For one label per
+    object without that, see `metrics.one_label`.
     """
     scales = zip(raw_maps, anchors, strides, strict=True)
     candidates = [_candidates(*scale, score_threshold) for scale in scales]
@@ -46,12 +40,9 @@ def detect_boxes(
     num_classes = raw_maps[0].shape[-1] - 5
     per_class = max_per_class or max_detections
     total = max_per_class * num_classes if max_per_class else max_detections
-    if num_classes > 1 and (agnostic or not multi_label):
-        room = total if max_per_class else ROOM * total
-        one_iou = iou_threshold if agnostic else tf.maximum(iou_threshold, SAME_OBJECT_IOU)
-        boxes_xyxy, scores = _one_label(boxes_xyxy, scores, score_threshold, one_iou, room)
-    if classes is not None:
-        scores = tf.where([index in classes for index in range(num_classes)], scores, 0.0)
+    if agnostic and num_classes > 1:
+        limits = score_threshold, iou_threshold, total
+        boxes_xyxy, scores = _nms_across_classes(boxes_xyxy, scores, *limits)
     return _nms_per_class(boxes_xyxy, scores, score_threshold, iou_threshold, per_class, total)
 
 
@@ -72,8 +63,8 @@ def _nms_per_class(
     return boxes, scores, tf.cast(classes, tf.int32), counts
 
 
-def _one_label(boxes_xyxy, scores, score_threshold, iou_threshold, limit):
-    """Suppress across classes, and leave each box its best class: (B, M, 4) and (B, M, C).
+def _nms_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, limit):
+    """Do it whatever the classes, and leave each box its best class: (B, M, 4) and (B, M, C).
 
     `boxes_xyxy` is (B, K, 4), `scores` (B, K, C); M is the most boxes left in an image.
     """

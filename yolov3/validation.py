@@ -15,6 +15,7 @@ from yolov3.metrics import (
     detection_limit,
     match_detections,
     mean_over_classes,
+    one_label,
     score_curves,
 )
 from yolov3.postprocess import detect_boxes, unletterbox
@@ -51,9 +52,9 @@ class Validator:
             self.network = fold(model, self.precision)
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            batch_means, detected, raw_maps = self._run(*batch)
+            batch_means, detected = self._run(*batch)
             if not detections:
-                self.examples = self._draw(batch[0], raw_maps)
+                self.examples = self._draw(batch[0], *detected)
             losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
             detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
@@ -70,35 +71,25 @@ class Validator:
         metrics |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
         return metrics | best_point(mean_over_classes(score_curves(matches)))
 
-    def _draw(self, images, raw_maps):
+    def _draw(self, images, *detected):
         """Draw what a `Detector` would find in the first images of a batch."""
-        detected = self._run_example([raw[:NUM_EXAMPLES] for raw in raw_maps])
-        arrays = (part.numpy()[:NUM_EXAMPLES] for part in (images, *detected))
-        return np.stack(
-            [
-                draw_boxes(image, boxes[:count], classes[:count], self.class_names, scores[:count])
-                for image, boxes, scores, classes, count in zip(*arrays, strict=True)
-            ]
-        )
+        drawn = []
+        arrays = (part[:NUM_EXAMPLES].numpy() for part in (images, *detected))
+        for image, *objects, count in zip(*arrays, strict=True):
+            boxes_xyxy, scores, classes = (part[:count] for part in objects)
+            shown = one_label(boxes_xyxy, scores, classes)
+            shown &= scores >= self.config.test_score_threshold
+            objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
+            drawn.append(draw_boxes(image, *objects))
+        return np.stack(drawn)
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):
-        anchors, strides = self.config.anchors, self.config.strides
+        network = {"anchors": self.config.anchors, "strides": self.config.strides}
         raw_maps = self.network(to_float(images), training=False)
-        losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
-        rule = {"multi_label": True, "max_per_class": self.limit}
-        return losses, self._detect(raw_maps, EVAL_SCORE_THRESHOLD, **rule), raw_maps
-
-    @tf.function(autograph=False, reduce_retracing=True)  # input sizes change
-    def _run_example(self, raw_maps):
-        return self._detect(raw_maps, self.config.test_score_threshold)
-
-    def _detect(self, raw_maps, score_threshold, **rule):
-        return detect_boxes(
-            raw_maps,
-            anchors=self.config.anchors,
-            strides=self.config.strides,
-            score_threshold=score_threshold,
-            iou_threshold=self.config.test_iou_threshold,
-            **rule,
-        )
+        losses = batch_losses(raw_maps, boxes_xyxy, classes, **network)
+        thresholds = {
+            "score_threshold": EVAL_SCORE_THRESHOLD,
+            "iou_threshold": self.config.test_iou_threshold,
+        }
+        return losses, detect_boxes(raw_maps, **network, **thresholds, max_per_class=self.limit)

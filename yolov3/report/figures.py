@@ -40,7 +40,7 @@ def draw_figures(evaluation: Evaluation, errors: Errors) -> dict[str, Figure]:
 def draw_pair(evaluation: Evaluation, index: int) -> np.ndarray:
     """Draw an image with its true boxes and beside it with its detections: RGB uint8."""
     record, (boxes_xyxy, scores, classes) = evaluation.records[index], evaluation.detections[index]
-    shown = one_label(boxes_xyxy, scores) & (scores >= evaluation.threshold)
+    shown = one_label(boxes_xyxy, scores, classes) & (scores >= evaluation.threshold)
     names = evaluation.class_names
     image = read_image(record.image_path)
     scale = min(1, TILE / max(image.shape[:2]))
