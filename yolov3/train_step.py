@@ -25,10 +25,11 @@ class TrainStep:
     """Train a network and keep the EMA of its weights: `train_step(images, boxes_xyxy, classes)`.
 
     It runs on all replicas of the `tf.distribute` strategy in whose scope it was made. Each replica
-    normalises its own part of a batch; checkpoints hold the first one's moving statistics. The EMA,
-    over about the last 1 / (1 - decay) steps, is what validation, checkpoints and detection use:
-    while the learning rate is high it is much better than the weights of any single step. Source:
-    Polyak and Juditsky 1992; Tarvainen and Valpola 2017, "Mean teachers are better role models".
+    normalises its own part of a batch; the moving statistics are the mean of those of all, so that
+    after each step all replicas hold the same. The EMA, over about the last 1 / (1 - decay) steps,
+    is what validation, checkpoints and detection use: while the learning rate is high it is much
+    better than the weights of any single step. Source: Polyak and Juditsky 1992; Tarvainen and
+    Valpola 2017, "Mean teachers are better role models".
     """
 
     def __init__(self, config: Config, num_classes: int, steps_per_epoch: int, precision: str):
@@ -40,7 +41,9 @@ class TrainStep:
         self.skipped_steps = _counter("skipped_steps")
         self.skipped_in_a_row = _counter("skipped_in_a_row")
         # What a step changes besides the weights: the moving statistics of batch normalisation.
-        self._statistics = [w for w in self.model.weights if w.name.startswith("moving_")]
+        layers = self.model.layers
+        self._norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+        self._statistics = _moving(self._norms)
         rates = config.train_lr_init, config.train_lr_end
         self.learning_rate = learning_rate_schedule(*rates, *lengths(config, steps_per_epoch))
         self.optimizer = self._build_optimizer(precision)
@@ -122,17 +125,33 @@ class TrainStep:
         }
 
     def _gradients(self, images, boxes_xyxy, classes):
-        """Return the losses and gradients of one replica's part of the batch."""
+        """Return the losses of one replica's part of the batch, and the gradients of all of it."""
         anchors, strides = self.config.anchors, self.config.strides
         with tf.GradientTape() as tape:
             raw_maps = self.model(to_float(images), training=True)
             losses = batch_losses(raw_maps, boxes_xyxy, classes, anchors=anchors, strides=strides)
             total = tf.add_n(list(losses.values()))
-            scale = self.optimizer.scale_loss(1.0) / self.strategy.num_replicas_in_sync
-            scaled = total * scale
+            scale = self.optimizer.scale_loss(1.0)
+            scaled = total * (scale / self.strategy.num_replicas_in_sync)
         gradients = tape.gradient(scaled, self.model.trainable_variables)
+        if self.strategy.num_replicas_in_sync > 1:
+            gradients = self._share(gradients)
         norm = tf.linalg.global_norm(gradients) / scale
         return {**losses, "total": total, "gradient_norm": norm}, gradients
+
+    def _share(self, gradients):
+        """Return the sum of all replicas' gradients, and average their moving statistics.
+
+        All that a verdict on the step needs is the same everywhere then: replicas that judged for
+        themselves would wait for each other for ever.
+        """
+        replica, reduce = tf.distribute.get_replica_context(), tf.distribute.ReduceOp
+        moving = _moving(norm for norm in self._norms if norm.trainable)
+        mean = replica.all_reduce(reduce.MEAN, tf.concat(moving, axis=0))
+        parts = tf.split(mean, [weight.shape[0] for weight in moving])
+        for weight, part in zip(moving, parts, strict=True):
+            weight.assign(part)
+        return replica.all_reduce(reduce.SUM, gradients)
 
     def _is_finite(self, metrics):
         """Tell whether loss, gradient and moving statistics are finite: a scalar bool.
@@ -148,10 +167,7 @@ class TrainStep:
         return tf.math.is_finite(metrics["total"]) & gradient_is_finite & statistics_are_finite
 
     def _reduce_loss_scale(self):
-        """Halve the scale of the loss after a gradient that overflowed on any replica.
-
-        Keras's optimizer does so as well, but looks at the gradient of the first replica alone.
-        """
+        """Halve the scale of the loss after a gradient that overflowed on any replica."""
         self.optimizer.dynamic_scale.assign(self.optimizer.dynamic_scale * 0.5)
         self.optimizer.step_counter.assign(0)
 
@@ -185,6 +201,10 @@ class TrainStep:
         replicas = tf.distribute.get_strategy().extended
         for mean, weight in zip(self.ema.variables, self.model.variables, strict=True):
             replicas.update(mean.value, _move_towards, args=(weight.value, rate), group=False)
+
+
+def _moving(norms):
+    return [weight for norm in norms for weight in (norm.moving_mean, norm.moving_variance)]
 
 
 def _move_towards(mean, weight, rate):

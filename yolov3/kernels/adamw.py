@@ -10,6 +10,7 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     Keras 3 writes Adam out as eight ops per variable, each a pass over memory; `ResourceApplyAdam`
     is one. `epsilon` sits outside the bias correction in both, so the results agree to rounding.
+    Gradients of several replicas must be summed before.
     Source: Kingma and Ba 2015; Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
     """
 
@@ -25,6 +26,9 @@ class FusedAdamW(keras.optimizers.AdamW):
         """
         for variable in variables:
             self._late_starts[self._get_variable_index(variable)] = first_step
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars  # `TrainStep` sums those of all replicas, to judge them first
 
     def _apply_weight_decay(self, variables):
         if self.weight_decay:  # a decay of 0 would be three passes over all weights for nothing
