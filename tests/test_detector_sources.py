@@ -76,6 +76,7 @@ def test_settings_are_those_of_the_checkpoint_unless_given(checkpoints):
         ),
         ({"best_threshold": 0.41, "F1": 0.934}, {}, 0.2, 0.2, "0.2"),
         ({"best_threshold": 0.41, "F1": 0.934}, {"test_score_threshold": 0.6}, None, 0.6, "0.6"),
+        ({"best_threshold": 0.41, "F1": 0.934}, {"test_score_threshold": 0.3}, None, 0.3, "0.3"),
         ({"mAP": 0.5}, {}, None, 0.3, "0.3"),  # older checkpoints, and where nothing was right
         ({}, {"test_score_threshold": 0.6}, None, 0.6, "0.6"),
     ],

@@ -32,6 +32,7 @@ LEARNING_RATE_END = 1e-4  # no less: averaging the weights takes the place of th
 TRANSFER_SCOPES = ("backbone", "all-but-heads", "all")
 # What mAP is measured from: (almost) every detection. 0.3 would cut the precision-recall curve.
 EVAL_SCORE_THRESHOLD = 0.001
+SHOWN_SCORE_THRESHOLD = 0.3  # where no validation has found the best one
 BAD_LINES = ("error", "skip")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 REPO = Path(__file__).resolve().parents[1]
@@ -195,7 +196,7 @@ class Config:
 
     # detection
     test_score_threshold: float = setting(
-        0.3, "lowest score that is shown (if not given, the validation's best)", FRACTION
+        0.0, "lowest score that is shown (0: the best of the validation)", FRACTION
     )
     test_iou_threshold: float = setting(
         0.45, "IoU above which NMS drops the weaker of two boxes of a class", FRACTION

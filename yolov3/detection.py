@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.class_names import read_class_names
-from yolov3.configs import FRACTION, INPUT_SIZE, Config
+from yolov3.configs import FRACTION, INPUT_SIZE, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
 from yolov3.kernels.folding import fold
@@ -93,10 +93,9 @@ class Detector:
         return f"score threshold {self.score_threshold:g}{why}"
 
     def _default_threshold(self) -> float:
-        own = self.config.test_score_threshold
-        if self.checkpoint and own == Config.test_score_threshold:  # older ones have no best
-            return self.checkpoint.metrics.get("best_threshold", own)
-        return own
+        metrics = self.checkpoint.metrics if self.checkpoint else {}
+        best = metrics.get("best_threshold", SHOWN_SCORE_THRESHOLD)
+        return self.config.test_score_threshold or best
 
     def for_metrics(self, max_per_class: int) -> "Detector":
         """Return a detector of this network for mAP: several classes of a prediction count.

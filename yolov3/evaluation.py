@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from yolov3.configs import Config
+from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write
@@ -58,7 +58,7 @@ class Evaluation(NamedTuple):
     def threshold(self) -> float:
         """The best score threshold, or that of detection where none is."""
         best = self.figures["best_threshold"]
-        return Config.test_score_threshold if math.isnan(best) else best
+        return SHOWN_SCORE_THRESHOLD if math.isnan(best) else best
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
@@ -104,8 +104,8 @@ def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
     mean, least = mean_over_classes(curves), figures.get("score_threshold", 0.0)
     point = best_point(mean, least)
-    figures |= point or point_at(mean, Config.test_score_threshold) | {"best_threshold": math.nan}
-    threshold = point.get("best_threshold", Config.test_score_threshold)
+    figures |= point or point_at(mean, SHOWN_SCORE_THRESHOLD) | {"best_threshold": math.nan}
+    threshold = point.get("best_threshold", SHOWN_SCORE_THRESHOLD)
     for label, row in enumerate(figures["per_class"].values()):
         own, at_it = best_point(curves[:, label], least), point_at(curves[:, label], threshold)
         row |= at_it | {f"best_{name}": own.get(name, math.nan) for name in PER_POINT}

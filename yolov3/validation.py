@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
+from yolov3.configs import EVAL_SCORE_THRESHOLD, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_boxes
 from yolov3.kernels.folding import fold, refold
@@ -78,7 +78,7 @@ class Validator:
         for image, *objects, count in zip(*arrays, strict=True):
             boxes_xyxy, scores, classes = (part[:count] for part in objects)
             shown = one_label(boxes_xyxy, scores, classes)
-            shown &= scores >= self.config.test_score_threshold
+            shown &= scores >= (self.config.test_score_threshold or SHOWN_SCORE_THRESHOLD)
             objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
             drawn.append(draw_boxes(image, *objects))
         return np.stack(drawn)
