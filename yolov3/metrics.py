@@ -114,7 +114,7 @@ def precision_curves(matches: Matches) -> np.ndarray:
 def score_curves(matches: Matches) -> np.ndarray:
     """Return precision, recall and F1 (3, C, S) of what is shown above each of `SCORES`.
 
-    They are at an IoU of 0.5. Where nothing is found precision is 1; a class without truth has NaN.
+    They are at an IoU of 0.5. NaN is the precision where nothing is found, and a class without truth.
     """
     curves = np.full((3, matches.num_classes, len(SCORES)), np.nan)
     for label, truths in enumerate(matches.counts):
@@ -124,7 +124,7 @@ def score_curves(matches: Matches) -> np.ndarray:
                 chosen.sum() - np.searchsorted(np.sort(matches.scores[chosen]), SCORES)
                 for chosen in (of_class & (matches.truth != NO_TRUTH), of_class)
             )
-            precision = np.where(found, hits / np.maximum(found, 1), 1)
+            precision = np.divide(hits, found, out=np.full(len(SCORES), np.nan), where=found > 0)
             curves[:, label] = precision, hits / truths, 2 * hits / (found + truths)
     return curves
 
@@ -152,9 +152,10 @@ def point_at(curves: np.ndarray, threshold: float) -> dict[str, float]:
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Return the mean (...) of (..., C, S) over the classes that are not NaN; NaN without any."""
-    has_truth = ~np.isnan(values).any(axis=(-1, *range(values.ndim - 2)))
-    return values[..., has_truth, :].mean(axis=-2) if has_truth.any() else values[..., 0, :]
+    """Return the mean (..., S) of (..., C, S) over the classes that are not NaN; NaN without any."""
+    is_known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(is_known, values, 0).sum(axis=-2) / is_known.sum(axis=-2)
 
 
 def detection_limit(records) -> int:

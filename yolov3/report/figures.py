@@ -76,12 +76,13 @@ def _curves(x, curves, names, xlabel, ylabel):
 def _costs(errors):
     figure = Figure(figsize=(6, 3))
     axes = figure.subplots()
-    costs, counts = [errors.costs[kind] for kind in KINDS], errors.by_image.sum(axis=0)
+    costs = np.nan_to_num([errors.costs[kind] for kind in KINDS])  # NaN: there is no object
+    counts = errors.by_image.sum(axis=0)
     bars = axes.barh(KINDS, costs, color=ORANGE)
     axes.bar_label(bars, [f" {n:,}" for n in counts], fontsize=9)
     axes.invert_yaxis()
     axes.set(xlabel="mAP50 that it costs (beside: how many above the threshold)")
-    axes.set_xlim(0, 1.2 * max([*costs, 0.01]) if np.isfinite(costs).all() else 1)
+    axes.set_xlim(0, 1.2 * max([*costs, 0.01]))
     return figure
 
 
