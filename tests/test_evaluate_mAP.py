@@ -31,6 +31,7 @@ def test_each_evaluation_writes_a_report_of_its_own(trained, tmp_path, monkeypat
     assert evaluate_mAP.main([*flags, "--report=here/mine"]) == 0
     figures = json.loads((tmp_path / "here" / "mine" / "report.json").read_text())
     assert figures["images_are"] == "trained_on" and figures["mAP50_costs"]
+    assert all(time > 0 for time in figures["milliseconds"].values())
     assert figures["images"] == 8 and list(figures["per_class"]) == list("0123456789")
     assert sum(row["boxes"] for row in figures["per_class"].values()) == 16
     line = refusal(capfd, evaluate_mAP.main, [*flags, "--report=here/mine"])

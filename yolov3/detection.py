@@ -156,8 +156,13 @@ class Detector:
         ]
     )
     def _run(self, images, score_threshold, iou_threshold):
+        raw_maps = self.network(to_float(images), training=False)
+        return self.suppress(raw_maps, score_threshold, iou_threshold)
+
+    def suppress(self, raw_maps, score_threshold, iou_threshold):
+        """Return what `detect_boxes` does, in the way of this detector."""
         return detect_boxes(
-            self.network(to_float(images), training=False),
+            raw_maps,
             anchors=self.anchors,
             strides=self.config.strides,
             score_threshold=score_threshold,
