@@ -43,12 +43,22 @@ def test_a_run_has_the_name_that_is_asked_for_unless_there_is_one(config, tmp_pa
     run = run_folders.new_run(config, "cells")
     assert run == (tmp_path / "checkpoints" / "cells", tmp_path / "log" / "cells")
     assert run.checkpoints.is_dir() and run.log.is_dir()
-    for taken in run:
-        (run.checkpoints if taken == run.log else run.log).rmdir()
-        with pytest.raises(ValueError, match=f"^{taken}: there is a run of this name"):
-            run_folders.new_run(config, "cells")
-        taken.rmdir()
-        assert run_folders.new_run(config, "cells") == run
+    (run.checkpoints / LOCK).touch()
+    (run.log / "events").touch()
+    assert run_folders.new_run(config, "cells") == run  # it had no checkpoint yet
+    checkpoint_in(run, config)
+    with pytest.raises(ValueError, match=f"^{run.checkpoints}: there is a run of this name"):
+        run_folders.new_run(config, "cells")
+    run.checkpoints.rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match=f"^{run.log}: there is a run of this name"):
+        run_folders.new_run(config, "cells")
+
+
+def test_a_start_that_fails_keeps_no_name(config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        run_folders.new_run(replace(config, train_logdir=str(tmp_path / "file")), "cells")
+    assert run_folders.new_run(config, "cells").log.is_dir()
 
 
 def test_logs_may_lie_beside_the_checkpoints(config, tmp_path):

@@ -45,15 +45,19 @@ def new_run(config: Config, name: str | None = None) -> Run:
         parents = config.train_checkpoints_folder, config.train_logdir
         return Run(*fresh_folders(parents, f"{config.network}_"))
     run = named_run(config, name)
-    run.checkpoints.mkdir(parents=True)
-    run.log.mkdir(parents=True, exist_ok=True)  # it may be the same
+    for folder in run:  # which may be the same
+        folder.mkdir(parents=True, exist_ok=True)
     return run
 
 
 def named_run(config: Config, name: str) -> Run:
-    """Return the folders of a run of this name. Raises ValueError if they exist."""
+    """Return the folders of a run of this name. Raises ValueError if there is one.
+
+    One that ended before its first checkpoint gives its name, and its log, to the next.
+    """
     run = Run(Path(config.train_checkpoints_folder, name), Path(config.train_logdir, name))
-    for folder in filter(os.path.lexists, run):
+    is_empty = run.checkpoints.is_dir() and set(os.listdir(run.checkpoints)) <= {LOCK}
+    for folder in () if is_empty else filter(os.path.lexists, run):
         raise ValueError(f"{folder}: there is a run of this name; choose another --name")
     return run
 
