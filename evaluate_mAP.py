@@ -12,6 +12,7 @@ pycocotools, over all detections above --score-threshold. Exit codes: 0, 1 (fail
 """
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
@@ -42,7 +43,7 @@ def main(argv=None) -> int:
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, time_stages
-    from yolov3.files import require_empty
+    from yolov3.files import output_folder, require_empty
 
     if args.report:
         require_empty(args.report)
@@ -58,24 +59,16 @@ def main(argv=None) -> int:
     print(f"{detector.description}; {counted(len(records), 'image')} of {annotations}", flush=True)
     about = {"run": str(run.resolve()), "annotations": str(annotations.resolve())}
     about["images_are"] = describe_images(detector, annotations, records)
-    folder = None if args.no_report else report_folder(args.report)
-    result = evaluate(detector, records, args.batch_size)
-    result.figures["milliseconds"] = time_stages(detector, result, args.batch_size)
-    print(format_table(result.figures), flush=True)
-    if folder:
-        from yolov3.report.page import write_report
+    target = output_folder(args.report, "evaluations")
+    with contextlib.nullcontext() if args.no_report else target as folder:
+        result = evaluate(detector, records, args.batch_size)
+        result.figures["milliseconds"] = time_stages(detector, result, args.batch_size)
+        print(format_table(result.figures), flush=True)
+        if folder:
+            from yolov3.report.page import write_report
 
-        print(f"report: {write_report(folder, result, about)}")
+            print(f"report: {write_report(folder, result, about)}")
     return 0
-
-
-def report_folder(given: str | None) -> Path:
-    """Make the folder of the report now: it is no use to fail after the evaluation."""
-    from yolov3.files import fresh_folders
-
-    folder = Path(given) if given else fresh_folders(["evaluations"])[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def describe_images(detector, annotations, records) -> str | None:

@@ -114,6 +114,15 @@ def test_evaluate_refuses_bad_input(trained, digit_scenes, tmp_path, capfd):
     assert f"{digit_scenes}: not a folder" in line
 
 
+def test_an_evaluation_that_fails_leaves_no_folder(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_: 1 / 0)
+    for flags in ([], ["--report=mine"]):
+        with pytest.raises(ZeroDivisionError):
+            evaluate_mAP.main([f"--weights={trained.folder / 'checkpoints'}", *flags])
+    assert not list(tmp_path.glob("*/*")) and not (tmp_path / "mine").exists()
+
+
 def test_a_report_that_cannot_be_written_is_refused_at_once(trained, digit_scenes, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluate", None)
     flags = [f"--weights={trained.folder / 'checkpoints'}", f"--annotations={digit_scenes}"]

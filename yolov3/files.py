@@ -187,6 +187,22 @@ def fresh_folders(parents, prefix: str = "") -> list[Path]:
             return folders
 
 
+@contextlib.contextmanager
+def output_folder(given: str | None, parent: str) -> Iterator[Path]:
+    """Give the folder for what a script writes: the given one, or a new one in `parent`.
+
+    It is made at once, since it is no use to fail after the work, and goes if it is empty at the
+    end. Raises OSError if it cannot be made.
+    """
+    folder = Path(given) if given else fresh_folders([parent])[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # something was written
+            folder.rmdir()
+
+
 def require_empty(folder) -> None:
     """Raise ValueError unless a folder does not exist yet, or is empty and may be written to."""
     if not os.path.exists(folder):

@@ -12,7 +12,7 @@ import numpy as np
 
 from yolov3.cli.progress import Progress, counted
 from yolov3.detection import Detector
-from yolov3.files import fresh_folders
+from yolov3.files import output_folder
 from yolov3.inference.frames import count_frames
 from yolov3.inference.outputs import OutputOptions, Outputs
 from yolov3.inference.pipeline import Detections, detect_frames, prefetch
@@ -43,24 +43,21 @@ def run_detection(
     quiet_opencv()
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
-    folder, names, stop = None, detector.class_names, threading.Event()
-    if options.files:
-        folder = Path(options.folder or fresh_folders([FOLDER])[0])
-        folder.mkdir(parents=True, exist_ok=True)
+    names, stop = detector.class_names, threading.Event()
     report = Report(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(names)):
         report.progress.message(lack)
-    outputs = Outputs(folder, sources, options, _head(detector), report.tell_unsaved)
-    try:
-        with contextlib.closing(outputs), report.progress:
-            found = detect_frames(detector, sources, batch_size, stop, reconnect)
-            with contextlib.closing(prefetch(found, outputs.draw, WRITERS, AHEAD, stop)) as drawn:
-                _follow(drawn, outputs, report)
-    finally:
-        report.summarize(folder)
-        if folder and not options.folder:
-            with contextlib.suppress(OSError):  # nothing was written
-                folder.rmdir()
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if options.files:
+            folder = stack.enter_context(output_folder(options.folder, FOLDER))
+        stack.callback(report.summarize, folder)
+        outputs = Outputs(folder, sources, options, _head(detector), report.tell_unsaved)
+        stack.enter_context(contextlib.closing(outputs))
+        stack.enter_context(report.progress)
+        found = detect_frames(detector, sources, batch_size, stop, reconnect)
+        drawn = prefetch(found, outputs.draw, WRITERS, AHEAD, stop)
+        _follow(stack.enter_context(contextlib.closing(drawn)), outputs, report)
     if report.frames and not report.objects:
         print(nothing_found(detector))
     return 0 if report.frames and not report.unsaved and not report.broken else 1
