@@ -127,3 +127,9 @@ def test_a_checkpoint_of_an_earlier_version_can_be_used(tmp_path):
         json.dumps({name: value for name, value in values.items() if "mosaic" not in name})
     )
     assert Config.from_json(path) == Config(tiny=True, augment_mosaic=0.0)
+
+
+def test_mosaics_go_on_to_the_end_of_a_run_that_ends_at_a_smaller_size():
+    assert Config(train_input_scales=(0.5,)).augment_close == 0
+    assert Config(train_input_scales=(0.5,), augment_close=0.2).augment_close == 0.2
+    assert Config(train_input_scales=(0.5, 1.0)).augment_close == 0.33

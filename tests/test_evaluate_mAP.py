@@ -79,7 +79,7 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     assert main([moved, f"--annotations={part}", "--input-size=32"]) == 0
     assert "note: gone.txt, which the run was trained on, is not here" in capfd.readouterr().out
     assert f"note: class 0 is 'zero' in {tmp_path / 'part.names'}, but '0' in " in out
-    assert "warning: 1 of 1 image of" in out and IMAGES["other"] in out
+    assert " shares 1 of 1 image with " in out and IMAGES["other"] in out
     write(tmp_path / "part.names", "1\n0\n")
     line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={part}"])
     assert "part.txt: class '1' is 0 in" in line

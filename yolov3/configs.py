@@ -61,6 +61,7 @@ OF_RECIPE = {
 # What checkpoints of earlier versions have no more, and what was done before it was a setting.
 GONE = {"augment_crop", "augment_color"}
 AS_BEFORE = {"augment_mosaic": 0.0, "augment_close": 0.0}
+SPELLED = {bool: "yes or no", tuple[float, ...]: "a list of numbers"}  # types, in messages
 
 
 class Rule(NamedTuple):
@@ -188,7 +189,9 @@ class Config:
         0.5, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
     )
     augment_close: float = setting(
-        None, "last fraction of the epochs, without mosaic and mixup", FRACTION
+        None,
+        "last fraction of the epochs, without mosaic and mixup (0 if they end at a smaller size)",
+        FRACTION,
     )
     augment_sizes: tuple[float, ...] = setting(
         (1.0,), "fractions of the input size, one of which each batch has at random", MULTIPLES
@@ -219,6 +222,8 @@ class Config:
             return ANCHOR_PRESETS[self.network]
         if field.name == "train_lr_end":
             return default_lr_end(self.train_lr_init)
+        if field.name == "augment_close" and self.train_input_scales[-1] < 1:
+            return 0.0  # mosaics alone show objects as large as they are in the full input
         return default_of(field, self.recipe, self.tiny)
 
     @property
@@ -263,7 +268,7 @@ def check(field: dataclasses.Field, value) -> None:
     """Raise ValueError unless a setting may have this value."""
     rule = field.metadata["rule"]
     if not is_a(value, field.type):
-        refuse(field.name, getattr(field.type, "__name__", field.type), value)
+        refuse(field.name, SPELLED.get(field.type) or field.type.__name__, value)
     if rule and not rule.holds(value):
         refuse(field.name, rule.expected, value)
 

@@ -114,7 +114,8 @@ def precision_curves(matches: Matches) -> np.ndarray:
 def score_curves(matches: Matches) -> np.ndarray:
     """Return precision, recall and F1 (3, C, S) of what is shown above each of `SCORES`.
 
-    They are at an IoU of 0.5. NaN is the precision where nothing is found, and a class without truth.
+    They are at an IoU of 0.5. NaN is the precision where nothing is found, and all of a class
+    without truth.
     """
     curves = np.full((3, matches.num_classes, len(SCORES)), np.nan)
     for label, truths in enumerate(matches.counts):
@@ -152,7 +153,7 @@ def point_at(curves: np.ndarray, threshold: float) -> dict[str, float]:
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Return the mean (..., S) of (..., C, S) over the classes that are not NaN; NaN without any."""
+    """Return the mean (..., S) of (..., C, S) over the classes that are not NaN, if any."""
     is_known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(is_known, values, 0).sum(axis=-2) / is_known.sum(axis=-2)

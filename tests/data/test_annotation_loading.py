@@ -129,7 +129,7 @@ def test_images_of_training_and_test_are_compared_by_content(two_files, capsys):
         "train.txt: 1 class without a box: b",
         "test.txt: boxes per class: a 1",
         "test.txt: 1 class without a box: b",
-        "warning: 1 of 2 images of test.txt have the content of images of train.txt: 'copy.png' is "
+        "warning: test.txt shares 1 of 2 images with train.txt, by their content: 'copy.png' is "
         "'a b.png' (lines 2 and 2)",
     ]
     assert describe_overlap("x", train[:1], "y", test) == ""

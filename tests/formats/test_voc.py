@@ -40,6 +40,9 @@ def test_the_lists_of_a_split_are_written_apart(folder):
         assert paths == [f"data/JPEGImages/{stem}.png" for stem in stems]
         assert f" and {2 * len(stems)} boxes from {lists} ({part})" in summary
     assert "without annotation" not in summary  # the images of the other parts
+    assert "in two lists" not in summary
+    (lists / "val.txt").write_text("b\n")
+    assert "found 1 image, in two lists: b" in convert(job._replace(overwrite=True))
     (lists / "val.txt").write_text("d\n")
     with pytest.raises(ValueError, match=f"^{lists}/val.txt: there is no d.xml in {data}/Annot"):
         convert(job)

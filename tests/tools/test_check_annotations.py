@@ -66,7 +66,7 @@ def test_the_tool_finds_copies_in_one_file_and_in_two(folder):
     assert lines[3:] == [
         "x.txt: boxes per class: a 1, A 1",
         "note: these classes differ only in case: a, A",
-        "warning: 2 of 2 images of x.txt have the content of images of y.txt: 'a b.png' is "
+        "warning: x.txt shares 2 of 2 images with y.txt, by their content: 'a b.png' is "
         "'copy.png' (lines 1 and 2)",
     ]
     done = run(folder, TOOL, "x.txt", "--names", "names", "--against", "z.txt")

@@ -50,6 +50,7 @@ OTHER_TOOLS = {
     "--classes": "--train-classes --names",
     "--project": "--train-checkpoints-folder --output",
     "--name": "--output",
+    "--json": "--report",
     "--save-txt": "--txt",
     "--save-crop": "--crops",
 }
@@ -132,8 +133,8 @@ _ONE_OR_TWO = f"one number or HEIGHTxWIDTH, multiples {_SIZES}"
 input_hw = _parser_of(_height_and_width, _ONE_OR_TWO, set(INPUT_SIZES).issuperset)
 run_name = _parser_of(
     str,
-    "at most 60 letters, digits, dots, - and _, a letter or digit first",
-    re.compile(r"(?!(best|last)-\d)[^\W_][\w.-]{0,59}").fullmatch,  # no name of a checkpoint
+    "at most 60 letters, digits, dots, - and _, a letter or digit first, no name of a checkpoint",
+    re.compile(r"(?!(best|last)-\d)[^\W_][\w.-]{0,59}").fullmatch,
 )
 
 
@@ -162,7 +163,10 @@ def settings_in(path: str, parser: Parser) -> dict:
         field = fields.get(key.replace("-", "_"))
         try:
             if not field:
-                raise ValueError(f"{key}: {text!r:.80}: {parser.answer('--' + key)}")
+                flag = "--" + key
+                is_flag = flag in parser._option_string_actions
+                answer = f"give {flag} as a flag" if is_flag else parser.answer(flag)
+                raise ValueError(f"{key}: no setting; {answer}")
             value = _from_text(field, text)
             settings[field.name] = read_anchors(value) if field.name == "anchors" else value
             check(field, settings[field.name])

@@ -169,7 +169,7 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
     names = dict.fromkeys(repr(os.path.basename(record.image_path)) for record in same[0])
     example = f"{' is '.join(names)} (lines {' and '.join(str(record.line) for record in same[0])})"
     share = f"{len(same):,} of {counted(len(records), 'image')}"
-    return f"warning: {share} of {path} have the content of images of {other_path}: {example}"
+    return f"warning: {path} shares {share} with {other_path}, by their content: {example}"
 
 
 def fingerprint(records: list[Record]) -> str:

@@ -39,13 +39,15 @@ def read_voc_parts(
     What a list names and Annotations lacks is a fault in the log; an empty list is no part. Raises
     ValueError where no list names an image.
     """
-    folder, parts = lists.absolute().parents[1] / "Annotations", {}
+    folder, parts, listed = lists.absolute().parents[1] / "Annotations", {}, set()
     names = PARTS if any((lists / f"{part}.txt").is_file() for part in PARTS[:2]) else TRAINVAL
     for path in (file for part in names if (file := lists / f"{part}.txt").is_file()):
         stems = {line.strip() for line in read_text(path).splitlines()} - {""}
         if not stems:
             log.add("skipped", "list", "which names no image", [str(path)])
             continue
+        log.add("found", "image", "in two lists", sorted(stems & listed))
+        listed |= stems
         parts[path.stem] = data = read_voc(folder, images, corners, log, stems)
         for stem in sorted(stems - {Path(source).stem for source in data.sources}):
             log.bad(f"{path}: there is no {stem}.xml in {folder}")
