@@ -123,9 +123,12 @@ def test_yolo_needs_class_names(folder):
     assert_refused(job, "expected class names in classes.txt, or --names FILE")
 
 
-def test_yolo_cannot_label_an_image_called_like_the_class_file(folder):
+def test_an_image_may_be_called_as_the_class_file(folder):
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "classes.png")
     (folder / "in.txt").write_text("classes.png 1,2,3,4,0")
     source = Source("annotations", folder / "in.txt", names=folder / "names")
-    with pytest.raises(ValueError, match="classes.png: expected a name of its own"):
-        convert(ConversionJob([source], folder / "labels", "yolo"))
+    convert(ConversionJob([source], folder / "labels", "yolo"))
+    assert (folder / "labels" / "classes.txt").read_text().startswith("0 0.0333")
+    back = Source("yolo", folder / "labels", images=folder)
+    convert(ConversionJob([back], folder / "out.txt", "annotations"))
+    assert lines(folder)[-1] == "classes.png 1,2,3,4,0"

@@ -67,11 +67,11 @@ def single_annotations(
     return kept
 
 
-def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
+def file_stems(images: list[AnnotatedImage]) -> list[str]:
     """Return the names of annotation files, without extension: those of their images.
 
     Images of one name keep their folders, those below the folder of all. Raises ValueError for two
-    that differ in their extension alone, and for a name that is `reserved`.
+    that differ in their extension alone.
     """
     paths = [Path(image.path).with_suffix("") for image in images]
     count = Counter(path.name for path in paths)
@@ -80,8 +80,7 @@ def file_stems(images: list[AnnotatedImage], reserved: str = "") -> list[str]:
     for image, path in zip(images, paths, strict=True):
         stem = path.name if count[path.name] == 1 else str(path.relative_to(top))
         other = first.setdefault(stem, image.path)
-        if other != image.path or stem == reserved:
-            whose = "a file of the format" if stem == reserved else other
-            what = f"received {stem!r}, which is that of {whose}"
+        if other != image.path:
+            what = f"received {stem!r}, which is that of {other}"
             raise ValueError(f"{image.path}: expected a name of its own for its file; {what}")
     return list(first)

@@ -12,6 +12,7 @@ outlines of segmentation, `class x y x y x y ...`, whose box is as large as they
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +26,12 @@ from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup, path_parts, place_of
 from yolov3.text import require
 
-CLASS_STEM = "classes"  # names no label file
+CLASS_STEM = "classes"
 LABEL_SUFFIX = ".txt"
 CLASS_FILE = CLASS_STEM + LABEL_SUFFIX
-CLASS_FILES = (CLASS_FILE, "obj.names", "_darknet.labels", "data.yaml")
+NAMES_FILE = "obj.names"  # where an image is called as the class file
+CLASS_FILES = (CLASS_FILE, NAMES_FILE, "_darknet.labels", "data.yaml")
+LABEL = re.compile(r"\d+(\s+[-+.\de]+){4,}")
 YAML_SUFFIXES = (".yaml", ".yml")
 SPLITS = ("train", "val", "valid", "test")
 LINE = "class x_centre y_centre width height"
@@ -98,7 +101,14 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
 
 def _label_files(folder: Path, log: ConversionLog) -> list[Path]:
     files = log.search(folder, {LABEL_SUFFIX})
-    return [path for path in files if path.name.lower() != CLASS_FILE]
+    return [path for path in files if not _is_class_file(path)]
+
+
+def _is_class_file(path: Path) -> bool:
+    """Tell class names from the labels of an image that is called `classes`."""
+    if path.name.lower() != CLASS_FILE:
+        return path.name.lower() in CLASS_FILES
+    return not all(LABEL.fullmatch(line.strip()) for line in read_text(path).splitlines())
 
 
 def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -> tuple:
@@ -107,9 +117,9 @@ def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -
     The names given count where there is none, or where two disagree.
     """
     files = [*log.search(folder, {Path(name).suffix for name in CLASS_FILES})]
-    files = [path for path in files if path.name.lower() in CLASS_FILES]
+    files = list(filter(_is_class_file, files))
     for above in folder.absolute().parents[:2]:
-        beside = [above / name for name in CLASS_FILES if (above / name).is_file()]
+        beside = [path for name in CLASS_FILES if (path := above / name).is_file()]
         files += beside if not files or above == folder.absolute().parent else []
     lists = [read_class_names(path) for path in files]
     others = [path for path, names in zip(files, lists, strict=True) if names != lists[0]]
@@ -246,11 +256,12 @@ class LabelReader:
 
 
 def format_yolo(data: DataSet) -> dict[str, str]:
-    """Write the label files of a data set and `classes.txt`: text by file name."""
-    stems = data_set.file_stems(data.images, reserved=CLASS_STEM)
+    """Write the label files of a data set and its class names: text by file name."""
+    stems = data_set.file_stems(data.images)
     texts = (format_labels(one.size_wh, one.boxes_xyxy, one.classes) for one in data.images)
     files = {f"{stem}.txt": text for stem, text in zip(stems, texts, strict=True)}
-    return {CLASS_FILE: "\n".join(data.class_names) + "\n", **files}
+    class_file = NAMES_FILE if CLASS_FILE in files else CLASS_FILE
+    return {class_file: "\n".join(data.class_names) + "\n", **files}
 
 
 def format_labels(size_wh: tuple[int, int], boxes_xyxy: np.ndarray, classes: np.ndarray) -> str:
