@@ -117,7 +117,7 @@ def figures(points: list[Point], target: float, rate) -> list[float]:
     tflop, maps, reached = 0.0, defaultdict(list), (NEVER, NEVER)
     for point in points:
         if point.tag == SETTINGS:
-            settings = json.loads(_unquoted(point.value))
+            settings = _settings(point.value.decode())
         elif point.tag == CLASS_NAMES:
             classes = len(_unquoted(point.value).splitlines())
         elif point.tag == INPUT_SIZE:
@@ -161,6 +161,12 @@ def medians(runs: dict[str, list[float]]) -> dict[str, list[float]]:
         for network, rows in by_network.items()
         if len(rows) > 1
     }
+
+
+def _settings(table: str) -> dict:
+    """Return the settings of the table in Markdown that a log has."""
+    rows = (line.split(" | ")[:2] for line in table.splitlines()[2:])
+    return {name.strip("*"): json.loads(value.strip("`")) for name, value in rows}
 
 
 def _unquoted(text: bytes) -> str:

@@ -13,8 +13,9 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from yolov3.configs import Config
 from yolov3.runs import start
 from yolov3.runs.run_folders import new_run
-from yolov3.runs.run_logger import LOG_FILES, RESULTS, RunLogger
+from yolov3.runs.run_logger import RESULTS, RunLogger
 from yolov3.runs.start import Training
+from yolov3.runs.tensorboard import LOG_FILES
 from yolov3.training import Outcome
 
 NAMES = list("0123456789")
@@ -73,14 +74,19 @@ def thin_network(net, image):
     return [net.raw_map(fine), net.raw_map(coarse)]
 
 
-def events_of(folder: Path) -> list[tuple[str, int, object]]:
-    """Return all (tag, step, value) of a log as TensorBoard reads them, sorted."""
+def read_log(folder: Path) -> EventAccumulator:
+    """Read a log as TensorBoard does."""
     with TemporaryDirectory() as in_order:
         # By name the tenth file of a process comes before the ninth, if of the same second.
         for number, path in enumerate(sorted(folder.glob(LOG_FILES), key=_second_and_counter)):
             Path(in_order, f"tfevents.{number:04d}").symlink_to(path.absolute())
         log = EventAccumulator(in_order, size_guidance={"tensors": 0})
-        log.Reload()
+        return log.Reload()
+
+
+def events_of(folder: Path) -> list[tuple[str, int, object]]:
+    """Return all (tag, step, value) of a log as TensorBoard reads them, sorted."""
+    log = read_log(folder)
     events = [
         (tag, event.step, tf.make_ndarray(event.tensor_proto).tolist())
         for tag in log.Tags()["tensors"]

@@ -63,7 +63,7 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
     per_epoch, total = trained.schedule.steps_per_epoch, trained.schedule.total_steps
     assert (per_epoch, total) == (32, 64)
     step_tags = [f"loss/{name}_loss" for name in ("total", "giou", "conf", "prob")]
-    for tag in ["lr", "gradient_norm", "train/skipped_steps", *step_tags]:
+    for tag in ["lr", "train/gradient_norm", "train/skipped_steps", *step_tags]:
         assert [step for step, _ in scalars[tag]] == list(range(1, total + 1)), tag
     epoch_tags = [f"validate_loss/{name}_val" for name in ("total", "giou", "conf", "prob")]
     for tag in [*epoch_tags, "mAP/mAP50", "mAP/mAP75", "mAP/mAP"]:
@@ -76,7 +76,7 @@ def test_log_has_the_tags_of_the_tutorial_at_their_steps(trained):
     assert {value for _, value in scalars["train/skipped_steps"]} == {0}
     sizes = [trained.schedule.input_size(epoch) for epoch in (0, 1) for _ in range(per_epoch)]
     assert [value for _, value in scalars["train/input_size"]] == sizes
-    assert min(value for _, value in scalars["gradient_norm"]) > 0
+    assert min(value for _, value in scalars["train/gradient_norm"]) > 0
 
 
 def test_log_shows_what_was_found_in_the_first_images(trained):
@@ -163,7 +163,7 @@ def test_a_skipped_step_is_counted_and_shown_with_its_images(train_with_bad_step
     steps = list(range(1, 17))
     assert [step for step, _ in scalars["lr"]] == steps
     assert scalars["train/skipped_steps"] == [(step, (step > 1) + (step > 4)) for step in steps]
-    for tag in ("loss/total_loss", "gradient_norm"):
+    for tag in ("loss/total_loss", "train/gradient_norm"):
         assert [step for step, _ in scalars[tag]] == [step for step in steps if step not in (2, 5)]
 
     shown = {step: v for tag, step, v in events_of(training.run.log) if "skipped_images" in tag}

@@ -122,8 +122,9 @@ class _Builder:
             name=f"bn_{self.index}",
             dtype=self.dtype,
         )(x)
+        name = f"leaky_{self.index}"
         self.index += 1
-        return layers.LeakyReLU(negative_slope=LEAKY_SLOPE, dtype=self.dtype)(x)
+        return layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name=name, dtype=self.dtype)(x)
 
     def residual(self, x, filters):
         """Add a residual block: (B, H, W, filters) -> (B, H, W, filters).

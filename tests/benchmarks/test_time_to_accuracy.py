@@ -1,10 +1,12 @@
 import pytest
 import tensorflow as tf
+from tensorboard.plugins.text.summary_v2 import text_pb
 
 from benchmarks.time_to_accuracy import TAGS, figures, main, read_points, read_run
-from yolov3.runs.run_logger import TensorBoardLog
+from yolov3.configs import Config
+from yolov3.runs.tensorboard import TensorBoardLog, settings_table
 
-SETTINGS = '{"tiny": true, "train_batch_size": 4, "precision": "float32"}'
+SETTINGS = settings_table(Config(tiny=True, precision="float32"))
 GIGAFLOPS = 5.571  # of YOLOv3-tiny with 80 classes at 416 px, as Darknet prints
 
 
@@ -12,9 +14,8 @@ def write_session(folder, done, sizes, validated):
     """Log steps after `done` ones, with their input sizes, and mAP50 after some of them."""
     log = TensorBoardLog(folder, done)
     if not done:
-        with log.at(1):
-            tf.summary.text("config", f"```\n{SETTINGS}\n```")
-            tf.summary.text("class_names", "```\n" + "\n".join(map(str, range(80))) + "\n```")
+        names = "```\n" + "\n".join(map(str, range(80))) + "\n```"
+        log.write(1, text_pb("config", SETTINGS), text_pb("class_names", names))
     for step, size in enumerate(sizes, done + 1):
         log.scalars(step, {"train/input_size": size})
         if step in validated:

@@ -17,13 +17,13 @@ from small_training import NAMES, config_in, events_of, scalars_of
 from yolov3.annotations import Record
 from yolov3.runs.run_logger import (
     COLUMNS,
-    LOG_FILES,
     MAX_FILES_NAMED,
     Results,
     RunLogger,
-    TensorBoardLog,
 )
+from yolov3.runs.tensorboard import LOG_FILES, TensorBoardLog
 from yolov3.schedule import TrainingSchedule
+from yolov3.training import Outcome
 
 METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
 METRICS |= dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
@@ -166,7 +166,7 @@ def test_a_gradient_norm_that_overflowed_is_left_out(tmp_path):
     with logger_of(tmp_path) as logger:
         metrics = METRICS | {"gradient_norm": np.float32(np.inf)}
         logger.log_step(1, 0, metrics, BATCH, np.array([[0, 0]]))
-    assert "gradient_norm" not in scalars_of(tmp_path)
+    assert "train/gradient_norm" not in scalars_of(tmp_path)
     assert len(scalars_of(tmp_path)) == 7
 
 
@@ -192,7 +192,7 @@ def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
         logger._name_unreadable([f"other {n}.png" for n in range(98)], "gone")
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == MAX_FILES_NAMED - 2
-        logger.log_summary(1)
+        logger.log_end(3, Outcome.INTERRUPTED, 1)
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "1 step of this run skipped: loss or gradient not finite"
     assert said[1] == "100 images could not be read, 101 times in all"

@@ -1,107 +1,36 @@
 """Progress line, console messages, TensorBoard log and results.csv of a run."""
 
-import contextlib
 import time
 from collections import Counter
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from yolov3.cli.progress import Progress, counted, format_seconds, listed
+from yolov3.configs import Config
 from yolov3.draw import draw_boxes
 from yolov3.files import atomic_write, sync
 from yolov3.runs.distribution import gather
+from yolov3.runs.tensorboard import (
+    TensorBoardLog,
+    end_of_run,
+    start_of_run,
+    training_values,
+)
 from yolov3.schedule import TrainingSchedule
-from yolov3.training import MAX_SKIPPED_IN_A_ROW
+from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
 
 LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
-VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
 LEARNED = ("lr", *(f"loss/{name}_loss" for name in LOSSES))  # tags of a step
 RESULTS = "results.csv"
 COLUMNS = ("epoch", "step", "minutes", "input_size", "lr", *(f"{name}_loss" for name in LOSSES))
 COLUMNS += (*(f"{name}_val" for name in LOSSES), *MAPS)
-LOG_FILES = "events.out.tfevents.*"
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
 MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
-
-
-class TensorBoardLog:
-    """Write the events of a run to its own log folder, a new file for each start or resume.
-
-    A resumed run logs the steps after its checkpoint again. Each file begins with a START event,
-    on which TensorBoard drops what older files hold from that step on (its fast reader drops a
-    tag's values at the first that comes again), so that it shows each step once and no file is
-    ever changed. All methods raise OSError where the disk is full or fails.
-    """
-
-    def __init__(self, folder: Path, step: int, is_validated: bool = True):
-        """Begin after `step` steps; a validation after the last of them comes again unless done."""
-        self.folder, self.step, self.begins_at = folder, step, step + is_validated
-        again = [] if is_validated else _training_values(folder, range(step, step + 1))[step]
-        with self._disk_errors():
-            self._writer = tf.summary.create_file_writer(str(folder))
-            event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
-            event.session_log.status = tf.compat.v1.SessionLog.START
-            # TensorFlow has no public function for an event that is not a summary.
-            tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
-        if again:
-            with self.at(step):
-                summary = tf.compat.v1.Summary(value=again.values()).SerializeToString()
-                tf.summary.experimental.write_raw_pb(summary)
-
-    @contextlib.contextmanager
-    def at(self, step: int):
-        """Within this, what `tf.summary` writes goes to this log, at a step."""
-        with self._disk_errors(), self._writer.as_default(step=step):
-            yield
-
-    def scalars(self, step: int, values: dict) -> None:
-        """Write scalars by tag."""
-        with self.at(step):
-            for tag, value in values.items():
-                tf.summary.scalar(tag, value)
-
-    def images(self, step: int, tag: str, images) -> None:
-        """Write images uint8 (B, H, W, 3) under a tag."""
-        with self.at(step):
-            tf.summary.image(tag, images, max_outputs=len(images))
-
-    def flush(self) -> None:
-        """Have the disk hold all that was written, so that a power cut loses none of it."""
-        with self._disk_errors():
-            self._writer.flush()
-        for path in self.folder.glob(LOG_FILES):
-            sync(path)
-
-    def close(self) -> None:
-        with self._disk_errors():
-            self._writer.close()
-
-    @contextlib.contextmanager
-    def _disk_errors(self):
-        """Raise what TensorFlow reports of a disk as OSError in one line."""
-        try:
-            yield
-        except tf.errors.OpError as error:
-            reason = error.message.splitlines()[0].rpartition("; ")[2]
-            raise OSError(f"{self.folder}: the log cannot be written: {reason}") from None
-
-
-def _training_values(folder: Path, steps: range) -> dict[int, dict]:
-    """Return what a log holds of training steps by step and tag: they cannot come again."""
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-
-    values: dict[int, dict] = {step: {} for step in steps}
-    for path in sorted(folder.glob(LOG_FILES)) if steps else ():
-        for record in RawEventFileLoader(str(path)).Load():
-            event = tf.compat.v1.Event.FromString(record)
-            for value in event.summary.value if event.step in steps else ():
-                if not value.tag.startswith(VALIDATION_TAGS):
-                    values[event.step][value.tag] = value
-    return values
 
 
 class Results:
@@ -140,7 +69,7 @@ class RunLogger:
         self._unreadable = Counter()  # how often, by path
         self.results = Results(log.folder, log.begins_at)
         done = schedule.epochs_after(log.begins_at - 1) * schedule.steps_per_epoch
-        before = _training_values(log.folder, range(done + 1, log.step + 1)).values()
+        before = training_values(log.folder, range(done + 1, log.step + 1)).values()
         self._learned = [  # of each step of this epoch that changed weights, as the tags
             [float(tf.make_ndarray(step[tag].tensor)) for tag in LEARNED]
             for step in before
@@ -156,13 +85,11 @@ class RunLogger:
         self.progress.__exit__(*error)
         self.log.close()
 
-    def log_start(self, step: int, settings: str) -> None:
-        """Note how many steps are done already, and the settings and classes, unless empty."""
+    def log_start(self, step: int, config: Config | None, network: keras.Model) -> None:
+        """Note how many steps are done already, and what the run is, unless it is logged."""
         self.progress.skip(self.schedule.pixels_before(step))
-        if settings:
-            with self.log.at(step + 1):
-                tf.summary.text("config", f"```\n{settings}\n```")
-                tf.summary.text("class_names", "```\n" + "\n".join(self.class_names) + "\n```")
+        if config:
+            self.log.write(step + 1, *start_of_run(config, self.class_names, network))
 
     def log_schedule(self, step: int, schedule: TrainingSchedule) -> None:
         """Say that the rest of the run, after `step`, follows another schedule."""
@@ -194,7 +121,7 @@ class RunLogger:
             self._show_progress(step, epoch, metrics)
             return
         if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
-            self.log.scalars(step, {"gradient_norm": metrics["gradient_norm"]})
+            self.log.scalars(step, {"train/gradient_norm": metrics["gradient_norm"]})
         self.log.scalars(step, {f"loss/{name}_loss": metrics[name] for name in LOSSES})
         self._learned.append([float(metrics[name]) for name in ("lr", *LOSSES)])
         self._show_progress(step, epoch, metrics)
@@ -235,8 +162,12 @@ class RunLogger:
         numbers += [metrics[name] for name in (*LOSSES, *MAPS)]
         self.results.add(epoch, step, self.schedule.detection_size(epoch - 1), *numbers)
 
-    def log_summary(self, skipped_steps: int) -> None:
-        """Say at the end of a run what was skipped in it, if anything was."""
+    def log_end(self, step: int, outcome: Outcome, skipped_steps: int) -> None:
+        """Log how a run ended, and say what was skipped in it, if anything was."""
+        if outcome is not Outcome.INTERRUPTED:
+            self.log.write(step, end_of_run(outcome is Outcome.FINISHED))
+        if outcome is Outcome.DIVERGED:  # then all is said
+            return
         if skipped_steps:
             self.progress.message(
                 f"{counted(skipped_steps, 'step')} of this run skipped: loss or gradient not finite"

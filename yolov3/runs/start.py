@@ -32,7 +32,8 @@ from yolov3.runs.run_folders import (
     print_changes,
     resumed_run,
 )
-from yolov3.runs.run_logger import RunLogger, TensorBoardLog
+from yolov3.runs.run_logger import RunLogger
+from yolov3.runs.tensorboard import TensorBoardLog
 from yolov3.schedule import TrainingSchedule, is_out_of_patience, set_length
 from yolov3.text import missing_letters
 from yolov3.train_step import TrainStep
@@ -196,14 +197,13 @@ def fit(training: Training, run: Run) -> Outcome:
     logger = RunLogger(log, training.schedule, *data, train_step.strategy)
     manager.start(run.checkpoints)
     with logger, StopRequest() as stop:
-        settings = "" if training.is_logged else training.config.to_json()
-        logger.log_start(training.step, settings)
+        config = None if training.is_logged else training.config
+        logger.log_start(training.step, config, train_step.ema)
         learner, others = (train_step, training.batches, training.validate), (manager, logger, stop)
         while (outcome := train(*learner, training.schedule, *others)) is Outcome.REPLANNED:
             training.follow(manager.pace.schedule)
             logger.log_schedule(training.step, training.schedule)
-        if outcome is not Outcome.DIVERGED:  # then the logger has said so
-            logger.log_summary(int(train_step.skipped_steps))
+        logger.log_end(training.step, outcome, int(train_step.skipped_steps))
     return outcome
 
 

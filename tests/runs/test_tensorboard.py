@@ -1,0 +1,107 @@
+"""The TensorBoard log of a run, as TensorBoard's own reader and plugins see it."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_training import NAMES, events_of, read_log
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
+from tensorboard.plugins.hparams import metadata as hparams
+from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+
+from yolov3.configs import Config
+from yolov3.runs.tensorboard import (
+    DESCRIPTIONS,
+    TensorBoardLog,
+    end_of_run,
+    settings_table,
+    start_of_run,
+)
+from yolov3.yolov3 import build_yolov3
+
+CONFIG = Config(tiny=True, seed=7, train_classes="a|b.names")
+IMAGES = [np.full((2, 3, 3), (255, 0, 0), np.uint8), np.zeros((5, 4, 3), np.uint8)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Log a run that was resumed after its first step."""
+    folder = tmp_path_factory.mktemp("log")
+    network = build_yolov3(len(NAMES), tiny=True, kernel_initializer="zeros")
+    for step in (1, 2):
+        log = TensorBoardLog(folder, step - 1)
+        if step == 1:
+            log.write(step, *start_of_run(CONFIG, NAMES, network))
+        log.scalars(step, {tag: step for tag in DESCRIPTIONS if tag.startswith(("loss", "mAP"))})
+        log.images(step, "validate/detections", IMAGES)
+        log.close()
+    log = TensorBoardLog(folder, 2)
+    log.write(2, end_of_run(finished=True))
+    log.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log(folder):
+    return read_log(folder)
+
+
+def text_of(log, tag):
+    return tf.make_ndarray(log.Tensors(tag)[0].tensor_proto).item()
+
+
+def test_every_value_is_there_and_its_tag_is_described(folder, log):
+    events = events_of(folder)
+    assert [(step, value) for tag, step, value in events if tag == "mAP/mAP"] == [(1, 1), (2, 2)]
+    for tag in {tag for tag, *_ in events if tag in DESCRIPTIONS}:
+        assert log.SummaryMetadata(tag).summary_description == DESCRIPTIONS[tag]
+
+
+def test_images_keep_their_sizes_and_colours(folder):
+    shown = [value for tag, _, value in events_of(folder) if tag == "validate/detections"]
+    assert len(shown) == 2 and shown[0][:2] == [b"3", b"2"]  # width and height of the first
+    for encoded, image in zip(shown[0][2:], IMAGES, strict=True):
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        np.testing.assert_array_equal(decoded, image)
+
+
+def test_the_layout_lays_training_and_validation_over_each_other(log):
+    layout = layout_pb2.Layout.FromString(text_of(log, "custom_scalars__config__"))
+    charts = [chart for category in layout.category for chart in category.chart]
+    assert charts[0].title == "mAP"
+    for chart in charts:  # as the plugin finds tags
+        shown = [t for t in DESCRIPTIONS if any(re.match(x, t) for x in chart.multiline.tag)]
+        assert len(shown) == len(chart.multiline.tag)
+        if chart.title == "conf loss":
+            assert shown == ["loss/conf_loss", "validate_loss/conf_val"]
+
+
+def test_settings_and_end_are_there_for_hparams(log):
+    start = log.SummaryMetadata(hparams.SESSION_START_INFO_TAG).plugin_data.content
+    values = hparams.parse_session_start_info_plugin_data(start).hparams
+    assert (values["seed"].number_value, values["tiny"].bool_value) == (7, True)
+    assert json.loads(values["anchors"].string_value)[0][0] == [10, 14]
+    end = log.SummaryMetadata(hparams.SESSION_END_INFO_TAG).plugin_data.content
+    assert hparams.parse_session_end_info_plugin_data(end).status == STATUS_SUCCESS
+
+
+def test_the_graph_has_the_layers(log):
+    graph = keras_model_to_graph_def(json.loads(text_of(log, "keras")))
+    inputs = {node.name.rpartition("/")[2]: list(node.input) for node in graph.node}
+    assert inputs["leaky_3"] == ["yolov3_tiny/bn_3"]
+
+
+def test_settings_that_are_not_the_defaults_come_first_and_in_bold(log):
+    rows = [line.split(" | ") for line in settings_table(CONFIG).splitlines()]
+    assert [row[0] for row in rows[:3]] == ["setting", "---", "**train_classes**"]
+    assert rows[2][1:3] == [r'`"a\|b.names"`', '`"mnist/mnist.names"`']
+    assert [row[:3] for row in rows[3:5]] == [
+        ["**tiny**", "`true`", "`false`"],
+        ["**seed**", "`7`", "`0`"],
+    ]
+    assert not any(row[0].startswith("*") for row in rows[5:])
+    assert text_of(log, "config").decode() == settings_table(CONFIG)
