@@ -20,7 +20,7 @@ def repository(folder, images, precision):
 
     from yolov3.detection import Detector
 
-    network = Detector(Path(folder) / WEIGHTS, precision=precision).network
+    network = Detector(Path(folder) / WEIGHTS, precision=precision).backend.network
     graph = tf.function(lambda images: network(images, training=False))
     images = tf.constant(images)
     return lambda: [raw.numpy() for raw in graph(images)], versions("tensorflow")

@@ -12,7 +12,8 @@ from benchmarks.detection_engines import WEIGHTS
 from benchmarks.timing import megabytes, versions
 from yolov3.detection import Detector
 from yolov3.images import letterbox, read_image, write_image
-from yolov3.postprocess import detect_boxes, unletterbox
+from yolov3.nms import unletterbox
+from yolov3.postprocess import detect_boxes
 
 IMAGE_HW = (480, 640)  # of the timed one, as many cameras and data sets have it
 OTHER_SIZES = 20  # of images that could each trace a new graph
@@ -40,7 +41,7 @@ def measure_parts(folder, size: int, rounds: int, images: int, precision: str) -
     return {
         "milliseconds": milliseconds,
         "sizes": len(set(sizes_hw)) + 1,
-        "traces": detector._run.experimental_get_tracing_count(),
+        "traces": detector.backend.run.experimental_get_tracing_count(),
         "megabytes": memory,
         "description": f"{detector.description}; {versions('tensorflow')}",
     }
@@ -62,7 +63,7 @@ def time_parts(detector, path, rounds, score_threshold) -> dict[str, float]:
     """Return the median milliseconds of each part, and of all in one."""
     image_rgb = read_image(path)
     letterboxed = letterbox(image_rgb, detector.input_hw)
-    network = tf.function(lambda images: detector.network(images, training=False))
+    network = tf.function(lambda images: detector.backend.network(images, training=False))
     suppress = tf.function(
         lambda raw_maps, threshold: detect_boxes(
             raw_maps,

@@ -63,7 +63,7 @@ def network_alone(detector):
     import tensorflow as tf
 
     blank = tf.zeros([BATCH, *detector.input_hw, 3])
-    network = tf.function(lambda images: detector.network(images, training=False))
+    network = tf.function(lambda images: detector.backend.network(images, training=False))
 
     def run(count):
         for start in range(0, count, BATCH):

@@ -55,7 +55,7 @@ def planted(row, column, box_xywh):
 )
 def test_boxes_are_in_pixels_of_the_image(model, input_size, image_hw, expected):
     detector = Detector(model, input_size=input_size, precision="float32")
-    vars(detector)["network"] = planted(0, 1, (48, 24, 16, 8))
+    detector.backend.network = planted(0, 1, (48, 24, 16, 8))
     boxes_xyxy, scores, classes = detector(np.zeros((*image_hw, 3), np.uint8))
     np.testing.assert_allclose(boxes_xyxy, [expected], atol=1e-3)
     np.testing.assert_allclose(scores, [1], atol=1e-5)
@@ -98,7 +98,7 @@ def test_image_sizes_and_batches_do_not_retrace(detector, images):
     for image in images:
         detector(image)
     detector.detect_batch(images[:3])
-    assert detector._run.experimental_get_tracing_count() == 1
+    assert detector.backend.run.experimental_get_tracing_count() == 1
 
 
 def test_agnostic_nms_suppresses_other_classes_too(model, images):
@@ -153,7 +153,7 @@ def test_an_object_has_one_label_and_the_metrics_agree(model, seed):
     for multi_label in (True, False):
         settings = {"multi_label": multi_label, "score_threshold": 0.05, "precision": "float32"}
         found.append(Detector(model, input_size=SIZE, **settings))
-        vars(found[-1])["network"] = lambda images, training: list(map(tf.constant, maps))
+        found[-1].backend.network = lambda images, training: list(map(tf.constant, maps))
     several, one = (detector(image) for detector in found)
     assert 5 < len(one[1]) < len(several[1])
     for ours, expected in zip(one, by_loops(*several), strict=True):
@@ -174,7 +174,7 @@ def test_what_nms_takes_away_takes_nothing_away(model):
         at[[4, 5 + label]] = np.log(score / (1 - score)), SURE
     detector = Detector(model, input_size=64, precision="float32")
     coarse = np.full((1, 2, 2, 3, 5 + CLASSES), NEVER, np.float32)
-    vars(detector)["network"] = lambda images, training: [tf.constant(fine), tf.constant(coarse)]
+    detector.backend.network = lambda images, training: [tf.constant(fine), tf.constant(coarse)]
     boxes_xyxy, scores, classes = detector(np.zeros((64, 64, 3), np.uint8))
     np.testing.assert_allclose(boxes_xyxy, [[4, 4, 24, 24], [14, 4, 34, 24]], atol=1e-3)
     assert classes.tolist() == [0, 1]
@@ -220,7 +220,7 @@ def test_only_images_of_uint8_rgb_are_taken(detector, image):
 
 
 def test_settings_cannot_be_changed(detector):
-    for name in ("score_threshold", "classes", "config", "anchors", "network"):
+    for name in ("score_threshold", "classes", "config", "anchors", "backend"):
         with pytest.raises(AttributeError):
             setattr(detector, name, None)
     assert detector.anchors == detector.config.anchors and detector.classes is None

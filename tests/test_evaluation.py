@@ -40,7 +40,7 @@ def test_who_finds_everything_has_a_map_of_one(counts, tmp_path):
     record, anchors = dense_record(tmp_path, counts), Config(**SETTINGS).anchors
     model = build_yolov3(len(counts), tiny=True, kernel_initializer="zeros")
     detector = Detector(model, input_size=SIZE, score_threshold=0.001, precision="float32")
-    vars(detector)["network"] = perfect_network(record, len(counts), anchors)
+    detector.backend.network = perfect_network(record, len(counts), anchors)
     result = evaluate(detector, [record] * 3, batch_size=2).figures
     assert result["number_format"] == "float32" and result["precision"] == 1
     assert all(row["images"] == 3 and row["F1"] == 1 for row in result["per_class"].values())

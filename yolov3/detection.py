@@ -3,21 +3,13 @@
 import copy
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from yolov3.checkpoints import Checkpoint, find_checkpoint
 from yolov3.class_names import read_class_names
 from yolov3.configs import FRACTION, INPUT_SIZE, SHOWN_SCORE_THRESHOLD, Config
-from yolov3.darknet import network_floats, open_darknet
 from yolov3.images import letterbox
-from yolov3.kernels.folding import fold
-from yolov3.kernels.hardware import choose_precision, grow_gpu_memory
 from yolov3.metrics import one_label
-from yolov3.postprocess import MAX_DETECTIONS, detect_boxes, unletterbox
-from yolov3.weights import class_count, is_tiny, load_state_dict, network_name
-from yolov3.yolov3 import build_yolov3, to_float
+from yolov3.nms import MAX_DETECTIONS, unletterbox
 
 ROOM = 4  # times as many boxes as are kept: some are a second label, or of other classes
 
@@ -59,19 +51,18 @@ class Detector:
         max_detections: int = MAX_DETECTIONS,
     ):
         Config(precision=precision)  # refuses an unknown one
-        grow_gpu_memory()  # the network is the first to use it
-        model, self.checkpoint, self.config, self.class_names, trained_size, self.weights = _open(
-            source, names, anchors
-        )
+        self.backend = backend = open_backend(source, anchors, precision)
+        self.checkpoint, self.config = backend.checkpoint, backend.config
+        self.weights, self.precision = backend.weights, backend.precision
+        self.class_names = _class_names(names, backend.class_names, self.weights)
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
-        self.input_hw = _input_hw(trained_size if input_size is None else input_size)
+        self.input_hw = _input_hw(backend.input_size if input_size is None else input_size)
         self.classes = None if classes is None else class_indices(classes, self.class_names)
         self.score_threshold = _threshold(score_threshold, self._default_threshold())
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.multi_label = agnostic_nms, multi_label
         self.max_detections, self.max_per_class = max_detections, None
-        self.precision = choose_precision(precision)
-        self.network = fold(model, self.precision)
+        self.suppress = self._suppression()
 
     def __setattr__(self, name: str, value):
         if name in self.__dict__:  # the graph was built with it
@@ -104,6 +95,7 @@ class Detector:
         """
         detector = copy.copy(self)
         vars(detector).update(multi_label=True, max_per_class=max_per_class)
+        vars(detector).update(suppress=detector._suppression())
         return detector
 
     def __call__(self, image_rgb: np.ndarray, *, score_threshold: float | None = None):
@@ -135,7 +127,7 @@ class Detector:
         `image_sizes_hw` are their own sizes. Returns for each what `__call__` does.
         """
         threshold = _threshold(score_threshold, self.score_threshold)
-        padded = self._run(images, threshold, self.iou_threshold)
+        padded = self.suppress(self.backend.run(images), threshold, self.iou_threshold)
         found = unletterbox(*padded, image_sizes_hw, self.input_hw)
         return [self._chosen(*objects) for objects in found]
 
@@ -148,29 +140,26 @@ class Detector:
         chosen = np.flatnonzero(chosen)[: None if self.max_per_class else self.max_detections]
         return boxes_xyxy[chosen], scores[chosen], classes[chosen]
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8),
-            tf.TensorSpec([], tf.float32),
-            tf.TensorSpec([], tf.float32),
-        ]
-    )
-    def _run(self, images, score_threshold, iou_threshold):
-        raw_maps = self.network(to_float(images), training=False)
-        return self.suppress(raw_maps, score_threshold, iou_threshold)
-
-    def suppress(self, raw_maps, score_threshold, iou_threshold):
-        """Return what `detect_boxes` does, in the way of this detector."""
-        return detect_boxes(
-            raw_maps,
-            anchors=self.anchors,
-            strides=self.config.strides,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
+    def _suppression(self):
+        return self.backend.suppression(
             agnostic=self.agnostic_nms,
             max_detections=ROOM * max(self.max_detections, MAX_DETECTIONS),
             max_per_class=self.max_per_class,
         )
+
+
+def open_backend(source, anchors=None, precision: str = "auto"):
+    """Open the source of a `Detector` with what runs it.
+
+    A backend has `config`, `class_names`, `weights` (where they are from), `checkpoint` or None,
+    `precision` and `input_size`, that of its training, as attributes. `run(images)` runs the
+    network on uint8 (B, h, w, 3), letterboxed. `suppression(agnostic, max_detections,
+    max_per_class)` returns the NMS behind it, `(what run returned, score_threshold, iou_threshold)`
+    -> boxes_xyxy, scores, classes and counts as of `postprocess.detect_boxes`.
+    """
+    from yolov3.tensorflow_backend import TensorFlowBackend
+
+    return TensorFlowBackend(source, anchors, precision)
 
 
 def class_indices(words, class_names) -> list[int]:
@@ -186,51 +175,6 @@ def class_indices(words, class_names) -> list[int]:
             names = ", ".join(class_names)
             raise ValueError(f"classes: expected some of {names}; received {word!r}")
     return [indices[str(word)] for word in words]
-
-
-def _open(source, names, anchors) -> tuple:
-    """Open a detector's source.
-
-    Returns network, checkpoint or None, configuration, class names, input size and origin.
-    """
-    checkpoint = None
-    if isinstance(source, keras.Model):
-        own_names = [str(index) for index in range(class_count(source))]
-        model, config = source, Config(tiny=is_tiny(source), anchors=anchors)
-        size, weights = config.train_input_size, source.name
-    elif not isinstance(source, Checkpoint) and Path(source).is_file():
-        model, config, own_names = open_darknet(source, anchors=anchors)
-        size, weights = config.train_input_size, str(source)
-    else:
-        checkpoint = source if isinstance(source, Checkpoint) else find_checkpoint(source)
-        if anchors is not None:
-            raise ValueError(f"anchors: {checkpoint.path} has its own, with which it was trained")
-        model, config = _network_of(checkpoint), checkpoint.config
-        own_names = checkpoint.class_names
-        size, weights = checkpoint.input_size, str(checkpoint.path)
-    return model, checkpoint, config, _class_names(names, own_names, weights), size, weights
-
-
-def _network_of(checkpoint) -> keras.Model:
-    """Build the network that has the weights of a checkpoint.
-
-    Raises ValueError if they are those of another one, if possible before anything is built: a
-    stranger's checkpoint may claim more classes than memory holds.
-    """
-    weights, tiny = checkpoint.weights(), checkpoint.config.tiny
-    num_classes = len(checkpoint.class_names)
-    numbers = sum(value.size for value in weights.values())
-    if numbers != network_floats(tiny, num_classes):
-        raise ValueError(
-            f"{checkpoint.path}: expected weights of {network_name(tiny)} for {num_classes} "
-            f"classes; received {numbers:,} numbers"
-        )
-    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
-    try:
-        load_state_dict(model, weights)
-    except ValueError as error:
-        raise ValueError(f"{checkpoint.path}: {error}") from None
-    return model
 
 
 def _class_names(names, own_names, weights) -> list[str]:

@@ -6,7 +6,6 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.dataset import evaluation_batches
@@ -24,7 +23,6 @@ from yolov3.metrics import (
     point_at,
     score_curves,
 )
-from yolov3.yolov3 import to_float
 
 MEAN_ROW = "all classes (mAP)"
 DETECTOR_SETTINGS = ("weights", "score_threshold", "iou_threshold", "agnostic_nms")
@@ -123,14 +121,14 @@ def time_stages(detector: Detector, evaluation: Evaluation, batch_size: int) -> 
     sizes = zip(evaluation.records, evaluation.sizes_hw, strict=True)
     records = [record for record, (height, _) in sizes if height][:TIMED]
 
-    @tf.function(reduce_retracing=True)
     def network(images):
-        raw_maps = detector.network(to_float(images), training=False)
-        return raw_maps, [tf.reduce_sum(raw) for raw in raw_maps]  # what to wait for, on a GPU
+        outputs = detector.backend.run(images)
+        np.asarray(outputs[-1])  # waits for a GPU
+        return outputs
 
-    @tf.function(reduce_retracing=True)
-    def nms(raw_maps):
-        return detector.suppress(raw_maps, evaluation.threshold, detector.iou_threshold)
+    def nms(outputs):
+        found = detector.suppress(outputs, evaluation.threshold, detector.iou_threshold)
+        np.asarray(found[0][0])
 
     def load(part):
         return np.stack([letterbox(read_image(record.image_path), hw) for record in part])
@@ -148,12 +146,8 @@ def time_stages(detector: Detector, evaluation: Evaluation, batch_size: int) -> 
         return dict.fromkeys(STAGES, math.nan)
     parts = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
     images = [load(part) for part in parts]
-    raw_maps = [network(part)[0] for part in images]
-    times = (
-        time_of(load, parts),
-        time_of(lambda part: np.array(network(part)[1]), images),
-        time_of(lambda part: nms(part)[0].numpy(), raw_maps),
-    )
+    outputs = list(map(network, images))
+    times = time_of(load, parts), time_of(network, images), time_of(nms, outputs)
     return dict(zip(STAGES, times, strict=True))
 
 

@@ -1,13 +1,10 @@
 """Raw maps -> non-maximum suppression -> boxes, in the graph, for a batch at once."""
 
-import numpy as np
 import tensorflow as tf
 
 from yolov3.boxes import xywh_to_xyxy
-from yolov3.images import boxes_from_letterbox, letterbox_params
+from yolov3.nms import MAX_DETECTIONS
 from yolov3.yolov3 import decode
-
-MAX_DETECTIONS = 100  # per image
 
 
 def detect_boxes(
@@ -111,19 +108,3 @@ def _candidates(raw, anchors, stride, score_threshold):
     rows = tf.gather(tf.reshape(raw, [batch, -1, depth]), chosen, batch_dims=1)
     scores = decoded[..., 4:] * tf.sigmoid(tf.cast(rows[..., 5:], tf.float32))
     return xywh_to_xyxy(decoded[..., :4]), tf.where(tf.math.is_nan(scores), 0.0, scores)
-
-
-def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:
-    """Take the padded detections of a batch to pixels of each image.
-
-    Returns [(boxes_xyxy, scores, classes)]; none for an image of 0 x 0, which could not be read.
-    """
-    parts = (np.asarray(part) for part in (boxes_xyxy, scores, classes, counts))
-    found = []
-    for boxes, score, label, count, image_hw in zip(*parts, image_sizes_hw, strict=True):
-        count = count if all(image_hw) else 0
-        if count:
-            params = letterbox_params(image_hw, input_hw)
-            boxes = boxes_from_letterbox(boxes, params, image_hw)
-        found.append((boxes[:count], score[:count], label[:count]))
-    return found

@@ -18,7 +18,8 @@ from yolov3.metrics import (
     one_label,
     score_curves,
 )
-from yolov3.postprocess import detect_boxes, unletterbox
+from yolov3.nms import unletterbox
+from yolov3.postprocess import detect_boxes
 from yolov3.train_step import BATCH_SIGNATURE
 from yolov3.yolov3 import to_float
 

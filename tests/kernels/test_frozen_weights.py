@@ -28,7 +28,7 @@ run_network(*sys.argv[1:])
 
 def run_network(weights, output) -> None:
     """Write the fine raw map of a detector's network for an image of each of `SHAPES`."""
-    network = Detector(weights, precision="float32").network
+    network = Detector(weights, precision="float32").backend.network
     graph = tf.function(
         lambda images: network(images, training=False)[0],
         input_signature=[tf.TensorSpec([None, None, None, 3])],
