@@ -191,16 +191,17 @@ def fresh_folders(parents, prefix: str = "") -> list[Path]:
 def output_folder(given: str | None, parent: str) -> Iterator[Path]:
     """Give the folder for what a script writes: the given one, or a new one in `parent`.
 
-    It is made at once, since it is no use to fail after the work, and goes if it is empty at the
-    end. Raises OSError if it cannot be made.
+    It is made at once, since it is no use to fail after the work. A new one goes if it is empty at
+    the end. Raises OSError if it cannot be made.
     """
     folder = Path(given) if given else fresh_folders([parent])[0]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     finally:
-        with contextlib.suppress(OSError):  # something was written
-            folder.rmdir()
+        if not given:
+            with contextlib.suppress(OSError):  # something was written
+                folder.rmdir()
 
 
 def require_empty(folder) -> None:

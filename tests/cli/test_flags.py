@@ -92,6 +92,7 @@ def test_kinds_of_values(parse_word, good, bad):
 
 def settings_of(text, tmp_path):
     parser, path = Parser("help"), tmp_path / "my.yaml"
+    parser.add_argument("--name")
     add_config_flags(parser)
     path.write_text(text)
     return settings_in(str(path), parser)
