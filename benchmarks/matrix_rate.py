@@ -81,18 +81,9 @@ def product(precision: str):
 
 def gigaflops(size: int, tiny: bool, num_classes: int = 10) -> float:
     """Return the work of the network's convolutions on one image, two per multiply and add."""
-    import keras
+    from yolov3.darknet import network_operations
 
-    from yolov3.yolov3 import build_yolov3
-
-    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    shapes = keras.Model(model.inputs, [layer.output for layer in convolutions])
-    outputs = shapes.compute_output_spec(keras.KerasTensor((1, size, size, 3)))
-    return sum(
-        2 * output.shape[1] * output.shape[2] * layer.kernel.shape.num_elements() / 1e9
-        for layer, output in zip(convolutions, outputs, strict=True)
-    )
+    return network_operations(tiny, num_classes) * size**2 / 1e9
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import struct
 
 import darknet_cfg
+import keras
 import numpy as np
 import pytest
 from darknet_weights import HEADER, OFFICIAL_BYTES, empty_file, full_floats, tiny_floats
@@ -12,6 +13,7 @@ from yolov3.configs import TINY_ANCHORS, TINY_ANCHORS_DARKNET
 from yolov3.darknet import (
     identify_network,
     load_darknet_weights,
+    network_operations,
     open_darknet,
     save_darknet_weights,
 )
@@ -120,6 +122,19 @@ def test_official_sizes_are_those_of_the_networks(coco_yolov3):
     assert names == [f"bn_{i}" for i in range(52)]
     backbone = backbone_layers(coco_yolov3) + [coco_yolov3.get_layer(name) for name in names]
     assert sum(layer.count_params() for layer in backbone) == BACKBONE_FLOATS
+
+
+@pytest.mark.parametrize(("num_classes", "tiny"), [(1, True), (80, True), (80, False)])
+def test_operations_are_those_of_the_convolutions(num_classes, tiny):
+    model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
+    convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    shapes = keras.Model(model.inputs, [layer.output for layer in convs])
+    outputs = shapes.compute_output_spec(keras.KerasTensor((1, 64, 64, 3)))
+    counts = [
+        2 * output.shape[1] * output.shape[2] * layer.kernel.shape.num_elements()
+        for layer, output in zip(convs, outputs, strict=True)
+    ]
+    assert network_operations(tiny, num_classes) * 64**2 == sum(counts)
 
 
 @pytest.mark.parametrize("num_classes", [1, 7, 80])

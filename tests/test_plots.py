@@ -6,12 +6,15 @@ import pytest
 from yolov3.plots import STYLE, map_figure, save_figure
 
 
-def test_runs_share_one_axis_on_which_a_perfect_map_is_seen(installed_fonts):
-    curves = {"mAP50": [(1.0, 0.5), (2.0, 1.0)], "mAP": [(1.0, 0.2), (2.0, 0.8)]}
+def test_panels_share_one_axis_on_which_a_perfect_map_is_seen(installed_fonts):
+    curves = {"$b_2$": [(1.0, 0.5), (2.0, 1.0)], "犬": [(1.0, 0.2), (2.0, 0.8)]}
     with matplotlib.rc_context(STYLE):
-        figure = map_figure({name: curves for name in ("a", "$b_2$", "c", "犬")}, "x")
+        figure = map_figure({name: curves for name in ("mAP50", "mAP75", "mAP", "loss")}, "x")
+        figure.draw_without_rendering()
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["$b_2$", r"\u72ac"]
     panels = [axes for axes in figure.axes if axes.axison]
-    assert [axes.get_title() for axes in panels] == ["a", "$b_2$", "c", r"\u72ac"]
+    assert [axes.get_title() for axes in panels] == ["mAP50", "mAP75", "mAP", "loss"]
     for axes in panels:
         assert axes.get_ylim() == (0, 1.02) and len(axes.lines) == 2
 

@@ -64,27 +64,30 @@ def save_figure(figure, path: str | Path, dpi: float | str = DPI) -> None:
         figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
 
 
-def map_figure(runs: dict[str, dict[str, list[tuple[float, float]]]], x_label: str):
-    """Draw one panel per run, {run: {curve: [(x, mAP)]}}; return the figure.
+def map_figure(panels_of: dict[str, dict[str, list[tuple[float, float]]]], x_label: str):
+    """Draw a panel for each of {title: {curve: [(x, mAP)]}}; return the figure.
 
-    Call it within `STYLE`. All panels have the same y axis, so that runs can be compared.
+    Call it within `STYLE`. All panels have the same curves and the same y axis.
     """
     from matplotlib.figure import Figure
 
-    titles = [legible(name, ascii(name)[1:-1]) for name in runs]
-    columns = min(len(runs), PANELS_PER_ROW)
-    rows = math.ceil(len(runs) / columns)
+    names = {name for curves in panels_of.values() for name in curves}
+    labels = {name: legible(name, ascii(name)[1:-1]) for name in names}
+    columns = min(len(panels_of), PANELS_PER_ROW)
+    rows = math.ceil(len(panels_of) / columns)
     figure = Figure(figsize=(4.5 * columns, 3.2 * rows + 0.3))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, title, curves in zip(panels.flat, titles, runs.values(), strict=False):
-        for label, points in curves.items():
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=label)
-        axes.set(xlabel=x_label, xlim=(0, None))
-        axes.set_title(title, parse_math=False)
-    for axes in panels.flat[len(runs) :]:
+    for axes, (title, curves) in zip(panels.flat, panels_of.items(), strict=False):
+        for name, points in curves.items():
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=labels[name])
+        axes.set(title=title, xlabel=x_label, xlim=(0, None))
+    for axes in panels.flat[len(panels_of) :]:
         axes.set_axis_off()
     for axes in panels[:, 0]:
         axes.set(ylabel="mAP on the test images", ylim=(0, 1.02), yticks=[i / 5 for i in range(6)])
     handles = panels.flat[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=len(handles[1]))
+    columns = min(len(handles[1]), PANELS_PER_ROW)
+    legend = figure.legend(*handles, loc="outside upper center", ncols=columns)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure

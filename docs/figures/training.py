@@ -2,8 +2,8 @@
 
 python docs/figures/training.py
 
-The points are in training.csv, TFLOP by `benchmarks/time_to_accuracy.py`: 10^12 operations of the
-convolutions, forward and backward. `tools/plot_training.py` draws the minutes of your runs.
+The points are in training.csv, TFLOP by `tools/compare_runs.py`, which draws your runs: 10^12
+operations of the convolutions, forward and backward.
 """
 
 import csv

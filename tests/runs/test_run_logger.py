@@ -12,7 +12,7 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_training import NAMES, config_in, events_of, scalars_of
+from small_training import NAMES, config_in, events_of, results_of, scalars_of
 
 from yolov3.annotations import Record
 from yolov3.runs.run_logger import (
@@ -27,6 +27,7 @@ from yolov3.training import Outcome
 
 METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
 METRICS |= dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
+GIGAFLOPS = 5.571  # of YOLOv3-tiny with 80 classes at 416 px, as Darknet prints
 BATCH = [np.zeros((1, 64, 64, 3), np.uint8)]
 
 
@@ -110,6 +111,20 @@ def test_results_that_come_again_or_were_half_written_are_dropped(tmp_path):
     rows = [line.split(",") for line in resumed.path.read_text().splitlines()]
     assert [row[1] for row in rows] == ["step", "10", "20", "30"] and float(rows[-1][2]) >= 7
     assert Results(tmp_path, 31).minutes_before == float(rows[-1][2])
+
+
+def test_operations_count_once_and_by_the_input_size(tmp_path):
+    for steps in (range(1, 21), range(16, 31)):  # 10 to an epoch
+        with logger_of(tmp_path, steps[0] - 1) as logger:
+            logger.class_names = NAMES * 8
+            for step in steps:
+                if step % 10 == 0:
+                    validate(logger, step, 0.5)
+    step = 3 * GIGAFLOPS / 1000 * (32 / 416) ** 2
+    rows = results_of(tmp_path)
+    assert [row["step"] for row in rows] == ["10", "20", "30"]
+    expected = pytest.approx([10 * step, 20 * step, 30 * step], rel=2e-3)
+    assert [float(row["tflop"]) for row in rows] == expected
 
 
 @pytest.mark.parametrize("fast", ["true", "false"])

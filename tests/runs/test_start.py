@@ -1,6 +1,7 @@
 """Start and resume: what is checked and said before, the lock, and how a run ends."""
 
 import errno
+import json
 import os
 import re
 
@@ -61,7 +62,10 @@ def test_a_run_with_a_name_and_a_file_of_settings(flags, tmp_path, capsys):
     assert run(*flags, "--config=my.yaml", "--name=cells", "--train-epochs=2") == 0
     [last] = (tmp_path / "checkpoints" / "cells").glob("last-000002")
     saved = find_checkpoint(last).config
-    assert (saved.seed, saved.train_epochs) == (7, 2) and (tmp_path / "log" / "cells").is_dir()
+    assert (saved.seed, saved.train_epochs) == (7, 2)
+    assert Config.from_json(tmp_path / "log" / "cells" / "config.json") == saved
+    data = json.loads((tmp_path / "log" / "cells" / "data.json").read_text())
+    assert (data["images"], len(data["trained_on"])) == (1, 64)
     code, error = end_of(capsys, *flags, "--name=cells")
     assert (code, error) == (
         2,

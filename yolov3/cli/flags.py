@@ -247,7 +247,7 @@ def _defaults_text(field) -> str:
     """Say what a setting is by default, for each network and recipe where these differ."""
     texts = {}
     for recipe in RECIPES:
-        full, tiny = (_spelled(default_of(field, recipe, is_tiny)) for is_tiny in (False, True))
+        full, tiny = (spelled(default_of(field, recipe, is_tiny)) for is_tiny in (False, True))
         texts[recipe] = full if full == tiny else f"{full}, with --tiny {tiny}"
     default = texts.pop("digits")
     others = [f"; --recipe {name}: {text}" for name, text in texts.items() if text != default]
@@ -255,7 +255,7 @@ def _defaults_text(field) -> str:
     return "" if default == "None" else text  # then the help says what it depends on
 
 
-def _spelled(default) -> str:
+def spelled(default) -> str:
     text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     return SPELLED.get(text, text)
 
@@ -286,7 +286,7 @@ def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=in
     sides = f"input width and height{or_hw}, multiples of {INPUT_SIZES.step} {size_default}"
     score = f"lowest score of a detection (default: {score_threshold or 'that of the weights'})"
     iou = "IoU above which NMS drops the weaker of two boxes (default: the checkpoint's)"
-    agnostic = f"class-agnostic NMS: one box per object (default: {_spelled(agnostic_nms)})"
+    agnostic = f"class-agnostic NMS: one box per object (default: {spelled(agnostic_nms)})"
     add("--weights", weights, "PATH", default=Config.train_checkpoints_folder)
     add("--names", names, "FILE")
     add("--anchors", anchors, "FILE|PRESET")

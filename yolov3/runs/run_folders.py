@@ -1,19 +1,20 @@
-"""The folders of a run, its own for checkpoints and log, and their lock: never shared."""
+"""The folders of a run, its own for checkpoints and log, what they are of, and their lock."""
 
 import argparse
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from yolov3.checkpoints import RESUME, Checkpoint, find_checkpoint
+from yolov3.checkpoints import CONFIG, RESUME, Checkpoint, find_checkpoint
 from yolov3.cli.flags import config_from_flags, read_anchors
 from yolov3.configs import Config, changed_settings
-from yolov3.files import fresh_folders
+from yolov3.files import fresh_folders, write_whole
 from yolov3.runs.checkpoint_manager import BEST_IS_RESET, VALIDATION_SETTINGS
 
 LOCK = ".lock"  # the file stays in the run's folder; what counts is the lock on it
@@ -71,6 +72,16 @@ def resumed_run(config: Config, checkpoint: Checkpoint) -> Run:
     log = Path(config.train_logdir) / folder.name
     log.mkdir(parents=True, exist_ok=True)
     return Run(folder, log)
+
+
+def write_origin(log: Path, config: Config, images: int, prints: dict[str, str]) -> None:
+    """Write a run's settings to config.json, and to data.json what it learns from. Raises OSError.
+
+    `prints` are the fingerprints trained_on and validated_on.
+    """
+    data = json.dumps({"images": images, **prints}, indent=2) + "\n"
+    for name, text in ((CONFIG, config.to_json()), ("data.json", data)):
+        write_whole(log / name, text.encode())
 
 
 def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:

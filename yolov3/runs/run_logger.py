@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from yolov3.cli.progress import Progress, counted, format_seconds, listed
 from yolov3.configs import Config
+from yolov3.darknet import network_operations
 from yolov3.draw import draw_boxes
 from yolov3.files import atomic_write, sync
 from yolov3.runs.distribution import gather
@@ -26,8 +27,10 @@ LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
 LEARNED = ("lr", *(f"loss/{name}_loss" for name in LOSSES))  # tags of a step
 RESULTS = "results.csv"
-COLUMNS = ("epoch", "step", "minutes", "input_size", "lr", *(f"{name}_loss" for name in LOSSES))
-COLUMNS += (*(f"{name}_val" for name in LOSSES), *MAPS)
+COLUMNS = ("epoch", "step", "minutes", "tflop", "input_size", "lr")
+COLUMNS += (*(f"{name}_loss" for name in LOSSES), *(f"{name}_val" for name in LOSSES), *MAPS)
+COLUMNS += ("best_threshold",)
+WORK_OF_A_STEP = 3  # times the network's: forward, and one gradient each of inputs and weights
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
 MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
@@ -43,14 +46,20 @@ class Results:
         rows = [line.split(",") for line in text.rpartition("\n")[0].splitlines()]
         rows = [row for row in rows if len(row) == len(COLUMNS) and row[1].isdecimal()]
         rows = [row for row in rows if int(row[1]) < begins_at]
-        self.minutes_before = float(rows[-1][2]) if rows else 0.0
+        _, step, minutes, tflop, *_ = rows[-1] if rows else [0] * len(COLUMNS)
+        self.step, self.minutes_before, self.tflop = int(step), float(minutes), float(tflop)
         with atomic_write(self.path) as partial:
             partial.write_text("".join(",".join(row) + "\n" for row in (COLUMNS, *rows)))
 
-    def add(self, epoch: int, step: int, *numbers: float) -> None:
-        """Append a line: the numbers are of the columns behind minutes. Raises OSError."""
+    def add(self, epoch: int, step: int, tflop: float, *numbers: float) -> None:
+        """Append a line: `tflop` since the last one, numbers of the columns behind. Raises OSError.
+
+        A TFLOP is 10^12 operations of the convolutions in the training.
+        """
         minutes = self.minutes_before + (time.monotonic() - self.started) / 60
-        texts = [str(epoch), str(step), *(f"{number:.6g}" for number in (minutes, *numbers))]
+        numbers = (minutes, self.tflop + tflop, *numbers)
+        texts = [str(epoch), str(step), *(f"{number:.6g}" for number in numbers)]
+        self.step, self.tflop = step, float(texts[3])  # rounded, as after a resume
         try:
             with self.path.open("a") as stream:
                 stream.write(",".join(texts) + "\n")
@@ -156,11 +165,14 @@ class RunLogger:
         )
 
     def _add_results(self, step, metrics):
-        epoch = self.schedule.epochs_after(step)
+        schedule, epoch = self.schedule, self.schedule.epochs_after(step)
+        pixels = schedule.pixels_before(step) - schedule.pixels_before(self.results.step)
+        operations = network_operations(schedule.config.tiny, len(self.class_names))
         learned = np.array(self._learned or [[np.nan] * len(LEARNED)])
         numbers = [learned[-1, 0], *learned[:, 1:].mean(axis=0)]
-        numbers += [metrics[name] for name in (*LOSSES, *MAPS)]
-        self.results.add(epoch, step, self.schedule.detection_size(epoch - 1), *numbers)
+        numbers += [metrics.get(name, np.nan) for name in (*LOSSES, *MAPS, "best_threshold")]
+        tflop = WORK_OF_A_STEP * operations * pixels / 1e12
+        self.results.add(epoch, step, tflop, schedule.detection_size(epoch - 1), *numbers)
 
     def log_end(self, step: int, outcome: Outcome, skipped_steps: int) -> None:
         """Log how a run ended, and say what was skipped in it, if anything was."""

@@ -31,6 +31,7 @@ from yolov3.runs.run_folders import (
     new_run,
     print_changes,
     resumed_run,
+    write_origin,
 )
 from yolov3.runs.run_logger import RunLogger
 from yolov3.runs.tensorboard import TensorBoardLog
@@ -192,6 +193,7 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
 def fit(training: Training, run: Run) -> Outcome:
     """Train until the end, writing to the folders of a run. Raises OSError if the disk fails."""
     train_step, manager = training.train_step, training.manager
+    write_origin(run.log, training.config, len(training.records), manager.data)
     log = TensorBoardLog(run.log, training.step, training.is_validated)
     data = training.records, training.class_names
     logger = RunLogger(log, training.schedule, *data, train_step.strategy)
