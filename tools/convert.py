@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     rename = "another name for a class, or that of a class which it joins; may be repeated"
     split = (
         "write two data sets, OUTPUT_train and OUTPUT_test (for voc and yolo OUTPUT/train and "
-        "OUTPUT/test), with this fraction of the boxes of each class to test on, as 0.2"
+        "OUTPUT/test), with this fraction of the images to test on, as 0.2"
     )
     corners = (
         "what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
