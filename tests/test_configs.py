@@ -121,14 +121,6 @@ def test_other_json_is_refused_by_name(tmp_path, text):
         Config.from_json(tmp_path / "missing.json")
 
 
-def test_a_checkpoint_of_an_earlier_version_can_be_used(tmp_path):
-    values = json.loads(Config(tiny=True).to_json()) | {"augment_color": 0.0, "augment_crop": 0.1}
-    (path := tmp_path / "config.json").write_text(
-        json.dumps({name: value for name, value in values.items() if "mosaic" not in name})
-    )
-    assert Config.from_json(path) == Config(tiny=True, augment_mosaic=0.0)
-
-
 def test_mosaics_go_on_to_the_end_of_a_run_that_ends_at_a_smaller_size():
     assert Config(train_input_scales=(0.5,)).augment_close == 0
     assert Config(train_input_scales=(0.5,), augment_close=0.2).augment_close == 0.2

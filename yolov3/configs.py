@@ -42,8 +42,8 @@ RECIPES = (
 )
 # What settings are unless given, by recipe: of YOLOv3 and of YOLOv3-tiny.
 OF_RECIPE = {
-    "train_epochs": {"digits": (6, 15), "images": (60, 100)},
-    "train_lr_init": {"digits": (1.5e-3, 1e-3), "images": (1e-3, 1e-3)},  # short runs take more
+    "train_epochs": {"digits": (6, 15), "images": (60, 60)},
+    "train_lr_init": {"digits": (1.5e-3, 1e-3), "images": (1.5e-3, 1.5e-3)},
     "train_input_scales": {
         "digits": ((0.46, 0.46, 0.46, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
         "images": ((0.54, 0.77, 1.0), (0.54, 0.77, 1.0)),
@@ -53,14 +53,12 @@ OF_RECIPE = {
     "augment_translate": {"digits": (0.0, 0.0), "images": (0.1, 0.1)},
     "augment_hue": {"digits": (0.0, 0.0), "images": (0.015, 0.015)},
     "augment_saturation": {"digits": (0.0, 0.0), "images": (0.7, 0.7)},
-    "augment_value": {"digits": (0.0, 0.0), "images": (0.4, 0.4)},
+    "augment_value": {"digits": (0.0, 0.0), "images": (0.25, 0.25)},
     "augment_mosaic": {"digits": (1.0, 1.0), "images": (1.0, 0.5)},
+    "augment_min_area": {"digits": (0.5, 0.5), "images": (0.3, 0.3)},
     "augment_close": {"digits": (0.33, 0.33), "images": (0.15, 0.15)},
 }
 
-# What checkpoints of earlier versions have no more, and what was done before it was a setting.
-GONE = {"augment_crop", "augment_color"}
-AS_BEFORE = {"augment_mosaic": 0.0, "augment_close": 0.0}
 SPELLED = {bool: "yes or no", tuple[float, ...]: "a list of numbers"}  # types, in messages
 
 
@@ -186,7 +184,7 @@ class Config:
     )
     augment_mixup: float = setting(0.0, "probability of two images in one, blended", FRACTION)
     augment_min_area: float = setting(
-        0.5, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
+        None, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
     )
     augment_close: float = setting(
         None,
@@ -245,8 +243,7 @@ class Config:
     def from_json(cls, path) -> "Config":
         """Read what `to_json` returned. Raises ValueError that names the file otherwise."""
         try:
-            values = AS_BEFORE | read_json(path)
-            values = {name: value for name, value in values.items() if name not in GONE}
+            values = read_json(path)
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: as_tuples(value) for name, value in values.items()})
