@@ -18,6 +18,7 @@ from small_training import (
     training_of,
 )
 
+from yolov3 import training as training_module
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
 from yolov3.augment import Augmentation
@@ -156,7 +157,11 @@ def train_with_bad_steps(records, tmp_path, monkeypatch, capsys):
     return train
 
 
-def test_a_skipped_step_is_counted_and_shown_with_its_images(train_with_bad_steps, records):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_skipped_step_is_counted_and_shown_with_its_images(
+    train_with_bad_steps, records, at_once, monkeypatch
+):
+    monkeypatch.setattr(training_module, "steps_at_once", lambda: at_once)
     training, outcome, said = train_with_bad_steps({2, 5})
     assert outcome is Outcome.FINISHED
     scalars = scalars_of(training.run.log)

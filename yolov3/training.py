@@ -2,11 +2,15 @@
 
 import time
 from enum import Enum
+from itertools import islice, takewhile
+
+import tensorflow as tf
 
 from yolov3.dataset import NONE
 from yolov3.schedule import TrainingSchedule, is_out_of_patience
 from yolov3.train_step import TrainStep
 
+FETCHED = 10  # steps at once: a GPU would wait for Python after each
 MAX_SKIPPED_IN_A_ROW = 10  # steps that are not finite: a single one is bad luck
 
 
@@ -49,26 +53,48 @@ def train_one_epoch(
     train_step: TrainStep, batches, epoch: int, schedule: TrainingSchedule, manager, logger, stop
 ) -> Outcome:
     """Take the steps that are left of an epoch, and save whenever it is due or asked for."""
-    input_size = schedule.detection_size(epoch)
-    for *batch, indices in batches:
-        if manager.pace.changed(int(train_step.step_count)):
+    input_size, last_step = schedule.detection_size(epoch), schedule.last_step(epoch)
+    readable = takewhile(lambda batch: not (batch[-1] == NONE).any(), batches)
+    step = int(train_step.step_count)
+    while step < last_step:
+        if manager.pace.changed(step):
             return Outcome.REPLANNED
-        if (indices == NONE).any():
+        count = min(steps_at_once(), max(last_step - step - 1, 1))  # a pace looks before the last
+        taken = take_steps(train_step, islice(readable, count), stop)
+        if not taken:
             manager.save("last", input_size, logger)
             raise OSError("none of the images to train on can be read any more")
-        metrics = {name: value.numpy() for name, value in train_step(*batch).items()}
-        step = int(train_step.step_count)
         manager.timer.done("step")
-        logger.log_step(step, epoch, metrics, batch, indices)
-        if metrics["skipped_in_a_row"] >= MAX_SKIPPED_IN_A_ROW:
-            logger.log_divergence(step, metrics, indices)
-            return Outcome.DIVERGED
-        is_last = step == schedule.last_step(epoch)
+        for metrics, batch, indices in taken:
+            step += 1
+            logger.log_step(step, epoch, metrics, batch, indices)
+            if metrics["skipped_in_a_row"] >= MAX_SKIPPED_IN_A_ROW:
+                logger.log_divergence(step, metrics, indices)
+                return Outcome.DIVERGED
+        is_last = step == last_step
         if stop.requested or manager.timer.is_due("validation" if is_last else "step"):
             manager.save("last", input_size, logger)
         if stop.requested:
             return Outcome.INTERRUPTED
     return Outcome.FINISHED
+
+
+def take_steps(train_step: TrainStep, batches, stop) -> list[tuple]:
+    """Take a step for each batch; return (metrics as numbers, batch, indices) of each.
+
+    The metrics are fetched when all steps have been asked for: each fetch waits for the device.
+    """
+    taken = []
+    for *batch, indices in batches:
+        taken.append((train_step(*batch), batch, indices))
+        if stop.requested:
+            break
+    return [({name: x.numpy() for name, x in metrics.items()}, *rest) for metrics, *rest in taken]
+
+
+def steps_at_once() -> int:
+    """Return how many steps are taken before their metrics are fetched."""
+    return FETCHED if tf.config.list_physical_devices("GPU") else 1
 
 
 def finish_epoch(
