@@ -4,13 +4,17 @@ import csv
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import Mock
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
+from yolov3.annotations import Record
 from yolov3.configs import Config
+from yolov3.metrics import match_detections, score_curves
 from yolov3.runs import start
 from yolov3.runs.run_folders import new_run
 from yolov3.runs.run_logger import RESULTS, RunLogger
@@ -46,6 +50,15 @@ def fit(training: Training, run=None) -> Outcome:
     """Train to the end of a run, a new one unless given, which is then `training.run`."""
     training.run = run or new_run(training.config)
     return start.fit(training, training.run)
+
+
+def found_nothing(unreadable=()) -> Mock:
+    """Return a `Validator` that has found nothing in an image with two objects."""
+    record = Record("a.png", np.array([[1, 1, 5, 5], [2, 2, 7, 7]]), np.array([0, 3]), 1)
+    matches = match_detections([record], [(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))], 10)
+    found = {"matches": matches, "curves": score_curves(matches), "threshold": 0.5}
+    examples = [np.zeros((8, 8, 3), np.uint8)]
+    return Mock(**found, examples=examples, class_names=NAMES, unreadable=list(unreadable))
 
 
 @contextmanager

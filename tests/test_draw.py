@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from made_fonts import make_font
 
-from yolov3.draw import class_colour, draw_boxes
+from yolov3.annotations import Record
+from yolov3.draw import FRAME_GREY, GAP, PAIR_SIDE, class_colour, draw_boxes, draw_pair
 
 GREY = 128
 NAMES = ["zero", "one", "traffic light"]
@@ -161,6 +162,16 @@ def test_the_best_keep_their_labels_and_scores():
     drawn = draw_boxes(grey(640, 480), boxes, [0] * 201, NAMES, scores)
     changed = (alone != drawn).any(axis=2)
     assert changed[180:200, 200:260].any() and not changed[90:130, 90:160].any()
+
+
+def test_a_pair_has_the_truth_at_the_left_and_a_frame_around_each():
+    record = Record("a.png", np.array([[200, 200, 600, 400]], np.float32), np.array([0]), 1)
+    nothing = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
+    pair = draw_pair(grey(2 * PAIR_SIDE, PAIR_SIDE), record, nothing, NAMES)
+    assert pair.shape == (PAIR_SIDE // 2 + 2, 2 * (PAIR_SIDE + 2) + GAP, 3)
+    left, right = pair[:, : PAIR_SIDE + 2], pair[:, PAIR_SIDE + 2 + GAP :]
+    assert (right[1:-1, 1:-1] == GREY).all() and (right[[0, -1]] == FRAME_GREY).all()
+    assert (left[150, 100:300] == class_colour(0)).any() and left[0, 0, 0] == FRAME_GREY
 
 
 def test_a_small_image_of_one_object_has_its_label():

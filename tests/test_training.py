@@ -7,12 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_training import (
     NAMES,
     after_each,
     config_in,
     events_of,
     fit,
+    read_log,
     scalars_of,
     thin_network,
     training_of,
@@ -85,10 +87,25 @@ def test_log_shows_what_was_found_in_the_first_images(trained):
     shown = {step: value for tag, step, value in events if tag == "validate/detections"}
     assert sorted(shown) == [32, 64]  # the last steps of the epochs
     width, height, *images = shown[trained.step]
-    assert (width, height, len(images)) == (b"64", b"64", NUM_EXAMPLES)
-    for encoded in images:  # black on white but for the boxes
+    assert (width, height, len(images)) == (b"268", b"130", NUM_EXAMPLES)  # of 128 px, in frames
+    for encoded in images:  # black on white but for the boxes: truth and detections
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-        assert np.ptp(image, axis=-1).max() > 100
+        assert all(np.ptp(half, axis=-1).max() > 100 for half in np.hsplit(image, 2))
+
+
+def test_log_describes_all_that_tensorboard_shows(trained):
+    log = read_log(trained.run.log)
+    tags = {tag for tag in log.Tags()["tensors"] if "_" != tag[0]} - {"keras"}
+    tags -= {"custom_scalars__config__"}
+    assert all(log.SummaryMetadata(tag).summary_description for tag in tags)
+    layers = [layer.name for layer in trained.train_step.ema.layers]
+    for group, kind in (("weights", "conv"), ("outputs", "leaky")):
+        logged = {tag for tag in tags if tag.startswith(group)}
+        assert logged == {f"{group}/{name}" for name in layers if name.startswith(kind)}
+        for tag in logged:
+            counts = [tf.make_ndarray(x.tensor_proto)[:, 2].sum() for x in log.Tensors(tag)]
+            assert len(counts) == 2 and min(counts) > 0
+    assert {"validate/confusion_matrix", "PR/all classes/pr_curves"} < tags
 
 
 def test_best_checkpoint_has_the_metrics_of_its_epoch(trained):
@@ -125,8 +142,8 @@ def test_the_input_size_grows_across_epochs(records, tmp_path, monkeypatch, caps
     assert [size in error for size in ("epoch 1/3 32 px", "epoch 2/3 64 px")] == [True, True]
     best = find_checkpoint(training.run.checkpoints)
     assert (best.input_size, best.best_size) == (64, 64)
-    shown = [v for tag, _, v in events_of(training.run.log) if tag == "validate/detections"]
-    assert [value[0] for value in shown] == [b"32", b"64", b"64"]
+    sizes = [size for _, size in scalars_of(training.run.log)["train/input_size"]]
+    assert sizes == [32, 32, 64, 64, 64, 64]
 
 
 # Steps that are not finite

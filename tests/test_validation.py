@@ -30,9 +30,8 @@ def test_examples_show_one_label_on_one_object(tmp_path, monkeypatch):
 
     drawn = []
     monkeypatch.setattr(validation, "fold", lambda *_: unsure)
-    monkeypatch.setattr(
-        validation, "draw_boxes", lambda image, *objects: drawn.append(objects) or image
-    )
+    monkeypatch.setattr(validation, "draw_pair", lambda *objects: drawn.append(objects))
     Validator(config, [record], ["nut", "washer"], "float32")(None, SIZE)
-    [(boxes_xyxy, classes, *_)] = drawn
+    [(image, true, (boxes_xyxy, _, classes), _)] = drawn
+    assert image.shape == (SIZE, SIZE, 3) and true is record
     assert len(boxes_xyxy) == 2 and sorted(classes.tolist()) == [0, 1]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -22,6 +23,10 @@ PADDING_SHARE = 1 / 6  # of the text's height, around a label's text
 GOLDEN_RATIO = 0.618034  # steps of it round the colour circle keep apart for any number of classes
 TONES = ((0.9, 0.95), (1.0, 0.6), (0.6, 0.85))  # saturation and value, in turns
 BRIGHT = 100  # luma of 255 above which a colour gets black text instead of white
+
+PAIR_SIDE = 640  # pixels of the longer side of an image beside its copy
+GAP = 8  # pixels between them
+FRAME, FRAME_GREY = ((1, 1), (1, 1), (0, 0)), 160  # around each: its paper may be white
 
 Colour = tuple[int, int, int]
 
@@ -61,6 +66,22 @@ def draw_boxes(
                 drawn[top:bottom, left:right] = _label(runs, size, class_colour(number))
                 break
     return drawn
+
+
+def draw_pair(image_rgb: np.ndarray, record, detections, names: Sequence[str]) -> np.ndarray:
+    """Draw an image with its true boxes, and beside it with its detections, in frames.
+
+    `record` has the true `boxes_xyxy` and `classes`; `detections` are boxes_xyxy, scores, classes.
+    The longer side of the image is at most `PAIR_SIDE` pixels.
+    """
+    scale = min(1, PAIR_SIDE / max(image_rgb.shape[:2]))
+    size_wh = [max(1, round(side * scale)) for side in image_rgb.shape[1::-1]]
+    image_rgb = cv2.resize(image_rgb, size_wh, interpolation=cv2.INTER_AREA)
+    boxes_xyxy, scores, classes = detections
+    truth = draw_boxes(image_rgb, record.boxes_xyxy * scale, record.classes, names)
+    found = draw_boxes(image_rgb, boxes_xyxy * scale, classes, names, scores)
+    framed = [np.pad(one, FRAME, constant_values=FRAME_GREY) for one in (truth, found)]
+    return np.hstack([framed[0], np.full((len(framed[0]), GAP, 3), 255, np.uint8), framed[1]])
 
 
 class _Space:

@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
 from yolov3.files import atomic_write
 from yolov3.text import split_by_font
 
@@ -12,6 +14,7 @@ PURPLE, SKY, GOLD = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
 DPI = 150
 PANELS_PER_ROW = 3
+NUMBERED = 20  # classes up to which the confusion matrix has numbers
 STYLE = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",  # legible on GitHub's dark theme too
@@ -91,3 +94,41 @@ def map_figure(panels_of: dict[str, dict[str, list[tuple[float, float]]]], x_lab
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
+
+
+def confusion_figure(matrix, names):
+    """Draw a confusion matrix (C + 1, C + 1), true classes down, detected ones across.
+
+    Call it within `STYLE`.
+    """
+    from matplotlib.figure import Figure
+
+    labels, side = [*names, "background"], np.clip(3 + 0.45 * len(names), 4.5, 13)
+    figure = Figure(figsize=(side, side))
+    axes = figure.subplots()
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=max(matrix.max(), 1e-9))
+    axes.grid(False)
+    font = {"fontsize": min(9, 400 / len(labels)), "parse_math": False}
+    short = [label[:20] for label in labels]
+    axes.set_xticks(range(len(labels)), short, rotation=90, **font)
+    axes.set_yticks(range(len(labels)), short, **font)
+    axes.set(xlabel="detected", ylabel="true")
+    if len(names) <= NUMBERED:
+        for (row, column), value in np.ndenumerate(matrix):
+            colour = "white" if value > matrix.max() / 2 else INK
+            text = f"{value:,}" if matrix.dtype == int else f"{value:.2f}".removeprefix("0")
+            if value:
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    return figure
+
+
+def confusion_image(matrix, class_names) -> np.ndarray:
+    """Draw a confusion matrix as an RGB image uint8 (H, W, 3)."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with rc_context(STYLE):
+        names = [legible(name, f"class {i}") for i, name in enumerate(class_names)]
+        canvas = FigureCanvasAgg(confusion_figure(matrix, names))
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

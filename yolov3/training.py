@@ -107,6 +107,7 @@ def finish_epoch(
     if validate:
         step, seconds = int(train_step.step_count), time.monotonic() - started
         logger.log_validation(step, metrics, is_best, seconds, validate)
+    logger.log_network(int(train_step.step_count), train_step.ema)
     manager.epochs_done = epoch + 1
     if is_best:
         manager.save("best", input_size, logger)

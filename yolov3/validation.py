@@ -1,12 +1,15 @@
 """Losses and mAP of a network over annotated images."""
 
+from itertools import islice
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from yolov3.configs import EVAL_SCORE_THRESHOLD, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
-from yolov3.draw import draw_boxes
+from yolov3.draw import draw_pair
+from yolov3.images import read_image
 from yolov3.kernels.folding import fold, refold
 from yolov3.losses import batch_losses
 from yolov3.metrics import (
@@ -31,15 +34,14 @@ class Validator:
     """Measure a network again and again.
 
     One forward pass gives the losses and the mAP of the same raw maps. Of the last measurement,
-    `unreadable` holds the paths of the images that could not be read, and `examples` the first
-    images as the network saw them, with its detections, uint8 (B, H, W, 3) RGB.
+    `unreadable` holds the paths of the images that could not be read; `matches`, `curves` (3, C, S)
+    and `threshold` what was found; and `examples` the first images of `draw_pair`.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names
         self.limit = detection_limit(records)  # detections per image and class
         self.unreadable: list[str] = []
-        self.examples = np.zeros((0, 0, 0, 3), np.uint8)
         self.precision, self.network = precision, None
 
     def __call__(self, model: keras.Model, input_size: int) -> dict[str, float]:
@@ -54,8 +56,6 @@ class Validator:
         losses, detections, sizes = [], [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
             batch_means, detected = self._run(*batch)
-            if not detections:
-                self.examples = self._draw(batch[0], *detected)
             losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
             detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
             sizes += sizes_hw.numpy().tolist()
@@ -70,19 +70,20 @@ class Validator:
         precision = average_precision(matches, self.class_names)
         metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
         metrics |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
-        return metrics | best_point(mean_over_classes(score_curves(matches)))
+        self.matches, self.curves = matches, score_curves(matches)
+        metrics |= best_point(mean_over_classes(self.curves))
+        best = metrics.get("best_threshold", SHOWN_SCORE_THRESHOLD)
+        self.threshold = self.config.test_score_threshold or best
+        found = zip(self.records, detections, strict=True)
+        readable = (pair for pair in found if pair[0].image_path not in self.unreadable)
+        self.examples = [self._draw(*pair) for pair in islice(readable, NUM_EXAMPLES)]
+        return metrics
 
-    def _draw(self, images, *detected):
-        """Draw what a `Detector` would find in the first images of a batch."""
-        drawn = []
-        arrays = (part[:NUM_EXAMPLES].numpy() for part in (images, *detected))
-        for image, *objects, count in zip(*arrays, strict=True):
-            boxes_xyxy, scores, classes = (part[:count] for part in objects)
-            shown = one_label(boxes_xyxy, scores, classes)
-            shown &= scores >= (self.config.test_score_threshold or SHOWN_SCORE_THRESHOLD)
-            objects = boxes_xyxy[shown], classes[shown], self.class_names, scores[shown]
-            drawn.append(draw_boxes(image, *objects))
-        return np.stack(drawn)
+    def _draw(self, record, detections):
+        """Draw the true boxes of an image, and beside them what a `Detector` would find."""
+        shown = one_label(*detections) & (detections[1] >= self.threshold)
+        found = [part[shown] for part in detections]
+        return draw_pair(read_image(record.image_path), record, found, self.class_names)
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):

@@ -12,7 +12,14 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_training import NAMES, config_in, events_of, results_of, scalars_of
+from small_training import (
+    NAMES,
+    config_in,
+    events_of,
+    found_nothing,
+    results_of,
+    scalars_of,
+)
 
 from yolov3.annotations import Record
 from yolov3.runs.run_logger import (
@@ -29,12 +36,6 @@ METRICS = {"lr": 1e-3, "gradient_norm": 2.0, "skipped_steps": 0, "finite": True}
 METRICS |= dict.fromkeys(("total", "giou", "conf", "prob"), 1.0)
 GIGAFLOPS = 5.571  # of YOLOv3-tiny with 80 classes at 416 px, as Darknet prints
 BATCH = [np.zeros((1, 64, 64, 3), np.uint8)]
-
-
-class Validated:
-    """What a logger needs to know of a validator."""
-
-    examples, unreadable = np.zeros((1, 8, 8, 3), np.uint8), ["gone.png"]
 
 
 def logger_of(folder, step=0, is_validated=True):
@@ -60,7 +61,7 @@ def write_session(folder, steps, validated=(), is_validated=True, value=0.0):
 
 def validate(logger, step, value):
     maps = dict.fromkeys(("mAP50", "mAP75", "mAP"), value)
-    logger.log_validation(step, METRICS | maps, True, 1.0, Validated)
+    logger.log_validation(step, METRICS | maps, True, 1.0, found_nothing(["gone.png"]))
 
 
 def test_each_step_is_there_once_after_a_resume_from_an_earlier_one(tmp_path):

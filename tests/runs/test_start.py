@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from checkpoint_samples import CLASS_NAMES, save
-from small_training import after_each, thin_network
+from small_training import after_each, found_nothing, thin_network
 
 import train
 from yolov3 import yolov3 as networks
@@ -77,10 +77,8 @@ def test_a_run_with_a_name_and_a_file_of_settings(flags, tmp_path, capsys):
 def test_patience_ends_a_run_for_good(flags, tmp_path, capsys, monkeypatch):
     maps = iter((0.5, 0.4, 0.3, 0.5, *[0.1] * 4))
 
-    def validate(*_):
-        return dict.fromkeys((*LOSSES, *MAPS), next(maps))
-
-    validate.examples, validate.unreadable = np.zeros((1, 8, 8, 3), np.uint8), []
+    validate = found_nothing()
+    validate.side_effect = lambda *_: dict.fromkeys((*LOSSES, *MAPS), next(maps))
     monkeypatch.setattr(start, "Validator", lambda *_: validate)
     own = ("--test-annot-path=own.txt", "--train-epochs=9", "--patience=2", "--name=a")
     assert run(*flags, *own) == 0

@@ -13,17 +13,19 @@ from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 
+from yolov3.annotations import Record
 from yolov3.configs import Config
+from yolov3.metrics import match_detections, score_curves
 from yolov3.runs.tensorboard import (
     DESCRIPTIONS,
     TensorBoardLog,
-    end_of_run,
+    pr_curves,
     settings_table,
-    start_of_run,
 )
 from yolov3.yolov3 import build_yolov3
 
 CONFIG = Config(tiny=True, seed=7, train_classes="a|b.names")
+TAGS = ["PR/all classes", "PR_of_class/a", "PR_of_class/c"]
 IMAGES = [np.full((2, 3, 3), (255, 0, 0), np.uint8), np.zeros((5, 4, 3), np.uint8)]
 
 
@@ -35,12 +37,12 @@ def folder(tmp_path_factory):
     for step in (1, 2):
         log = TensorBoardLog(folder, step - 1)
         if step == 1:
-            log.write(step, *start_of_run(CONFIG, NAMES, network))
+            log.start(step, CONFIG, NAMES, network)
         log.scalars(step, {tag: step for tag in DESCRIPTIONS if tag.startswith(("loss", "mAP"))})
         log.images(step, "validate/detections", IMAGES)
         log.close()
     log = TensorBoardLog(folder, 2)
-    log.write(2, end_of_run(finished=True))
+    log.end(2, True)
     log.close()
     return folder
 
@@ -105,3 +107,23 @@ def test_settings_that_are_not_the_defaults_come_first_and_in_bold(log):
     ]
     assert not any(row[0].startswith("*") for row in rows[5:])
     assert text_of(log, "config").decode() == settings_table(CONFIG)
+
+
+def test_pr_curves_count_what_is_right_and_wrong_above_each_threshold():
+    boxes_xyxy = np.array([[0, 0, 9, 9], [20, 20, 29, 29], [50, 50, 59, 59]], float)
+    record = Record("a.png", boxes_xyxy[:2], np.array([0, 2]), 1)
+    found = boxes_xyxy, np.array([0.85, 0.65, 0.45]), np.array([0, 2, 2])
+    matches = match_detections([record], [found], 3)
+    summaries = pr_curves(matches, score_curves(matches), ["a", "b", "c"])
+    values = {s.value[0].tag: tf.make_ndarray(s.value[0].tensor) for s in summaries}
+    every, of_a, of_c = values.values()
+    assert list(values) == [f"{name}/pr_curves" for name in TAGS]
+    assert of_a.shape == (6, 101)
+    # right, wrong, -, not found, precision, recall at scores from 0.5, 0.4 and 0.9
+    for place, expected in ((50, [1, 0, 0, 0, 1, 1]), (40, [1, 1, 0, 0, 0.5, 1])):
+        assert of_c[:, place].tolist() == expected
+    assert of_c[:, 90].tolist() == [0, 0, 0, 1, 1, 0]
+    assert every[:, 40].tolist() == [2, 1, 0, 0, 0.75, 1]
+    empty = Record("a.png", np.zeros((0, 4)), np.zeros(0, int), 1)
+    nothing = match_detections([empty], [found], 3)
+    assert pr_curves(nothing, score_curves(nothing), ["a", "b", "c"]) == []

@@ -1,21 +1,17 @@
 """The figures of a report: curves, confusion, errors, calibration, images."""
 
-import cv2
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from yolov3.draw import draw_boxes
+from yolov3.draw import draw_pair
 from yolov3.evaluation import Evaluation
 from yolov3.images import read_image
 from yolov3.metrics import SCORES, mean_over_classes, one_label, precision_curves
-from yolov3.plots import BLUE, GREY, INK, ORANGE, STYLE, legible
+from yolov3.plots import BLUE, GREY, INK, ORANGE, STYLE, confusion_figure, legible
 from yolov3.report.errors import BINS, KINDS, LEAST_SCORE, Errors, at_50
 
 NAMED = 10  # classes that get a line with their name; of more only the mean has one
-NUMBERED = 20  # classes up to which the confusion matrix has numbers
-TILE = 560  # pixels of the longer side of an image
-GAP = 8  # pixels between truth and detections
 
 
 @rc_context(STYLE)
@@ -31,25 +27,18 @@ def draw_figures(evaluation: Evaluation, errors: Errors) -> dict[str, Figure]:
         figure.axes[0].axvline(evaluation.threshold, color=INK, linewidth=1, linestyle=":")
         figures[f"{short}_curve"] = figure
     figures["errors"] = _costs(errors)
-    figures["confusion_matrix"] = _confusion(errors.confusion, names)
+    figures["confusion_matrix"] = confusion_figure(errors.confusion, names)
     shares = errors.confusion / np.maximum(errors.confusion.sum(axis=1, keepdims=True), 1)
-    figures["confusion_matrix_normalized"] = _confusion(shares, names)
+    figures["confusion_matrix_normalized"] = confusion_figure(shares, names)
     return figures | {"calibration": _calibration(errors.bins)}
 
 
-def draw_pair(evaluation: Evaluation, index: int) -> np.ndarray:
+def draw_image(evaluation: Evaluation, index: int) -> np.ndarray:
     """Draw an image with its true boxes and beside it with its detections: RGB uint8."""
-    record, (boxes_xyxy, scores, classes) = evaluation.records[index], evaluation.detections[index]
-    shown = one_label(boxes_xyxy, scores, classes) & (scores >= evaluation.threshold)
-    names = evaluation.class_names
-    image = read_image(record.image_path)
-    scale = min(1, TILE / max(image.shape[:2]))
-    size_wh = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-    truth = draw_boxes(image, record.boxes_xyxy * scale, record.classes, names)
-    found = [part[shown] for part in (boxes_xyxy * scale, classes)]
-    detected = draw_boxes(image, *found, names, scores[shown])
-    return np.hstack([truth, np.full((len(image), GAP, 3), 255, np.uint8), detected])
+    record, detections = evaluation.records[index], evaluation.detections[index]
+    shown = one_label(*detections) & (detections[1] >= evaluation.threshold)
+    found = [part[shown] for part in detections]
+    return draw_pair(read_image(record.image_path), record, found, evaluation.class_names)
 
 
 def _curves(x, curves, names, xlabel, ylabel):
@@ -83,27 +72,6 @@ def _costs(errors):
     axes.invert_yaxis()
     axes.set(xlabel="mAP50 that it costs (beside: how many above the threshold)")
     axes.set_xlim(0, 1.2 * max([*costs, 0.01]))
-    return figure
-
-
-def _confusion(matrix, names):
-    """Draw a confusion matrix, true classes down, detected ones across."""
-    labels, side = [*names, "background"], np.clip(3 + 0.45 * len(names), 4.5, 13)
-    figure = Figure(figsize=(side, side))
-    axes = figure.subplots()
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=max(matrix.max(), 1e-9))
-    axes.grid(False)
-    font = {"fontsize": min(9, 400 / len(labels)), "parse_math": False}
-    short = [label[:20] for label in labels]
-    axes.set_xticks(range(len(labels)), short, rotation=90, **font)
-    axes.set_yticks(range(len(labels)), short, **font)
-    axes.set(xlabel="detected", ylabel="true")
-    if len(names) <= NUMBERED:
-        for (row, column), value in np.ndenumerate(matrix):
-            colour = "white" if value > matrix.max() / 2 else INK
-            text = f"{value:,}" if matrix.dtype == int else f"{value:.2f}".removeprefix("0")
-            if value:
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     return figure
 
 

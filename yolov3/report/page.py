@@ -17,7 +17,7 @@ from yolov3.images import write_image
 from yolov3.metrics import to_xywh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
-from yolov3.report.figures import draw_figures, draw_pair
+from yolov3.report.figures import draw_figures, draw_image
 from yolov3.text import printable
 
 PAGE = "report.html"  # beside this file: the template
@@ -142,7 +142,7 @@ def _texts(figures):
 def _pair(folder, evaluation, errors, index):
     """Write an image, truth beside detections, and return it with its errors for the page."""
     path = folder / "images" / f"{index + 1:06d}.jpg"
-    write_image(path, draw_pair(evaluation, index))
+    write_image(path, draw_image(evaluation, index))
     counts = zip(errors.by_image[index].tolist(), KINDS, strict=True)
     what = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "no error"
     return _inline(path, f"{what}: {evaluation.records[index].image_path}")

@@ -1,5 +1,6 @@
 """Progress line, console messages, TensorBoard log and results.csv of a run."""
 
+import contextlib
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,15 +14,12 @@ from yolov3.configs import Config
 from yolov3.darknet import network_operations
 from yolov3.draw import draw_boxes
 from yolov3.files import atomic_write, sync
+from yolov3.images import ImageFileError, letterbox, read_image
 from yolov3.runs.distribution import gather
-from yolov3.runs.tensorboard import (
-    TensorBoardLog,
-    end_of_run,
-    start_of_run,
-    training_values,
-)
+from yolov3.runs.tensorboard import TensorBoardLog, training_values
 from yolov3.schedule import TrainingSchedule
 from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
+from yolov3.yolov3 import to_float
 
 LOSSES = ("total", "giou", "conf", "prob")
 MAPS = ("mAP50", "mAP75", "mAP")
@@ -31,6 +29,7 @@ COLUMNS = ("epoch", "step", "minutes", "tflop", "input_size", "lr")
 COLUMNS += (*(f"{name}_loss" for name in LOSSES), *(f"{name}_val" for name in LOSSES), *MAPS)
 COLUMNS += ("best_threshold",)
 WORK_OF_A_STEP = 3  # times the network's: forward, and one gradient each of inputs and weights
+OUTPUTS_HW = 224, 224  # of the image whose activations are logged
 MAX_NAMED = 8  # images in a message
 MAX_BATCHES_SHOWN = 20  # skipped steps of a run whose images are logged: they take space
 MAX_FILES_NAMED = 10  # unreadable images: the disk of all others may be gone too
@@ -98,7 +97,7 @@ class RunLogger:
         """Note how many steps are done already, and what the run is, unless it is logged."""
         self.progress.skip(self.schedule.pixels_before(step))
         if config:
-            self.log.write(step + 1, *start_of_run(config, self.class_names, network))
+            self.log.start(step + 1, config, self.class_names, network)
 
     def log_schedule(self, step: int, schedule: TrainingSchedule) -> None:
         """Say that the rest of the run, after `step`, follows another schedule."""
@@ -122,16 +121,18 @@ class RunLogger:
         self._log_replaced(step, indices)
         images = self.strategy.experimental_local_results(batch[0])[0]
         values = {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
-        self.log.scalars(step, {**values, "train/input_size": images.shape[1]})
+        values["train/input_size"] = images.shape[1]
         if step == epoch * self.schedule.steps_per_epoch + 1:
             self._learned = []
         if not metrics["finite"]:
+            self.log.scalars(step, values)
             self._log_skipped(step, metrics, batch, indices)
             self._show_progress(step, epoch, metrics)
             return
         if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
-            self.log.scalars(step, {"train/gradient_norm": metrics["gradient_norm"]})
-        self.log.scalars(step, {f"loss/{name}_loss": metrics[name] for name in LOSSES})
+            values["train/gradient_norm"] = metrics["gradient_norm"]
+        values |= {f"loss/{name}_loss": metrics[name] for name in LOSSES}
+        self.log.scalars(step, values)
         self._learned.append([float(metrics[name]) for name in ("lr", *LOSSES)])
         self._show_progress(step, epoch, metrics)
 
@@ -151,7 +152,7 @@ class RunLogger:
 
     def log_validation(self, step, metrics: dict, is_best: bool, seconds: float, validate) -> None:
         """Log losses and mAP of an epoch, and the example detections of its `Validator`."""
-        self.log.images(step, "validate/detections", validate.examples)
+        self.log.validation(step, validate)
         self.log.scalars(step, {f"validate_loss/{name}_val": metrics[name] for name in LOSSES})
         self.log.scalars(step, {f"mAP/{name}": metrics[name] for name in MAPS})
         self._add_results(step, metrics)
@@ -163,6 +164,12 @@ class RunLogger:
             f"validation: loss {metrics['total']:.2f}  {maps}"
             f"  ({format_seconds(seconds)}){', best so far' if is_best else ''}"
         )
+
+    def log_network(self, step: int, network: keras.Model) -> None:
+        """Log the weights of a network, and its activations for the first image."""
+        with contextlib.suppress(ImageFileError):
+            image = letterbox(read_image(self.records[0].image_path), OUTPUTS_HW)
+            self.log.network(step, network, to_float(image[np.newaxis]))
 
     def _add_results(self, step, metrics):
         schedule, epoch = self.schedule, self.schedule.epochs_after(step)
@@ -177,7 +184,7 @@ class RunLogger:
     def log_end(self, step: int, outcome: Outcome, skipped_steps: int) -> None:
         """Log how a run ended, and say what was skipped in it, if anything was."""
         if outcome is not Outcome.INTERRUPTED:
-            self.log.write(step, end_of_run(outcome is Outcome.FINISHED))
+            self.log.end(step, outcome is Outcome.FINISHED)
         if outcome is Outcome.DIVERGED:  # then all is said
             return
         if skipped_steps:

@@ -8,34 +8,40 @@ from pathlib import Path
 
 import cv2
 import keras
+import numpy as np
 import tensorflow as tf
-from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.custom_scalar.summary import pb as layout_pb
-from tensorboard.plugins.hparams import api, api_pb2
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.hparams import api
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.summary import session_end_pb
+from tensorboard.plugins.pr_curve.summary import raw_data_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 
 from yolov3.configs import Config
 from yolov3.files import sync
+from yolov3.metrics import NO_TRUTH, SCORES, Matches, mean_over_classes
+from yolov3.plots import confusion_image
+from yolov3.report.errors import above, confusion_matrix
+from yolov3.validation import Validator
 
 LOG_FILES = "events.out.tfevents.*"
-VALIDATION_TAGS = ("validate_loss/", "mAP/", "validate/")
+VALIDATION_TAGS = ("validate", "mAP/", "PR", "outputs/", "weights/")
+PR_EVERY = 10  # of `SCORES`
+SAMPLED = 4_000  # numbers of a histogram
 LOSS_TEXTS = {
     "total": "The sum of the box, confidence and class losses",
     "giou": "Box loss: 1 - GIoU of predicted and true boxes, 0 where they are equal",
     "conf": "Confidence loss: objects taken for background, and background taken for objects",
     "prob": "Class loss: objects taken for another class",
 }
-MAP_TEXTS = {
-    "mAP50": "Quality from 0 to 1: boxes count as found from an IoU of 0.5",
-    "mAP75": "Quality from 0 to 1: boxes count as found from an IoU of 0.75",
-    "mAP": "Quality from 0 to 1: the mean over IoU 0.5 to 0.95, COCO's measure",
-}
-DESCRIPTIONS = {  # by tag
-    **{f"loss/{name}_loss": f"{text}; of each batch" for name, text in LOSS_TEXTS.items()},
-    **{f"validate_loss/{name}_val": f"{text}; in validation" for name, text in LOSS_TEXTS.items()},
-    **{f"mAP/{name}": f"{text}; in validation" for name, text in MAP_TEXTS.items()},
+MAP_TEXTS = {"mAP50": "an IoU of 0.5", "mAP75": "an IoU of 0.75", "mAP": "IoUs of 0.5 to 0.95"}
+DESCRIPTIONS = {f"loss/{name}_loss": f"{text}; of a batch" for name, text in LOSS_TEXTS.items()}
+DESCRIPTIONS |= {f"validate_loss/{name}_val": f"{text}" for name, text in LOSS_TEXTS.items()}
+DESCRIPTIONS |= {f"mAP/{name}": f"Mean AP, 0 to 1, at {iou}" for name, iou in MAP_TEXTS.items()}
+DESCRIPTIONS |= {  # by tag, or by the part before its /
     "lr": "Learning rate: it rises from 0 in the warm-up, then falls along a cosine",
     "train/gradient_norm": "Length of the gradient: of a training that diverges it explodes",
     "train/input_size": "Width and height in pixels; where they grow, losses jump",
@@ -44,20 +50,19 @@ DESCRIPTIONS = {  # by tag
     "train/unreadable_images": "Images of the batch that could not be read",
     "validate/unreadable_images": "Images that could not be read",
     "validate/detections": "True boxes at the left, detections at the right",
+    "validate/confusion_matrix": "True classes down, detected ones across",
+    "PR": "Precision over recall at an IoU of 0.5, in the mean over the classes",
+    "PR_of_class": "Precision over recall at an IoU of 0.5",
+    "outputs": "What the layer puts out for the first image to train on",
+    "weights": "Weights of the layer: the EMA, as it is validated and saved",
     "config": "All settings; in bold those that are not the defaults",
     "class_names": "The classes, in the order of their numbers",
 }
-CHARTS = {  # of the tab Custom Scalars: its sections, and their charts of one or more tags
-    "mAP": {"mAP": [f"mAP/{name}" for name in MAP_TEXTS]},
-    "losses, training and validation": {
-        f"{name} loss": [f"loss/{name}_loss", f"validate_loss/{name}_val"] for name in LOSS_TEXTS
-    },
-    "progress": {
-        "learning rate": ["lr"],
-        "input size": ["train/input_size"],
-        "gradient norm": ["train/gradient_norm"],
-    },
+CHARTS = {"mAP": [f"mAP/{name}" for name in MAP_TEXTS]}  # of the tab Custom Scalars
+CHARTS |= {
+    f"{name} loss": [f"loss/{name}_loss", f"validate_loss/{name}_val"] for name in LOSS_TEXTS
 }
+CHARTS |= {tag: [tag] for tag in ("lr", "train/input_size", "train/gradient_norm")}
 
 
 class TensorBoardLog:
@@ -77,7 +82,7 @@ class TensorBoardLog:
             self._writer = tf.summary.create_file_writer(str(folder))
             event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
             event.session_log.status = tf.compat.v1.SessionLog.START
-            # TensorFlow has no public function for an event that is not a summary.
+            # TensorFlow has no public function for an event that is no summary.
             tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
         self._described = set()  # tags whose description this file has
         if again:
@@ -91,21 +96,54 @@ class TensorBoardLog:
                 text = DESCRIPTIONS.get(value.tag) or DESCRIPTIONS.get(value.tag.partition("/")[0])
                 value.metadata.summary_description = text or ""
         joined = b"".join(summary.SerializeToString() for summary in summaries)
-        with self._disk_errors(), self._writer.as_default(step=step):
-            tf.summary.experimental.write_raw_pb(joined)
+        with self._disk_errors():  # without `tf.summary`, which takes longer than the rest
+            resource = self._writer._resource
+            tf.raw_ops.WriteRawProtoSummary(writer=resource, step=step, tensor=joined)
 
     def scalars(self, step: int, values: dict) -> None:
-        """Write scalars by tag: as one event, since each takes longer than it needs."""
+        """Write scalars by tag."""
         self.write(step, *(scalar_pb(tag, float(value)) for tag, value in values.items()))
 
     def images(self, step: int, tag: str, images) -> None:
         """Write RGB images uint8 (H, W, 3) under a tag; their sizes may differ."""
         encoded = [cv2.imencode(".png", image[..., ::-1])[1].tobytes() for image in images]
-        size = [str(side).encode() for side in images[0].shape[1::-1]]
-        summary = tf.compat.v1.Summary()
-        value = summary.value.add(tag=tag, tensor=tf.make_tensor_proto([*size, *encoded]))
-        value.metadata.plugin_data.plugin_name = "images"
-        self.write(step, summary)
+        size = [str(side).encode() for image in images[:1] for side in image.shape[1::-1]]
+        self.write(step, _summary("images", tag, [*size, *encoded]))
+
+    def start(self, step: int, config: Config, class_names, network: keras.Model) -> None:
+        """Write what a run is: charts, settings as a table and for HParams, classes, layers."""
+        settings = {
+            name: value if isinstance(value, int | float | str) else json.dumps(value)
+            for name, value in dataclasses.asdict(config).items()
+        }
+        patterns = {title: [f"^{tag}$" for tag in tags] for title, tags in CHARTS.items()}
+        charts = [{"title": name, "multiline": {"tag": tags}} for name, tags in patterns.items()]
+        layout = Layout(category=[{"title": "training and validation", "chart": charts}])
+        names = text_pb("class_names", "```\n" + "\n".join(class_names) + "\n```")
+        table = text_pb("config", settings_table(config))
+        graph = _summary("graph_keras_model", "keras", network.to_json())
+        self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings), graph)
+
+    def validation(self, step: int, validate: Validator) -> None:
+        """Write what a `Validator` has found: images, confusions and PR curves."""
+        self.images(step, "validate/detections", validate.examples)
+        matrix = confusion_matrix(above(validate.matches, validate.threshold))
+        image = confusion_image(matrix, validate.class_names)
+        self.images(step, "validate/confusion_matrix", [image])
+        self.write(step, *pr_curves(validate.matches, validate.curves, validate.class_names))
+
+    def network(self, step: int, network: keras.Model, image: tf.Tensor) -> None:
+        """Write histograms of all weights, and of what layers put out for images (1, H, W, 3)."""
+        layers = [layer for layer in network.layers if isinstance(layer, keras.layers.LeakyReLU)]
+        outputs = keras.Model(network.input, [layer.output for layer in layers])(image)
+        values = {f"outputs/{layer.name}": x for layer, x in zip(layers, outputs, strict=True)}
+        layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+        values |= {f"weights/{layer.name}": layer.kernel for layer in layers}
+        self.write(step, *(histogram_pb(tag, _sample(value)) for tag, value in values.items()))
+
+    def end(self, step: int, is_finished: bool) -> None:
+        """Write that a run has finished, or failed, for HParams."""
+        self.write(step, session_end_pb(STATUS_SUCCESS if is_finished else STATUS_FAILURE))
 
     def flush(self) -> None:
         """Have the disk hold all that was written, so that a power cut loses none of it."""
@@ -142,40 +180,33 @@ def training_values(folder: Path, steps: range) -> dict[int, dict]:
     return values
 
 
-def layout() -> tf.compat.v1.Summary:
-    """Return the summary of `CHARTS`."""
-    categories = [
-        layout_pb2.Category(
-            title=title,
-            chart=[
-                layout_pb2.Chart(title=name, multiline={"tag": [f"^{tag}$" for tag in tags]})
-                for name, tags in charts.items()
-            ],
-        )
-        for title, charts in CHARTS.items()
+def pr_curves(matches: Matches, curves: np.ndarray, class_names: list[str]) -> list:
+    """Return precision over recall: of all classes, and of each that has true boxes.
+
+    `curves` (3, C, S) are those of `metrics.score_curves`.
+    """
+    scores, labels, counts = SCORES[::PR_EVERY], np.flatnonzero(matches.counts), []
+    for label in labels:
+        of_class = matches.shown & (matches.classes == label)
+        kinds = of_class & (matches.truth != NO_TRUTH), of_class & (matches.truth == NO_TRUTH)
+        right, wrong = ((matches.scores[kind, np.newaxis] >= scores).sum(axis=0) for kind in kinds)
+        counts.append([right, wrong, 0 * right, matches.counts[label] - right])
+    if not counts:
+        return []
+    names = ["PR/all classes", *(f"PR_of_class/{class_names[label]}" for label in labels)]
+    shown = [mean_over_classes(curves), *curves[:, labels].swapaxes(0, 1)]
+    shown = np.nan_to_num(shown, nan=1)  # the precision where nothing is found
+    return [
+        raw_data_pb(name, *count, *curve[:2, ::PR_EVERY], num_thresholds=len(scores))
+        for name, count, curve in zip(names, [np.sum(counts, axis=0), *counts], shown, strict=True)
     ]
-    return layout_pb(layout_pb2.Layout(category=categories))
 
 
-def start_of_run(config: Config, class_names: list[str], network: keras.Model) -> list:
-    """Return the summaries of what a run is, with its settings for the tab HParams, too."""
-    settings = {
-        name: value if isinstance(value, int | float | str) else json.dumps(value)
-        for name, value in dataclasses.asdict(config).items()
-    }
-    graph = tf.compat.v1.Summary()
-    value = graph.value.add(tag="keras", tensor=tf.make_tensor_proto(network.to_json()))
-    value.metadata.plugin_data.plugin_name = "graph_keras_model"
-    value.metadata.plugin_data.content = b"1"  # version
-    names = text_pb("class_names", "```\n" + "\n".join(class_names) + "\n```")
-    settings = text_pb("config", settings_table(config)), api.hparams_pb(settings)
-    return [layout(), names, *settings, graph]
-
-
-def end_of_run(finished: bool):
-    """Return the summary of how a run ended."""
-    status = api_pb2.STATUS_SUCCESS if finished else api_pb2.STATUS_FAILURE
-    return session_end_pb(status)
+def _sample(values) -> np.ndarray:
+    """Return some thousand finite numbers of an array: its histogram looks the same."""
+    flat = np.ravel(values)
+    sample = flat[:: flat.size // SAMPLED | 1]  # odd, so that all channels are in it
+    return sample[np.isfinite(sample)]
 
 
 def settings_table(config: Config) -> str:
@@ -189,3 +220,11 @@ def settings_table(config: Config) -> str:
         rows.append((value == default, " | ".join(cell.replace("|", r"\|") for cell in cells)))
     rows = [row for _, row in sorted(rows, key=lambda row: row[0])]
     return "\n".join(["setting | value | default | what it is", "--- | --- | --- | ---", *rows])
+
+
+def _summary(plugin, tag, value):
+    """Return a summary that TensorBoard has no function for."""
+    summary = tf.compat.v1.Summary()
+    tensor = tf.make_tensor_proto(value)
+    summary.value.add(tag=tag, tensor=tensor).metadata.plugin_data.plugin_name = plugin
+    return summary
