@@ -168,10 +168,10 @@ def test_a_pair_has_the_truth_at_the_left_and_a_frame_around_each():
     record = Record("a.png", np.array([[200, 200, 600, 400]], np.float32), np.array([0]), 1)
     nothing = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
     pair = draw_pair(grey(2 * PAIR_SIDE, PAIR_SIDE), record, nothing, NAMES)
-    assert pair.shape == (PAIR_SIDE // 2 + 2, 2 * (PAIR_SIDE + 2) + GAP, 3)
-    left, right = pair[:, : PAIR_SIDE + 2], pair[:, PAIR_SIDE + 2 + GAP :]
-    assert (right[1:-1, 1:-1] == GREY).all() and (right[[0, -1]] == FRAME_GREY).all()
-    assert (left[150, 100:300] == class_colour(0)).any() and left[0, 0, 0] == FRAME_GREY
+    assert pair.shape == (PAIR_SIDE // 2 + 6, 2 * (PAIR_SIDE + 6) + GAP, 3)
+    left, right = pair[:, : PAIR_SIDE + 6], pair[:, PAIR_SIDE + 6 + GAP :]
+    assert (right[3:-3, 3:-3] == GREY).all() and (right[[0, 1, 2, -1]] == FRAME_GREY).all()
+    assert (left[150, 103:303] == class_colour(0)).any() and left[0, 0, 0] == FRAME_GREY
 
 
 def test_a_small_image_of_one_object_has_its_label():

@@ -87,7 +87,7 @@ def test_log_shows_what_was_found_in_the_first_images(trained):
     shown = {step: value for tag, step, value in events if tag == "validate/detections"}
     assert sorted(shown) == [32, 64]  # the last steps of the epochs
     width, height, *images = shown[trained.step]
-    assert (width, height, len(images)) == (b"268", b"130", NUM_EXAMPLES)  # of 128 px, in frames
+    assert (width, height, len(images)) == (b"276", b"134", NUM_EXAMPLES)  # of 128 px, in frames
     for encoded in images:  # black on white but for the boxes: truth and detections
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
         assert all(np.ptp(half, axis=-1).max() > 100 for half in np.hsplit(image, 2))

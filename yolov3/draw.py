@@ -26,7 +26,7 @@ BRIGHT = 100  # luma of 255 above which a colour gets black text instead of whit
 
 PAIR_SIDE = 640  # pixels of the longer side of an image beside its copy
 GAP = 8  # pixels between them
-FRAME, FRAME_GREY = ((1, 1), (1, 1), (0, 0)), 160  # around each: its paper may be white
+FRAME, FRAME_GREY = ((3, 3), (3, 3), (0, 0)), 160  # around each: its paper may be white
 
 Colour = tuple[int, int, int]
 

@@ -92,6 +92,7 @@ def test_settings_and_end_are_there_for_hparams(log):
 
 
 def test_the_graph_has_the_layers(log):
+    assert log.SummaryMetadata("keras").plugin_data.content == b"1"  # the version that it reads
     graph = keras_model_to_graph_def(json.loads(text_of(log, "keras")))
     inputs = {node.name.rpartition("/")[2]: list(node.input) for node in graph.node}
     assert inputs["leaky_3"] == ["yolov3_tiny/bn_3"]

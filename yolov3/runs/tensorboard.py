@@ -121,7 +121,7 @@ class TensorBoardLog:
         layout = Layout(category=[{"title": "training and validation", "chart": charts}])
         names = text_pb("class_names", "```\n" + "\n".join(class_names) + "\n```")
         table = text_pb("config", settings_table(config))
-        graph = _summary("graph_keras_model", "keras", network.to_json())
+        graph = _summary("graph_keras_model", "keras", network.to_json(), b"1")  # version
         self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings), graph)
 
     def validation(self, step: int, validate: Validator) -> None:
@@ -222,9 +222,8 @@ def settings_table(config: Config) -> str:
     return "\n".join(["setting | value | default | what it is", "--- | --- | --- | ---", *rows])
 
 
-def _summary(plugin, tag, value):
+def _summary(plugin, tag, value, content=b""):
     """Return a summary that TensorBoard has no function for."""
-    summary = tf.compat.v1.Summary()
-    tensor = tf.make_tensor_proto(value)
-    summary.value.add(tag=tag, tensor=tensor).metadata.plugin_data.plugin_name = plugin
-    return summary
+    metadata = {"plugin_data": {"plugin_name": plugin, "content": content}}
+    parts = {"tag": tag, "metadata": metadata, "tensor": tf.make_tensor_proto(value)}
+    return tf.compat.v1.Summary(value=[parts])
