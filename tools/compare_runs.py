@@ -59,8 +59,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
     target = "add minutes and TFLOP to the first validation with this mAP50 (inf: never)"
     parser.add_argument("--target", type=fraction, metavar="X", help=target)
-    output = "default: %(default)s"
-    parser.add_argument("--output", default="runs.png", metavar="PNG", help=output)
+    parser.add_argument("--output", default="runs.png", metavar="PNG", help="default: runs.png")
     return parser.parse_args(argv)
 
 
@@ -132,8 +131,8 @@ def cells(run: Run, target: float | None) -> dict[str, str]:
     if target is not None:
         reached = (row for row in run.rows if row["mAP50"] >= target)
         ends[f" to {target:g}"] = next(reached, {"minutes": math.inf, "tflop": math.inf})
-    row |= {f"minutes{x}": f"{ends[x]['minutes']:.1f}" for x in ends}
-    row |= {f"TFLOP{x}": f"{ends[x]['tflop']:.1f}" for x in ends}
+    for to, end in ends.items():
+        row |= {f"minutes{to}": f"{end['minutes']:.1f}", f"TFLOP{to}": f"{end['tflop']:.1f}"}
     row |= {x: f"{run.best[x]:.3f}" for x in MAPS}
     return row | {"threshold": f"{run.best['best_threshold']:.2f}"}
 
@@ -153,14 +152,13 @@ def verdict(number: int, groups: list[list[Run]]) -> str:
     values, best = maps(groups[number - 1]), maps(groups[0])
     spread = f"{counted(len(values), 'seed')}, {min(values):.3f} to {max(values):.3f}"
     line = f"group {number}: median mAP {statistics.median(values):.3f} ({spread})"
-    if number == 1:
-        return line
-    if groups[number - 1][0].data[1] != groups[0][0].data[1]:
-        return f"{line}, validated on other images: nobody can compare it with group 1"
-    if max(values) >= min(best):
-        return f"{line}, overlaps with group 1: seeds alone may make the difference"
     chance = 2 / math.comb(len(values) + len(best), len(values))  # of either order
-    return f"{line}, all below group 1; seeds alone would part them so in {chance:.0%} of cases"
+    said = f", all below group 1; seeds alone would part them so in {chance:.0%} of cases"
+    if max(values) >= min(best):
+        said = ", overlaps with group 1: seeds alone may make the difference"
+    if groups[number - 1][0].data[1] != groups[0][0].data[1]:
+        said = ", validated on other images: nobody can compare it with group 1"
+    return line + said * (number > 1)
 
 
 def draw(groups: list[list[Run]], path: str) -> None:
