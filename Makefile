@@ -14,8 +14,8 @@ AS_AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENCV_CPU_DISABLE=AV
 TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
-.PHONY: help demo data train evaluate detect tensorboard weights figures test test-slow torture bench lint clean env \
-  env-dev env-bench
+.PHONY: help demo data train evaluate detect tensorboard web weights figures test test-slow torture bench lint clean env \
+  env-dev env-web env-bench
 
 help: ## list the targets
 	@echo 'usage: make TARGET [ARGS="flags of the script"] [PYTHON=/path/to/python]'
@@ -39,6 +39,9 @@ detect: env ## draw the digits found in a test image
 tensorboard: env ## watch the training curves on http://localhost:6006
 	$(PY) -m tensorboard.main --logdir ./log $(ARGS)
 
+web: env-web ## a page to draw digits or drop a photograph on, at http://127.0.0.1:7860
+	$(PY) tools/web.py $(ARGS)
+
 weights: env ## download and verify the official Darknet weights (446 MB)
 	$(PY) tools/get_weights.py $(ARGS)
 
@@ -49,7 +52,7 @@ figures: env ## redraw the figures of the documentation (detections.png needs a 
 test: env-dev ## run the tests
 	$(PY) -m pytest $(ARGS)
 
-test-slow: env-dev ## run the tests that train for minutes
+test-slow: env-dev ## run the tests that train for minutes or drive a browser
 	$(PY) -m pytest -m slow $(ARGS)
 
 torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minutes on 2 cores
@@ -76,6 +79,9 @@ env:
 
 env-dev:
 	@tools/make_env.sh requirements-dev.txt
+
+env-web:
+	@tools/make_env.sh requirements-web.txt
 
 env-bench:
 	@tools/make_env.sh benchmarks/requirements.txt

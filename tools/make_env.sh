@@ -5,7 +5,7 @@
 # copied (its scripts hold absolute paths), is made again; so is one of another PYTHON.
 set -eu
 cd "$(dirname "$0")/.."
-lists=$(cat pyproject.toml requirements.txt requirements-dev.txt benchmarks/requirements.txt | cksum)
+lists=$(cat pyproject.toml requirements*.txt benchmarks/requirements.txt | cksum)
 py=.venv/bin/python
 stamp() { echo ".venv/$(echo "$1" | tr / -).stamp"; }
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }

@@ -137,8 +137,7 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
         raise ValueError(f"{path}: this is a file, not a checkpoint or a folder of them")
     if FOLDER_NAME.fullmatch(path.name) or (path / CHECKSUMS).is_file():
         return open_checkpoint(path)
-    runs = [run for run in (path, *path.glob("*/")) if checkpoint_folders(run)]
-    for run in sorted(runs, key=lambda run: (run.stat().st_mtime_ns, run.name), reverse=True):
+    for run in run_folders(path):
         best = checkpoint_folders(run, "best") if kind == "best" else []
         for folder in best + checkpoint_folders(run, "last"):
             try:
@@ -146,6 +145,12 @@ def find_checkpoint(path, kind="best", warn=print) -> Checkpoint:
             except ValueError as error:
                 warn(f"skipped: {error}")
     raise ValueError(f"{path}: no checkpoint in this folder (train first)")
+
+
+def run_folders(path) -> list[Path]:
+    """Return the folders with checkpoints, of a path and those in it; the last written to first."""
+    runs = [run for run in (Path(path), *Path(path).glob("*/")) if checkpoint_folders(run)]
+    return sorted(runs, key=lambda run: (run.stat().st_mtime_ns, run.name), reverse=True)
 
 
 def _hint(path):

@@ -23,7 +23,15 @@ ROW = re.compile(r"^\| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 
 COMMAND = re.compile(r"^ *\$? *python ((?:\w+/)*\w+\.py)((?: .*\\\n)* .*)?", re.M)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-OTHER_FLAGS = {"--index-url", "--logdir", "--help", "--share", "--only", "--rename"}
+OTHER_FLAGS = {
+    "--index-url",
+    "--logdir",
+    "--help",
+    "--share",
+    "--only",
+    "--rename",
+    "--data-binary",
+}
 
 
 @lru_cache

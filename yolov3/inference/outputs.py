@@ -196,16 +196,21 @@ def frame_entry(found: Detections, class_names) -> dict:
     if frame.source.kind is not Kind.IMAGE:
         entry |= {"frame": frame.index, "seconds": round(frame.seconds, SECONDS_DIGITS)}
     height, width = frame.size_hw
-    objects = [
+    objects = describe_objects(found.boxes_xyxy, found.scores, found.classes, class_names)
+    return {**entry, "width": width, "height": height, "objects": objects}
+
+
+def describe_objects(boxes_xyxy, scores, classes, class_names) -> list[dict]:
+    """Describe what a `Detector` found in an image."""
+    return [
         {
             "class": class_names[label],
             "class_index": int(label),
             "score": round(float(score), SCORE_DIGITS),
             "box_xyxy": [round(float(value), BOX_DIGITS) for value in box],
         }
-        for box, score, label in zip(found.boxes_xyxy, found.scores, found.classes, strict=True)
+        for box, score, label in zip(boxes_xyxy, scores, classes, strict=True)
     ]
-    return {**entry, "width": width, "height": height, "objects": objects}
 
 
 def crop(image_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
