@@ -1,27 +1,21 @@
-"""The digits of the scenes: MNIST as Keras keeps it, a folder of images, or scikit-learn's."""
+"""The digits of the scenes: MNIST as Keras keeps it, or those of scikit-learn."""
 
 import io
 import os
-import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mnist.download import MNIST_SHA256, MNIST_URL, download
 from mnist.scenes import SIDE
 from mnist.sklearn_digits import read_offline_digits
 from yolov3.files import atomic_write, read_bounded
-from yolov3.images import read_image
 
-EXPECTED = "mnist.npz, or a folder of images named label_index such as 7_00012.png"
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # of mnist.npz
 MAX_FILE_BYTES = 2**27  # 128 MiB; MNIST has 11 MB, and 55 MB without compression
-NAME = re.compile(r"([0-9])_([0-9]+)\.(?:png|jpg|jpeg|bmp|tif|tiff|webp|pgm)", re.IGNORECASE)
-TEST_EVERY = 6  # of a folder without train and test in it, every sixth digit is for the test
 NUM_LABELS = 10
 
 
@@ -74,7 +68,7 @@ def find_digits(
     try:
         content = download(url, sha256)
     except ConnectionError as error:
-        why = f"{why} and the download failed ({error}); for MNIST give --mnist PATH"
+        why = f"{why} and the download failed ({error}); for MNIST give --mnist FILE"
         source = f"the offline handwriting of scikit-learn, not MNIST, because {why}"
         return Digits(*read_offline_digits(), source=source)
     if not cache.exists():  # never over another file
@@ -87,21 +81,18 @@ def find_digits(
 
 
 def load_digits(path: str | Path, why: str = "") -> Digits:
-    """Load the digits of a file or folder, see EXPECTED; `why` goes into their `source`.
+    """Load the digits of an mnist.npz; `why` goes into their `source`.
 
     Raises ValueError naming the path, what was expected and what is there.
     """
     path = Path(path).expanduser()
     try:
-        if path.is_dir():
-            arrays = _read_folder(path)
-        else:
-            arrays = _read_npz(read_bounded(path, MAX_FILE_BYTES))
+        arrays = _read_npz(read_bounded(path, MAX_FILE_BYTES))
         return Digits(*arrays, source=f"{path} ({why})" if why else str(path))
     except Exception as error:  # for damaged files, zipfile and NumPy raise a dozen kinds
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         received = " ".join(reason.split())  # some have two lines
-        raise ValueError(f"{path}: expected {EXPECTED}; received {received}") from None
+        raise ValueError(f"{path}: expected mnist.npz; received {received}") from None
 
 
 def keras_cache() -> Path:
@@ -116,39 +107,3 @@ def _read_npz(content: bytes) -> list[np.ndarray]:
         raise ValueError("a file that is no archive of arrays")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return [np.asarray(arrays[key]) for key in KEYS]
-
-
-def _read_folder(folder: Path) -> tuple[np.ndarray, ...]:
-    """Read the images in the folders `train` and `test`, or split those of the folder itself."""
-    if (folder / "train").is_dir():
-        train, test = _digit_files(folder / "train"), _digit_files(folder / "test")
-    else:
-        files = _digit_files(folder)
-        test = files[TEST_EVERY - 1 :: TEST_EVERY]
-        train = [file for place, file in enumerate(files, 1) if place % TEST_EVERY]
-    if not train or not test:
-        raise ValueError(f"{len(train)} images for training and {len(test)} for the test")
-    return *_read_images(train), *_read_images(test)
-
-
-def _digit_files(folder: Path) -> list[tuple[int, int, Path]]:
-    """List label, index and path of the digit images in a folder, sorted."""
-    matches = ((NAME.fullmatch(path.name), path) for path in folder.iterdir())
-    return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
-
-
-def _read_images(files: list[tuple[int, int, Path]]) -> tuple[np.ndarray, np.ndarray]:
-    images = np.stack([read_digit(path) for _, _, path in files])
-    return images, np.array([label for label, _, _ in files], np.uint8)
-
-
-def read_digit(path: Path) -> np.ndarray:
-    """Read an image as (28, 28) uint8, white on black whatever its ink and paper were.
-
-    The paper is the median of the border; ink is what differs from it. Raises ValueError for a
-    file that is no image.
-    """
-    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = cv2.absdiff(grey, float(np.median(border)))
-    return cv2.resize(ink, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -32,8 +32,7 @@ NUMBERS = {  # flags: default, lowest, highest and meaning
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    digits = "mnist.npz, or a folder of images named label_index such as 7_00012.png"
-    parser.add_argument("--mnist", metavar="PATH", help=digits)
+    parser.add_argument("--mnist", metavar="FILE", help="mnist.npz, as Keras has it")
     for name, (default, _, _, text) in NUMBERS.items():
         help_text = f"{text} (default: {default})"
         parser.add_argument(f"--{name}", type=integer, default=default, metavar="N", help=help_text)

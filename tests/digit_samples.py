@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mnist.digits import KEYS
 
@@ -34,27 +33,6 @@ def npz_bytes(**changes) -> bytes:
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     return stream.getvalue()
-
-
-def png(image: np.ndarray) -> bytes:
-    """Encode an image without the library that decodes it in the project."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def image_files(count: int = 18) -> dict[str, bytes]:
-    """Return `label_index.png` files; the label is the index modulo 10."""
-    images = some_arrays(train=count)["x_train"]
-    return {f"{n % 10}_{n:05d}.png": png(image) for n, image in enumerate(images)}
-
-
-def write_folder(folder: Path, files: dict[str, bytes]) -> Path:
-    """Write files by their path in a folder, and return the folder."""
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
 
 
 def plain_digits(ink: int) -> tuple[np.ndarray, np.ndarray]:

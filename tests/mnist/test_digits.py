@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from digit_samples import assert_same, image_files, npz_bytes, png, some_arrays, write_folder
+from digit_samples import assert_same, npz_bytes, some_arrays
 
-from mnist.digits import KEYS, find_digits, keras_cache, load_digits, read_digit
+from mnist.digits import KEYS, find_digits, keras_cache, load_digits
 from tests.torture.mutants import mutate
 
 
@@ -28,7 +28,7 @@ def refusal(path) -> str:
     with pytest.raises(ValueError) as error:
         find_digits(path)
     told = str(error.value)
-    assert told.startswith(f"{path}: expected mnist.npz, or a folder") and "\n" not in told
+    assert told.startswith(f"{path}: expected mnist.npz; ") and "\n" not in told
     return told.partition("received ")[2]
 
 
@@ -91,46 +91,6 @@ def test_a_damaged_file_is_read_or_refused(tmp_path):
             assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
             outcomes.add("refused")
     assert outcomes == {"read", "refused"}
-
-
-def test_every_sixth_image_of_a_flat_folder_goes_to_the_test(tmp_path):
-    write_folder(tmp_path, image_files() | {"README.txt": b"ten"})
-    digits = load_digits(tmp_path)
-    # Sorted by label: 0 0 1 1 ... 7 7 8 9; every sixth of these.
-    assert digits.test_labels.tolist() == [2, 5, 9]
-    assert digits.train_labels.tolist() == [0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8]
-    images = some_arrays(train=18)["x_train"]
-    np.testing.assert_array_equal(digits.test_images, images[[12, 15, 9]])
-    np.testing.assert_array_equal(digits.train_images[:3], images[[0, 10, 1]])
-
-
-def test_train_and_test_folders_are_kept_apart(tmp_path):
-    files = list(image_files().items())
-    inside = {f"train/{name}": content for name, content in files[:4]}
-    inside |= {f"test/{name}": content for name, content in files[4:6]}
-    digits = load_digits(write_folder(tmp_path, inside))
-    assert digits.train_labels.tolist() == [0, 1, 2, 3]
-    assert digits.test_labels.tolist() == [4, 5]
-
-
-@pytest.mark.parametrize(
-    ("files", "received"),
-    [
-        ({}, "0 images for training and 0 for the test"),
-        (image_files() | {"3_00003.png": b"no image"}, "3_00003.png"),
-    ],
-)
-def test_a_folder_that_cannot_be_used_is_refused(tmp_path, files, received):
-    assert received in refusal(write_folder(tmp_path, files))
-
-
-@pytest.mark.parametrize("background", [0, 60, 200, 255])
-def test_images_of_any_polarity_become_white_on_black(tmp_path, background):
-    digit = some_arrays()["x_train"][0] // 4  # 0, or 16 to 63
-    digit[14, 14] = 64
-    shown = background + digit if background < 100 else background - digit
-    write_folder(tmp_path, {"1_1.png": png(shown.astype(np.uint8))})
-    np.testing.assert_array_equal(read_digit(tmp_path / "1_1.png"), digit)
 
 
 def test_the_cache_is_where_keras_has_it(monkeypatch, tmp_path):
