@@ -55,7 +55,7 @@ def test_the_table_has_a_row_per_class_and_dashes_without_truth():
     zero = "zero 150 1,200 0.5000 0.5000 0.5000 0.5000 0.2500 0.1250"
     assert lines[1].split() == zero.split()
     assert lines[2].split() == ["nine", "0", "0", *"------"]
-    mean = "all classes (mAP) 200 1,200 0.8000 0.6000 0.7000 0.5000 0.2500 0.1250"
+    mean = "all classes 200 1,200 0.8000 0.6000 0.7000 0.5000 0.2500 0.1250"
     assert lines[3].split() == mean.split()
     assert lines[4:] == [
         "P, R and F1 are at a score of 0.41, where the mean F1 is best",

@@ -24,7 +24,7 @@ from yolov3.metrics import (
     score_curves,
 )
 
-MEAN_ROW = "all classes (mAP)"
+MEAN_ROW = "all classes"
 DETECTOR_SETTINGS = ("weights", "score_threshold", "iou_threshold", "agnostic_nms")
 PER_POINT = ("precision", "recall", "F1")
 STAGES = ("read and letterbox", "network", "NMS")
@@ -133,32 +133,34 @@ def time_stages(detector: Detector, evaluation: Evaluation, batch_size: int) -> 
     def load(part):
         return np.stack([letterbox(read_image(record.image_path), hw) for record in part])
 
-    def time_of(stage, batches):
-        stage(batches[-1]), stage(batches[0])  # builds the graph
-        best = math.inf  # of a few: the machine may have other work
-        for part, batch in zip(parts, batches, strict=True):
-            started = time.perf_counter()
-            stage(batch)
-            best = min(best, (time.perf_counter() - started) * 1000 / len(part))
-        return best
-
     if not records:
         return dict.fromkeys(STAGES, math.nan)
-    parts = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
-    images = [load(part) for part in parts]
-    outputs = list(map(network, images))
-    times = time_of(load, parts), time_of(network, images), time_of(nms, outputs)
-    return dict(zip(STAGES, times, strict=True))
+    inputs = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
+    times = {}
+    for name, stage in zip(STAGES, (load, network, nms), strict=True):
+        outputs = list(map(stage, inputs))  # builds the graph
+        started = time.perf_counter()
+        for batch in inputs:
+            stage(batch)
+        times[name] = (time.perf_counter() - started) * 1000 / len(records)
+        inputs = outputs
+    return times
+
+
+def class_rows(figures: dict) -> dict[str, dict]:
+    """Return the figures of all classes together, under `MEAN_ROW`, and of each, by its name."""
+    means = {name: figures[f"m{name}"] for name in ("AP50", "AP75", "AP")}
+    means |= {f"best_{name}": figures[name] for name in PER_POINT}
+    means["boxes"] = sum(row["boxes"] for row in figures["per_class"].values())
+    return {MEAN_ROW: figures | means, **figures["per_class"]}
 
 
 def format_table(figures: dict) -> str:
     """Return the figures of `evaluate` as a table; a class without ground truth has dashes."""
-    width = max(len(MEAN_ROW), *map(len, figures["per_class"]))
-    boxes = sum(row["boxes"] for row in figures["per_class"].values())
-    means = {name: figures[f"m{name}"] for name in ("AP50", "AP75", "AP")}
-    rows = [*figures["per_class"].items(), (MEAN_ROW, {**figures, **means, "boxes": boxes})]
+    mean, *rows = class_rows(figures).items()
+    width = max(len(name) for name, _ in (mean, *rows))
     lines = [f"{'':{width}}  images   boxes       P       R      F1    AP50    AP75      AP"]
-    for name, row in rows:
+    for name, row in (*rows, mean):
         values = "  ".join(_figure(row[key]) for key in (*PER_POINT, "AP50", "AP75", "AP"))
         lines.append(f"{name:{width}}  {row['images']:6,}  {row['boxes']:6,}  {values}")
     best = figures["best_threshold"]

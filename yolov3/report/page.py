@@ -11,8 +11,10 @@ from string import Template
 import numpy as np
 
 from yolov3.cli.progress import counted
-from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, write_json
+from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, class_rows, write_json
 from yolov3.files import write_whole
+from yolov3.formats.coco import format_coco
+from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import write_image
 from yolov3.metrics import to_xywh
 from yolov3.plots import save_figure
@@ -23,6 +25,7 @@ from yolov3.text import printable
 PAGE = "report.html"  # beside this file: the template
 SHOWN = 8  # images of each choice
 DPI = 110
+DECIMALS = 3  # of a pixel
 COLUMNS = {"images": "images", "boxes": "boxes", "P": "precision", "R": "recall", "F1": "F1"}
 COLUMNS |= {"mAP50": "AP50", "mAP75": "AP75", "mAP": "AP", "best threshold": "best_threshold"}
 COLUMNS |= {"P there": "best_precision", "R there": "best_recall", "F1 there": "best_F1"}
@@ -73,38 +76,26 @@ def choose_images(evaluation: Evaluation, errors: Errors) -> tuple[list[int], li
 
 def write_coco(folder: Path, evaluation: Evaluation) -> None:
     """Write ground truth and detections in COCO's format; all ids count from 1."""
-    records, sizes = evaluation.records, evaluation.sizes_hw.tolist()
-    truth = [(one.boxes_xyxy, np.ones(len(one.classes)), one.classes) for one in records]
-    truth, found = _boxes_in_coco(truth), _boxes_in_coco(evaluation.detections)
-    for number, one in enumerate(truth, start=1):
-        one |= {"id": number, "area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0}
-        del one["score"]
+    records, sizes = evaluation.records, evaluation.sizes_hw[:, ::-1].tolist()
     images = [
-        {"id": number, "file_name": record.image_path, "width": width, "height": height}
-        for number, (record, (height, width)) in enumerate(zip(records, sizes, strict=True), 1)
+        AnnotatedImage(one.image_path, size_wh, one.boxes_xyxy.astype(float), one.classes)
+        for one, size_wh in zip(records, sizes, strict=True)
     ]
-    names = [{"id": i, "name": name} for i, name in enumerate(evaluation.class_names, start=1)]
-    content = {"images": images, "annotations": truth, "categories": names}
-    for name, value in (("ground_truth", content), ("detections", found)):
-        write_whole(folder / f"{name}.coco.json", json.dumps(value).encode())
-
-
-def _boxes_in_coco(found):
-    boxes_xyxy, scores, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    images = np.repeat(np.arange(len(found)) + 1, [len(part[1]) for part in found])
-    rounded = to_xywh(boxes_xyxy).round(3), scores.astype(float).round(5)
+    text = format_coco(DataSet(images, evaluation.class_names, []), folder, DECIMALS)
+    write_whole(folder / "ground_truth.coco.json", text.encode())
+    boxes_xyxy, scores, classes = map(np.concatenate, zip(*evaluation.detections, strict=True))
+    images = np.repeat(np.arange(len(records)) + 1, [len(one[1]) for one in evaluation.detections])
+    rounded = to_xywh(boxes_xyxy).round(DECIMALS), scores.astype(float).round(5)
     columns = (part.tolist() for part in (images, classes + 1, *rounded))
     keys = ("image_id", "category_id", "bbox", "score")
-    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+    found = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+    write_whole(folder / "detections.coco.json", json.dumps(found).encode())
 
 
 def _rows(figures):
     """Return the heading and a row of text per class, that of all classes first."""
-    means = {key: figures[f"m{key}"] for key in ("AP50", "AP75", "AP")}
-    means |= {f"best_{name}": figures[name] for name in ("precision", "recall", "F1")}
-    means["boxes"] = sum(row["boxes"] for row in figures["per_class"].values())
-    rows = [("all classes", figures | means), *figures["per_class"].items()]
     keys = COLUMNS.values()
+    rows = class_rows(figures).items()
     cells = [[printable(name), *(_number(row[key]) for key in keys)] for name, row in rows]
     return [["class", *COLUMNS], *cells]
 
@@ -118,10 +109,8 @@ def _number(value):
 def _texts(figures):
     """Return the texts of the page by their places in the template."""
     texts = {name: _number(value) for name, value in figures.items() if isinstance(value, float)}
-    texts |= {
-        "images": counted(figures["images"], "image"),
-        "threshold": f"{figures['threshold']:g}",
-    }
+    texts["images"] = counted(figures["images"], "image")
+    texts["threshold"] = f"{figures['threshold']:g}"
     texts["images_per_second"] = f"{figures['images_per_second']:.1f}"
     is_best = not np.isnan(figures["best_threshold"])
     none = "No detection is right, so no score threshold is best; at"
