@@ -109,9 +109,7 @@ class Config:
     train_classes: str = setting("mnist/mnist.names", "file of class names, one per line", A_FILE)
     train_annot_path: str = setting("mnist/mnist_train.txt", "annotations to train on", A_FILE)
     test_annot_path: str = setting("mnist/mnist_test.txt", "those to validate on; '' for none")
-    bad_lines: str = setting(
-        "error", "bad annotation lines: end with a report, or skip them", choices=BAD_LINES
-    )
+    bad_lines: str = setting("error", "bad lines: end with a list, or skip them", choices=BAD_LINES)
     train_logdir: str = setting("log", "folder of the TensorBoard logs of all runs")
     train_checkpoints_folder: str = setting("checkpoints", "folder of the checkpoints of all runs")
 
@@ -120,88 +118,48 @@ class Config:
     anchors: tuple[tuple[tuple[float, ...], ...], ...] = setting(
         None, f"a file of tools/anchors.py, or {', '.join(ANCHOR_PRESETS)} (default: the network's)"
     )
-    train_input_size: int = setting(
-        416, "input width and height in pixels, a multiple of 32", INPUT_SIZE
-    )
-    precision: str = setting(
-        "auto", "number format; auto is the fastest of this machine", choices=PRECISIONS
-    )
+    train_input_size: int = setting(416, "sides of the input, multiples of 32 px", INPUT_SIZE)
+    precision: str = setting("auto", "number format; auto: the fastest here", choices=PRECISIONS)
 
     # transfer
     weights: str = setting("", "initial weights: a checkpoint, folder of some, or Darknet file")
-    transfer: str = setting(
-        "all-but-heads", "layers that take their values from --weights", choices=TRANSFER_SCOPES
-    )
-    freeze_epochs: int = setting(
-        0, "first epochs, in which the backbone with its batch normalisation is frozen", AT_LEAST_0
-    )
+    transfer: str = setting("all-but-heads", "layers that --weights gives", choices=TRANSFER_SCOPES)
+    freeze_epochs: int = setting(0, "first epochs, with a frozen backbone", AT_LEAST_0)
 
     # training
     recipe: str = setting("digits", "what settings are unless given", choices=RECIPES)
     train_epochs: float = setting(None, "passes over the images", ABOVE_0)
-    max_minutes: float = setting(
-        0, "end in so many minutes: chooses epochs, sizes and warm-up (0: no limit)", AT_LEAST_0
-    )
-    patience: int = setting(
-        0, "end after so many epochs without a better validation mAP (0: never)", AT_LEAST_0
-    )
+    max_minutes: float = setting(0, "time in which all must be done (0: no limit)", AT_LEAST_0)
+    patience: int = setting(0, "epochs without a better mAP until the end (0: never)", AT_LEAST_0)
     train_batch_size: int = setting(4, "images per step, over all devices", AT_LEAST_1)
     train_lr_init: float = setting(None, "peak learning rate", ABOVE_0)
     train_lr_end: float = setting(
-        None, f"last rate (default: {LEARNING_RATE_END:g}, at most a tenth of the peak)", AT_LEAST_0
+        None, f"last rate (default: {LEARNING_RATE_END:g}, or peak / 10)", AT_LEAST_0
     )
     train_warmup_epochs: float = setting(0.5, "epochs of linear warm-up from zero", AT_LEAST_0)
-    train_weight_decay: float = setting(
-        0.0, "AdamW's weight decay of the convolution kernels", AT_LEAST_0
-    )
-    train_average_decay: float = setting(
-        0.99,
-        "EMA decay of the weights; the EMA is what is saved and evaluated (0 turns it off)",
-        BELOW_1,
-    )
-    train_input_scales: tuple[float, ...] = setting(
-        None,
-        "progressive resizing: fractions of the input size, one per equal part of the epochs",
-        FRACTIONS,
-    )
+    train_weight_decay: float = setting(0.0, "AdamW's decay of kernels", AT_LEAST_0)
+    train_average_decay: float = setting(0.99, "EMA decay of the weights (0: no EMA)", BELOW_1)
+    train_input_scales: tuple[float, ...] = setting(None, "sizes in turn, as fractions", FRACTIONS)
     seed: int = setting(0, "seed of initial weights, image order and augmentation", SEED)
 
     # augmentation
-    augment_flip: float = setting(
-        None, "probability of a mirror image; wrong for digits and text", FRACTION
-    )
-    augment_scale: float = setting(
-        None, "zoom in or out: 0.5 makes objects up to 1.5 times larger or smaller", ZOOM
-    )
+    augment_flip: float = setting(None, "probability to mirror; not for digits and text", FRACTION)
+    augment_scale: float = setting(None, "zoom: 0.5 is up to 1.5 times, in or out", ZOOM)
     augment_translate: float = setting(None, "shift by up to this fraction of the image", FRACTION)
     augment_rotate: float = setting(0.0, "turn by up to so many degrees", AT_LEAST_0)
     augment_hue: float = setting(None, "turn of the colours, up to this fraction", FRACTION)
     augment_saturation: float = setting(None, "change of saturation, up to this fraction", FRACTION)
     augment_value: float = setting(None, "change of brightness, up to this fraction", FRACTION)
     augment_contrast: float = setting(0.0, "change of contrast, up to this fraction", FRACTION)
-    augment_mosaic: float = setting(
-        None, "probability of windows of four images in one, as large as in detection", FRACTION
-    )
+    augment_mosaic: float = setting(None, "probability of windows of four images in one", FRACTION)
     augment_mixup: float = setting(0.0, "probability of two images in one, blended", FRACTION)
-    augment_min_area: float = setting(
-        None, "keep a box of which at least this fraction is in view; 1: only whole ones", PART
-    )
-    augment_close: float = setting(
-        None,
-        "last fraction of the epochs, without mosaic and mixup (0 if they end at a smaller size)",
-        FRACTION,
-    )
-    augment_sizes: tuple[float, ...] = setting(
-        (1.0,), "fractions of the input size, one of which each batch has at random", MULTIPLES
-    )
+    augment_min_area: float = setting(None, "fraction of a box in view to keep it", PART)
+    augment_close: float = setting(None, "last fraction, without mosaic and mixup", FRACTION)
+    augment_sizes: tuple[float, ...] = setting((1.0,), "random sizes, as fractions", MULTIPLES)
 
     # detection
-    test_score_threshold: float = setting(
-        0.0, "lowest score that is shown (0: the best of the validation)", FRACTION
-    )
-    test_iou_threshold: float = setting(
-        0.45, "IoU above which NMS drops the weaker of two boxes of a class", FRACTION
-    )
+    test_score_threshold: float = setting(0.0, "lowest score (0: the validation's best)", FRACTION)
+    test_iou_threshold: float = setting(0.45, "IoU above which NMS drops a box", FRACTION)
 
     def __post_init__(self):
         object.__setattr__(self, "anchors", _preset_or_tuples(self.anchors))
