@@ -143,14 +143,14 @@ def test_network_is_told_from_the_size(num_classes):
     assert identify_network(tiny_floats(num_classes)) == (True, num_classes)
 
 
-UNKNOWN = "a backbone alone, a file broken off, or another network"
+UNKNOWN = "{:,} numbers: a backbone alone, a file broken off, or another network"
 
 
 @pytest.mark.parametrize(
     ("floats", "seems"),
     [
-        (full_floats(80), "these look like YOLOv3 weights for 80 classes"),
-        (tiny_floats(80), "these look like YOLOv3-tiny weights for 80 classes"),
+        (full_floats(80), "what look like YOLOv3 weights for 80 classes"),
+        (tiny_floats(80), "what look like YOLOv3-tiny weights for 80 classes"),
         (BACKBONE_FLOATS, UNKNOWN),
         (tiny_floats(3) - 1, UNKNOWN),
         (tiny_floats(3) - 24, UNKNOWN),  # it ends after a bias
@@ -164,7 +164,7 @@ def test_wrong_size_names_both_sizes_and_a_guess(tmp_path, tiny_yolov3, floats, 
         load_darknet_weights(tiny_yolov3, path)
     assert str(error.value) == (
         f"{path}: expected YOLOv3-tiny weights for 3 classes, 34,723,476 bytes; "
-        f"received {HEADER + 4 * floats:,} bytes: {seems}"
+        f"received {seems.format(floats)}"
     )
     assert not changed_names(tiny_yolov3, before)
 
@@ -172,19 +172,19 @@ def test_wrong_size_names_both_sizes_and_a_guess(tmp_path, tiny_yolov3, floats, 
 @pytest.mark.parametrize("floats", [BACKBONE_FLOATS, 25_000_000, 2**38])
 def test_a_part_of_a_network_is_none_to_detect_with(tmp_path, floats):
     path = empty_file(tmp_path / "a.weights", floats)
-    with pytest.raises(ValueError, match=f"expected the weights of a complete .* bytes: {UNKNOWN}"):
+    with pytest.raises(ValueError, match="expected the weights of a complete .* numbers: a back"):
         open_darknet(path)
 
 
 @pytest.mark.parametrize(
     ("content", "seems"),
     [
-        (b"", "0 bytes: a damaged or broken off file"),
-        (struct.pack("<3i", 0, 2, 0), "12 bytes: a damaged or broken off file"),
-        (struct.pack("<3iq", 0, 2, 0, 0) + b"\0" * 9, "29 bytes: a damaged or broken off file"),
-        (b"<!DOCTYPE html><html>", "another kind of file, which starts with b'<!DOCTYPE ht'"),
-        (b"PK\x03\x04" + b"\0" * 40, "another kind of file"),
-        (np.float32([1.5, 2, 3, 4]).tobytes(), "another kind of file"),
+        (b"", "damaged or broken off: .* received 0$"),
+        (struct.pack("<3i", 0, 2, 0), "damaged or broken off: .* received 12$"),
+        (struct.pack("<3iq", 0, 2, 0, 0) + b"\0" * 9, "damaged or broken off: .* received 29$"),
+        (b"<!DOCTYPE html><html>", "a file that starts with b'<!DOCTYPE ht'"),
+        (b"PK\x03\x04" + b"\0" * 40, "a file that starts with"),
+        (np.float32([1.5, 2, 3, 4]).tobytes(), "a file that starts with"),
     ],
 )
 def test_other_files_are_refused(tmp_path, tiny_yolov3, content, seems):

@@ -131,11 +131,11 @@ def test_round_trip(small):
         (lambda w: w.update(extra=w["conv_1/bias"]), r"missing \[\], unknown \['extra'\]"),
         (
             lambda w: w.update({"conv_1/bias": np.zeros(3)}),
-            r"conv_1/bias: expected shape \(2,\); received \(3,\)",
+            r"conv_1/bias: expected float32 \(2,\); received float64 \(3,\)",
         ),
         (
             lambda w: w.update({"conv_1/bias": np.zeros(2, np.complex64)}),
-            r"conv_1/bias: expected float32; received complex64",
+            r"conv_1/bias: expected float32 \(2,\); received complex64 \(2,\)",
         ),
     ],
 )

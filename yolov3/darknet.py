@@ -63,10 +63,8 @@ def read_darknet_weights(path, model: keras.Model, num_classes: int | None = Non
     first_output = next(i for i, shapes in enumerate(layers) if len(shapes) == 2)  # bias and kernel
     if floats not in ends[:first_output] + ends[-1:]:
         expected = f"{network_name(is_tiny(model))} weights for {num_classes} classes"
-        raise ValueError(
-            f"{path}: expected {expected}, {header_bytes + FLOAT_BYTES * ends[-1]:,} bytes; "
-            f"received {header_bytes + FLOAT_BYTES * floats:,} bytes: {_describe(floats)}"
-        )
+        size = f"{header_bytes + FLOAT_BYTES * ends[-1]:,} bytes"
+        raise ValueError(f"{path}: expected {expected}, {size}; received {_describe(floats)}")
     weights = {}
     with open(path, "rb") as stream:
         stream.seek(header_bytes)
@@ -103,13 +101,11 @@ def open_darknet(path, *, anchors=None) -> tuple[keras.Model, Config, list[str]]
     The file does not say its anchors: without `anchors` they are those of the official weights.
     Raises ValueError as `load_darknet_weights`, also for a backbone alone.
     """
-    header_bytes, floats = read_header(path)
+    floats = read_header(path)[1]
     network = identify_network(floats)
     if network is None:
-        raise ValueError(
-            f"{path}: expected the weights of a complete YOLOv3 or YOLOv3-tiny; "
-            f"received {header_bytes + FLOAT_BYTES * floats:,} bytes: {_describe(floats)}"
-        )
+        expected = "the weights of a complete YOLOv3 or YOLOv3-tiny"
+        raise ValueError(f"{path}: expected {expected}; received {_describe(floats)}")
     tiny, num_classes = network
     names = [str(index) for index in range(num_classes)]
     if num_classes == COCO_CLASSES:
@@ -133,18 +129,14 @@ def read_header(path) -> tuple[int, int]:
         raise ValueError(f"{path}: expected Darknet weights; received {error.strerror}") from None
     major, minor, _ = VERSION.unpack(head.ljust(VERSION.size, b"\0"))
     if not (0 <= major < MAX_VERSION and 0 <= minor < MAX_VERSION):
-        raise ValueError(
-            f"{path}: expected Darknet weights, which start with a version; "
-            f"received another kind of file, which starts with {head!r}"
-        )
+        expected = "Darknet weights, which start with a version"
+        raise ValueError(f"{path}: expected {expected}; received a file that starts with {head!r}")
     seen_bytes = 8 if major * 10 + minor >= 2 else 4  # images seen: a size_t, formerly an int
     header_bytes = VERSION.size + seen_bytes
     floats, rest = divmod(size - header_bytes, FLOAT_BYTES)
     if rest or floats < 1:
-        raise ValueError(
-            f"{path}: expected {header_bytes} bytes of header, then {FLOAT_BYTES} bytes a number; "
-            f"received {size:,} bytes: a damaged or broken off file"
-        )
+        expected = f"{header_bytes} bytes of header, then {FLOAT_BYTES} bytes a number"
+        raise ValueError(f"{path}: damaged or broken off: expected {expected}; received {size:,}")
     return header_bytes, floats
 
 
@@ -173,8 +165,8 @@ def _describe(floats: int) -> str:
     """Say what a file with this many numbers seems to be."""
     if network := identify_network(floats):
         tiny, classes = network
-        return f"these look like {network_name(tiny)} weights for {classes} classes"
-    return "a backbone alone, a file broken off, or another network"
+        return f"what look like {network_name(tiny)} weights for {classes} classes"
+    return f"{floats:,} numbers: a backbone alone, a file broken off, or another network"
 
 
 def _layers(model, num_classes) -> list[dict[str, tuple]]:

@@ -1,6 +1,5 @@
 """Start from weights that were trained on other data, layer by layer, by name."""
 
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +17,6 @@ from yolov3.weights import (
     norm_of,
 )
 
-COPIED = "copied"
-
 
 class _Source(NamedTuple):
     """Trained weights by layer name, and what is known of them."""
@@ -35,24 +32,27 @@ def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> str:
 
     `source` is a file of Darknet weights (complete, or a backbone alone), a checkpoint, or a folder
     of checkpoints, of which the best is taken. `scope` is "backbone", "all-but-heads" (all but the
-    output convolutions) or "all". Layers that are not copied stay as they are. Returns a table that
-    says what became of each layer. Raises ValueError, and copies nothing, if the source is another
+    output convolutions) or "all". Layers that are not copied stay as they are. Returns a line that
+    names them. Raises ValueError, and copies nothing, if the source is another
     network, if more than the backbone of a checkpoint with other anchors than `anchors` is wanted,
     or with "all" if it has other classes.
     """
     trained = _read_source(Path(source), model)
     _require_fit(trained, model, scope, anchors)
     convs = conv_layers(model)
-    statuses = [_status(model, conv, trained.weights, scope) for conv in convs]
-    variables = {}
-    for conv, status in zip(convs, statuses, strict=True):
-        if status == COPIED:
-            layers = filter(None, [conv, norm_of(model, conv)])
-            variables |= {weight.path: weight for layer in layers for weight in layer.weights}
+    wanted = {
+        "backbone": backbone_layers(model),
+        "all-but-heads": [conv for conv in convs if norm_of(model, conv)],
+        "all": convs,
+    }[scope]
+    copied = [conv for conv in wanted if conv.kernel.path in trained.weights]
+    layers = [layer for conv in copied for layer in (conv, norm_of(model, conv)) if layer]
+    variables = {weight.path: weight for layer in layers for weight in layer.weights}
     weights = {name: trained.weights[name] for name in variables if name in trained.weights}
     assign_by_name(variables, weights)
-    names = [conv.name for conv in convs]
-    return f"weights of {source} ({scope}):\n{_table(names, statuses)}"
+    others = ", ".join(conv.name for conv in convs if conv not in copied) or "none"
+    counts = f"{len(copied)} of {len(convs)} convolutions"
+    return f"weights of {source} ({scope}): {counts} copied; left as they were: {others}"
 
 
 def _read_source(path, model) -> _Source:
@@ -72,34 +72,10 @@ def _read_source(path, model) -> _Source:
 def _require_fit(trained, model, scope, anchors):
     """Raise ValueError unless these weights can be copied that far."""
     if scope != "backbone" and trained.anchors not in (None, anchors):
-        raise ValueError(
-            f"{trained.name}: trained with other anchors than this run; train with the same "
-            f"(--anchors {trained.name}/config.json) or copy the backbone alone "
-            "(--transfer backbone)"
-        )
+        advice = f"give --anchors {trained.name}/config.json, or --transfer backbone"
+        raise ValueError(f"{trained.name}: trained with other anchors than this run; {advice}")
     classes = class_count(model)
     if scope == "all" and trained.classes != classes:
-        known = f"weights for {trained.classes} classes"
-        received = "a backbone without classes" if trained.classes is None else known
-        raise ValueError(
-            f"{trained.name}: expected weights for {classes} classes, to copy all of them; "
-            f"received {received}; choose all-but-heads or backbone"
-        )
-
-
-def _status(model, conv, weights, scope) -> str:
-    if scope == "backbone" and conv not in backbone_layers(model):
-        return "skipped: not in the backbone"
-    if scope == "all-but-heads" and norm_of(model, conv) is None:
-        return "skipped: output convolution"
-    return COPIED if conv.kernel.path in weights else "skipped: not in the file"
-
-
-def _table(names, statuses) -> str:
-    """Return a line for neighbours of one status."""
-    lines = []
-    for status, group in groupby(zip(names, statuses, strict=True), key=lambda item: item[1]):
-        first, *others = [name for name, _ in group]
-        span = f"{first} to {others[-1]}" if others else first
-        lines.append(f"  {span:<20}  {status}")
-    return "\n".join(lines)
+        received = "none" if trained.classes is None else trained.classes  # of a backbone alone
+        what = f"weights for {classes} classes, to copy all of them; received those for {received}"
+        raise ValueError(f"{trained.name}: expected {what}; choose all-but-heads or backbone")

@@ -72,13 +72,10 @@ def assign_by_name(variables: dict, values: dict[str, np.ndarray]) -> None:
     if missing or unknown:
         raise ValueError(f"expected other weights: missing {missing[:3]}, unknown {unknown[:3]}")
     for name, variable in variables.items():
-        if tuple(variable.shape) != values[name].shape:
-            raise ValueError(
-                f"{name}: expected shape {tuple(variable.shape)}; received {values[name].shape}"
-            )
-        expected = keras.backend.standardize_dtype(variable.dtype)
-        if values[name].dtype != expected:
-            raise ValueError(f"{name}: expected {expected}; received {values[name].dtype}")
+        expected = f"{keras.backend.standardize_dtype(variable.dtype)} {tuple(variable.shape)}"
+        received = f"{values[name].dtype} {values[name].shape}"
+        if received != expected:
+            raise ValueError(f"{name}: expected {expected}; received {received}")
     for name, variable in variables.items():
         variable.assign(values[name])
 
