@@ -106,5 +106,5 @@ def test_names_beside_annotations_are_compared(tmp_path, file, content, note):
 
 def test_a_class_of_another_number_is_an_error(tmp_path):
     write(tmp_path, "x.names", "cat\nzebra\n")
-    with pytest.raises(ValueError, match="x.txt: class 'zebra' is 1 in .*x.names, but 2 in my.na"):
+    with pytest.raises(ValueError, match="x.txt: class 1 is 'zebra' in .*, but 'dog' in my"):
         check_numbering(tmp_path / "x.txt", ["cat", "dog", "zebra"], "my.names")

@@ -82,7 +82,7 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     assert " shares 1 of 1 image with " in out and IMAGES["other"] in out
     write(tmp_path / "part.names", "1\n0\n")
     line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={part}"])
-    assert "part.txt: class '1' is 0 in" in line
+    assert "part.txt: class 0 is '1' in" in line
 
 
 def test_bad_lines_are_skipped_if_the_run_skipped_them(

@@ -110,22 +110,19 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
     are mere numbers, and would mean other classes.
     """
     own = Path(annotations).with_suffix(".names")
-    known = {name: number for number, name in enumerate(class_names)}
     for path in (own, *(own.with_name(name) for name in OTHER_NAMES)):
         try:
             theirs = read_class_names(path)
         except ValueError:  # there is none; and what another tool left may be anything
             continue
-        for number, name in enumerate(theirs):
-            if path == own and known.get(name, number) != number:
-                raise ValueError(
-                    f"{annotations}: class {name!r} is {number} in {path}, but {known[name]} in "
-                    f"{source}; convert with --names, so that both have the same numbers"
-                )
         ours = [*map(repr, class_names), *["none"] * len(theirs)]
-        for number, name in enumerate(theirs):
-            if repr(name) != ours[number]:
-                return f"note: class {number} is {name!r} in {path}, but {ours[number]} in {source}"
+        others = [number for number, name in enumerate(theirs) if repr(name) != ours[number]]
+        moved = [number for number in others if path == own and theirs[number] in class_names]
+        for number in moved or others:
+            what = f"class {number} is {theirs[number]!r} in {path}, but {ours[number]} in {source}"
+            if moved:
+                raise ValueError(f"{annotations}: {what}; convert with --names to number alike")
+            return f"note: {what}"
     return ""
 
 
