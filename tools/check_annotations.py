@@ -9,19 +9,15 @@ if no line is bad, else with 2. The file is never changed.
 
 import argparse
 
-from yolov3.cli.flags import Parser, add_data_flags, config_from_flags
+from yolov3.cli.flags import Parser, add_data_flags
 from yolov3.cli.run import BAD_INPUT, run_script
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
-    add_data_flags(parser)
+    add_data_flags(parser, size=False)
     against = "another annotation file, such as that of the test: name the images of both"
-    anchors = "of objects that share one: as for train.py (default: the network's)"
     parser.add_argument("--against", metavar="FILE", help=against)
-    parser.add_argument("--tiny", action="store_true", help="the network is YOLOv3-tiny")
-    suppress = argparse.SUPPRESS
-    parser.add_argument("--anchors", metavar="FILE|PRESET", help=anchors, default=suppress)
     return parser.parse_args(arguments)
 
 
@@ -31,8 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     from yolov3.class_names import check_numbering, read_class_names
     from yolov3.data.annotation_check import check_annotations, describe_classes, describe_overlap
 
-    config, class_names = config_from_flags(args), read_class_names(args.names)
-    report = check_annotations(args.file, len(class_names), config, by_content=True)
+    class_names = read_class_names(args.names)
+    report = check_annotations(args.file, len(class_names), by_content=True)
     print(report, *describe_classes(args.file, report.records, class_names), sep="\n", flush=True)
     if args.against:
         others = read_annotations(args.against, len(class_names), skip_bad=True)

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from tests.torture.table import Row, row_of
 from yolov3.annotations import UTF8_BOM, read_annotations
-from yolov3.configs import Config
 from yolov3.data.annotation_check import check_annotations
 
 CLASSES = 3
-CONFIG = Config(train_input_size=64)
 WIDTH, HEIGHT = 40, 30  # pixels
 IMAGES = ("a.png", "with space 1,2.png", "no_extension", "wörter.jpg")
 OTHER_PATHS = ("gone.png", "broken.png", "folder", "", ".", "/", "/dev/null", "a.png/b.png", "\0")
@@ -54,7 +52,7 @@ def check(path: Path, content: bytes) -> None:
     """Write and check a file. Raises whatever it should not, AssertionError for a wrong result."""
     path.write_bytes(content)
     try:
-        report = check_annotations(path, CLASSES, CONFIG)
+        report = check_annotations(path, CLASSES)
     except ValueError as error:
         assert str(error).startswith(str(path)), f"an error that does not name the file: {error}"
         return

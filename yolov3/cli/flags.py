@@ -222,9 +222,8 @@ def read_anchors(source) -> tuple:
         expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
         raise ValueError(f"anchors: expected {expected}; received {error}") from None
     if not any(fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values()):
-        raise ValueError(
-            f"{source}: expected anchors as tools/anchors.py writes them; received {anchors!r:.80}"
-        )
+        expected = "anchors as tools/anchors.py writes them"
+        raise ValueError(f"{source}: expected {expected}; received {anchors!r:.80}")
     return anchors
 
 
@@ -260,15 +259,16 @@ def spelled(default) -> str:
     return SPELLED.get(text, text)
 
 
-def add_data_flags(parser: argparse.ArgumentParser, names: bool = True) -> None:
-    """Add an annotation file, its class `names`, and the input size of the network it is for."""
+def add_data_flags(parser: argparse.ArgumentParser, names: bool = True, size: bool = True) -> None:
+    """Add an annotation file, its class `names`, and the input `size` of the network it is for."""
     parser.add_argument("file", help="annotation file, 'image_path xmin,ymin,xmax,ymax,label ...'")
     if names:
         help_text = "class names, one per line"
         parser.add_argument("--names", required=True, metavar="FILE", help=help_text)
-    size = {"dest": "train_input_size", "type": input_size, "default": Config.train_input_size}
-    text = "input width and height of the network (default: %(default)s)"
-    parser.add_argument("--input-size", metavar="PX", help=text, **size)
+    if size:
+        kind = {"dest": "train_input_size", "type": input_size, "default": Config.train_input_size}
+        text = "input width and height of the network (default: %(default)s)"
+        parser.add_argument("--input-size", metavar="PX", help=text, **kind)
 
 
 def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=input_size) -> None:

@@ -1,4 +1,4 @@
-"""Anchors and the boxes of a data set: k-means, how well anchors fit, and objects that share one.
+"""Anchors and the boxes of a data set: k-means, and how well anchors fit.
 
 Source: Redmon and Farhadi 2016, "YOLO9000", section 2: d(box, anchor) = 1 - IoU with a common
 centre, so that small boxes count as much as large ones. An anchor is the median of its boxes, not
@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import Problem, Record, box_text, stack_boxes
+from yolov3.annotations import Record, stack_boxes
 from yolov3.images import letterbox_params
 
-SAME_ANCHOR = "objects that share their anchor"
 GOOD_IOU = 0.5  # a box is recalled if its best anchor overlaps it by more
 STARTS = 5  # k-means ends in a local optimum: the best of several is kept
 LEAST_GAIN = 1e-4  # of the mean IoU by a round, or k-means ends
@@ -77,35 +76,6 @@ def kmeans_anchors(boxes_wh: np.ndarray, count: int, seed: int = 0) -> np.ndarra
     anchors_wh, _ = max(runs, key=lambda run: run[1])
     anchors_wh = np.maximum(np.round(anchors_wh), 1).astype(int)
     return anchors_wh[np.lexsort([anchors_wh[:, 0], anchors_wh.prod(axis=1)])]
-
-
-def find_shared_anchors(
-    records: list[Record], sizes_wh: np.ndarray, anchors, strides, input_size: int
-) -> list[Problem]:
-    """Warn of objects whose centres share a cell at the scale of the same best anchor.
-
-    `sizes_wh` (R, 2) are the images' sizes in pixels, `anchors` (S, A, 2) widths and heights in
-    pixels of the input, `strides` (S,) its pixels per cell. Images are letterboxed to `input_size`
-    without augmentation. At most one of such objects gets the anchor that fits it best.
-    """
-    image_index, boxes_xyxy, _ = stack_boxes(records)
-    centres, boxes_wh = letterboxed(records, sizes_wh, input_size)
-    anchor = shape_ious(boxes_wh, np.reshape(anchors, (-1, 2))).argmax(axis=1)  # (M,)
-    stride = np.asarray(strides)[anchor // np.shape(anchors)[1]]  # (M,)
-    cells = centres // stride[:, np.newaxis]  # (M, 2)
-    found = []
-    for pair in repeated_rows(np.column_stack([image_index, anchor, cells])):
-        other, box = (box_text(boxes_xyxy[index]) for index in pair)
-        message = f"{box} shares its cell and anchor with {other} at input size {input_size}"
-        found.append(Problem(SAME_ANCHOR, records[image_index[pair[1]]].line, message))
-    return found
-
-
-def repeated_rows(rows: np.ndarray) -> list[tuple[int, int]]:
-    """Return (first, repeat) for every row of a table (M, K) that equals an earlier row."""
-    _, firsts, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    repeats = np.flatnonzero(firsts[place] != np.arange(len(rows)))
-    return list(zip(firsts[place[repeats]].tolist(), repeats.tolist(), strict=True))
 
 
 def _choose_start(boxes_wh: np.ndarray, count: int, rng) -> np.ndarray:

@@ -14,7 +14,6 @@ from yolov3.class_names import case_twins, check_numbering
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
-from yolov3.data.anchors import find_shared_anchors, repeated_rows
 from yolov3.data.image_files import content_keys, read_sizes
 from yolov3.images import ImageFileError
 
@@ -110,17 +109,14 @@ def load_records(
     return report.records
 
 
-def check_annotations(
-    path: str | Path, num_classes: int, config: Config | None = None, by_content: bool = False
-) -> Report:
+def check_annotations(path: str | Path, num_classes: int, by_content: bool = False) -> Report:
     """Read an annotation file and the header of every image.
 
     The records' boxes are clipped to their images. Bad lines are `problems`: text that cannot be
     parsed, images that are missing or unreadable, boxes outside of them. Images and boxes listed
-    twice are `warnings`; so are objects that share an anchor in the network of `config`, if it is
-    given, and copies of images, if `by_content`. Raises ValueError for a file that is missing,
-    empty, too large or UTF-16. Common images are not decoded: see `images.read_image_size` for
-    what that leaves unseen.
+    twice are `warnings`; so are copies of images, if `by_content`. Raises ValueError for a file
+    that is missing, empty, too large or UTF-16. Common images are not decoded: see
+    `images.read_image_size` for what that leaves unseen.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
     paths = list(dict.fromkeys(record.image_path for record in records))
@@ -133,10 +129,6 @@ def check_annotations(
     if records and (largest := stack_boxes(records)[1].max(initial=0)) <= 1:
         kind = FRACTIONS if largest else NO_BOX
         warnings.append(Problem(kind, records[0].line, repr(records[0].image_path)))
-    if config:
-        sizes_wh = np.array([sizes[record.image_path] for record in records])
-        network = config.anchors, config.strides, config.train_input_size
-        warnings += find_shared_anchors(records, sizes_wh, *network)
     return Report(path, records, problems, warnings)
 
 
@@ -231,8 +223,10 @@ def _repeated_images(records: list[Record], by_content: bool) -> list[Problem]:
 
 def _repeated_boxes(records: list[Record]) -> list[Problem]:
     """Warn of every box that its line lists before, with the same class."""
-    image_index, boxes_xyxy, classes = stack_boxes(records)
-    return [
-        Problem(SAME_BOX, records[image_index[second]].line, box_text(boxes_xyxy[second]))
-        for _, second in repeated_rows(np.column_stack([image_index, boxes_xyxy, classes]))
-    ]
+    found = []
+    for record in records:
+        rows = np.column_stack([record.boxes_xyxy, record.classes])
+        firsts = np.unique(rows, axis=0, return_index=True)[1]
+        for box in np.delete(record.boxes_xyxy, firsts, axis=0):
+            found.append(Problem(SAME_BOX, record.line, box_text(box)))
+    return found
