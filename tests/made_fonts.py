@@ -6,7 +6,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 
-def make_font(path: Path, letters: str, blank: str = "") -> str:
+def make_font(path: Path, letters: str, blank: str = "0123456789.") -> str:
     """Write a font whose letters are bars of different heights; `blank` ones have no ink."""
     names = {ord(letter): f"u{ord(letter):x}" for letter in letters + blank}
     order = [".notdef", *names.values()]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from yolov3.text import Run, default_font, load_font, split_by_font
+from yolov3.text import Run, default_font, in_font, load_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
 TEXT_RANGE = (11, 64)  # pixels: below it is hard to read, above it hides the image
@@ -59,11 +59,11 @@ def draw_boxes(
     for index in reversed(order):  # the best one chooses its label's place first
         number = int(classes[index])
         score = "" if scores is None else f" {scores[index]:.2f}"
-        for runs, size in _forms(number, names[number], score, text_size, size_wh[0]):
-            places = _places(_label_size(runs, size), boxes[index].tolist(), size_wh)
+        for run, size in _forms(number, names[number], score, text_size, size_wh[0]):
+            places = _places(_label_size(run, size), boxes[index].tolist(), size_wh)
             if (place := space.take(places)) is not None:
                 left, top, right, bottom = place
-                drawn[top:bottom, left:right] = _label(runs, size, class_colour(number))
+                drawn[top:bottom, left:right] = _label(run, size, class_colour(number))
                 break
     return drawn
 
@@ -136,18 +136,18 @@ def _outline(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -
 
 
 def _forms(number: int, name: str, score: str, size: int, max_width: int) -> list[tuple]:
-    """Return (text, its size) of the forms of a label, the best first, none wider than the image.
+    """Return (text in its font, size) of the forms of a label, the best first.
 
-    A text is one or more parts in their fonts.
+    None is wider than the image.
     """
     smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
-    as_number = ((f"class {number}", default_font()),)
-    runs = split_by_font(name) or as_number
-    while len(name) > 1 and (width := _label_size(runs, smaller)[0]) > max_width:
+    as_number = (f"class {number}", default_font())
+    run = in_font(name) or as_number
+    while len(name) > 1 and (width := _label_size(run, smaller)[0]) > max_width:
         name = f"{name[: int((len(name) - 1) * max_width / width)]}…"
-        runs = split_by_font(name) or as_number
-    with_score = (*runs, (score, default_font()))
-    return [(with_score, size), (with_score, smaller), (runs, smaller)]
+        run = in_font(name) or as_number
+    text, file = run
+    return [((text + score, file), size), ((text + score, file), smaller), (run, smaller)]
 
 
 def _places(label_wh: tuple[int, int], box: list[int], size_wh: tuple[int, int]) -> np.ndarray:
@@ -171,10 +171,10 @@ def _shared_pixels(places: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
-def _label_size(runs: tuple[Run, ...], size: int) -> tuple[int, int]:
+def _label_size(run: Run, size: int) -> tuple[int, int]:
     """Return width and height in pixels of a label with its padding."""
-    widths, ascents, descents = zip(*(_extent(run, size) for run in runs), strict=True)
-    return ceil(sum(widths)) + 2 * _padding(size), max(ascents) + max(descents)
+    width, above, below = _extent(run, size)
+    return ceil(width) + 2 * _padding(size), above + below
 
 
 @lru_cache(maxsize=4096)
@@ -190,14 +190,11 @@ def _padding(size: int) -> int:
 
 
 @lru_cache(maxsize=512)  # the same ones come again in the next frames
-def _label(runs: tuple[Run, ...], size: int, colour: Colour) -> np.ndarray:
+def _label(run: Run, size: int, colour: Colour) -> np.ndarray:
     """Return a label (h, w, 3) uint8."""
-    image = Image.new("RGB", _label_size(runs, size), colour)
-    red, green, blue = colour
+    image = Image.new("RGB", _label_size(run, size), colour)
+    (text, file), (red, green, blue) = run, colour
     bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    draw, x, y = ImageDraw.Draw(image), _padding(size), max(_extent(run, size)[1] for run in runs)
-    for text, file in runs:
-        font = load_font(file, size)
-        draw.text((x, y), text, "black" if bright else "white", font, anchor="ls")
-        x += font.getlength(text)
+    start, fill = (_padding(size), _extent(run, size)[1]), "black" if bright else "white"
+    ImageDraw.Draw(image).text(start, text, fill, load_font(file, size), anchor="ls")
     return np.array(image)

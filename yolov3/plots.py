@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.files import atomic_write
-from yolov3.text import split_by_font
+from yolov3.text import default_font, in_font
 
 # Okabe and Ito's colours, which people with colour-blindness tell apart as well.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -45,13 +45,12 @@ def legible(text: str, otherwise: str) -> str:
     from matplotlib import font_manager, ft2font, rcParams
 
     shaped = hasattr(ft2font, "__libraqm_version__")  # matplotlib joins letters since 3.11
-    runs = split_by_font(text, shaped)
-    for _, file in runs:
-        family = font_manager.get_font(file).family_name
-        if family not in rcParams["font.family"]:
-            font_manager.fontManager.addfont(file)
-            rcParams["font.family"] = [*rcParams["font.family"], family]
-    return "".join(part for part, _ in runs) or otherwise
+    text, file = in_font(text, shaped) or (otherwise, default_font())
+    family = font_manager.get_font(file).family_name
+    if family not in rcParams["font.family"]:
+        font_manager.fontManager.addfont(file)
+        rcParams["font.family"] = [*rcParams["font.family"], family]
+    return text
 
 
 def save_figure(figure, path: str | Path, dpi: float | str = DPI) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from functools import cache, lru_cache
-from itertools import groupby
 from pathlib import Path
 from unicodedata import bidirectional, category, normalize
 
@@ -10,13 +9,12 @@ from PIL import ImageFont, features
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction, lone surrogates, ends of lines
 JOINERS = "\u200c\u200d"  # parts of Persian words and of emoji
-# In names of fonts: a sign for every letter, and other than plain letters.
-PLACEHOLDERS = re.compile("(?i)lastresort|blank|notdef")
-STYLES = re.compile("(?i)bold|italic|oblique|light|thin|black|medium|serif|mono|condensed")
+PLACEHOLDERS = re.compile("(?i)lastresort|blank|notdef")  # fonts: a sign for every letter
 VARIANTS = re.compile("[\ufe00-\ufe0f]")  # choose between forms of the letter before
+SCORE = "0.123456789"
 CHECKED_SIZE = 20  # pixels
 
-Run = tuple[str, str]  # a part of a text, and the file of its font
+Run = tuple[str, str]  # a text, and the file of its font
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -60,7 +58,7 @@ def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
-@lru_cache
+@cache
 def default_font() -> str:
     """Return the file of DejaVu Sans, which comes with matplotlib: Pillow's has English only."""
     from matplotlib import get_data_path
@@ -68,34 +66,36 @@ def default_font() -> str:
     return str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
 
-@lru_cache
+@cache
 def system_fonts() -> list[str]:
-    """Return the files of the system's fonts, plain ones first; on a Mac it takes seconds."""
+    """Return the files of the system's fonts; on a Mac it takes seconds."""
     from matplotlib.font_manager import findSystemFonts
 
-    found = [file for file in findSystemFonts() if not PLACEHOLDERS.search(Path(file).stem)]
-    return sorted(found, key=lambda file: (bool(STYLES.search(Path(file).stem)), file))
+    return sorted(file for file in findSystemFonts() if not PLACEHOLDERS.search(Path(file).stem))
 
 
 @lru_cache(maxsize=4096)
-def split_by_font(text: str, shaped: bool | None = None) -> tuple[Run, ...]:
-    """Return the parts of a text, each in the first font that has all letters of its words.
+def in_font(text: str, shaped: bool | None = None) -> Run | None:
+    """Return a text with the first font that has all its letters: DejaVu Sans if it does.
 
-    Empty where no font has them, and for a script whose letters join or run from right to left if
+    None where no font has them, and for a script whose letters join or run from right to left if
     what draws them cannot do that: `shaped` tells, by default whether Pillow can. Characters that
     cannot be seen are escapes in it.
     """
     text = VARIANTS.sub("", normalize("NFC", printable(text)))
     shaped = features.check("raqm") if shaped is None else shaped
-    words = re.findall(r"\s*\S+\s*", text)
-    if not all(map(_file_of, words)) or not shaped and any(map(_is_shaped, text)):
-        return ()
-    return tuple(("".join(group), file) for file, group in groupby(words, _file_of))
+    if not text.strip() or not shaped and any(map(_is_shaped, text)):
+        return None
+    letters = {ord(letter) for letter in text if not letter.isspace() and letter not in JOINERS}
+    if letters <= _codes(default_font()):
+        return text, default_font()
+    letters |= set(map(ord, SCORE))  # which labels print behind a name
+    return next(((text, file) for file in system_fonts() if letters <= _codes(file)), None)
 
 
 def missing_letters(names: list[str]) -> str:
     """Say which classes are drawn as their numbers since no font has their letters, or ""."""
-    missing = [index for index, name in enumerate(names) if not split_by_font(name)]
+    missing = [index for index, name in enumerate(names) if not in_font(name)]
     classes = ", ".join(f"class {index} is {printable(names[index])}" for index in missing)
     lack = "images show numbers, as no font here has all letters of the names"
     return f"{lack}: {classes}" if missing else ""
@@ -104,23 +104,6 @@ def missing_letters(names: list[str]) -> str:
 def _is_shaped(letter: str) -> bool:
     is_mark = category(letter).startswith("M") or letter in JOINERS
     return is_mark or bidirectional(letter) in ("R", "AL")
-
-
-@lru_cache(maxsize=4096)
-def _file_of(word: str) -> str | None:
-    """Return the first font that draws all letters of a word: DejaVu Sans if it does."""
-    letters = {letter for letter in word if not letter.isspace() and letter not in JOINERS}
-    if _draws(default_font(), letters):
-        return default_font()
-    return next((file for file in system_fonts() if _draws(file, letters)), None)
-
-
-def _draws(file: str, letters: set[str]) -> bool:
-    """Tell whether a font has these letters and they leave ink, unlike those of colours only."""
-    if not _codes(file).issuperset(map(ord, letters)):
-        return False
-    font = load_font(file, CHECKED_SIZE)
-    return all(font.getmask(letter).getbbox() for letter in letters)
 
 
 @cache
