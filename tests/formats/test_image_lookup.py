@@ -99,7 +99,7 @@ UNUSED = "skipped 1 image, without annotation"
             "t/images/a.png v/images/a.png",
             "",
         ),
-        ({"a.xml": xml("a.png"), "a.png": "", ".b.png": ""}, "a.png", "hidden"),
+        ({"a.xml": xml("a.png"), "a.png": "", ".b.png": ""}, "a.png", ""),
         ({"a.xml": xml("1.png"), "photos/1.png": "", "photos/a.png": ""}, "photos/a.png", MOVED),
         ({"t/a.xml": xml("a.png"), "t/b.png": "", "v/a.png": ""}, "t/a.png", "skipped 2 images"),
         ({"x/a.xml": xml("1.png", r"D:\a\1.png"), "a/1.png": "", "b/1.png": ""}, "a/1.png", MOVED),
