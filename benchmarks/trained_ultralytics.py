@@ -1,6 +1,7 @@
 """Ultralytics' YOLOv3-tiny as `others_on_bccd.py` trains it: its defaults, at our input size."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def train(args, started: float):
 
     ultralytics.engine.trainer.autocast = autocast
     folder = args.output.absolute() / args.serve
+    shutil.rmtree(folder / "bccd", ignore_errors=True)
     model = YOLO("yolov3-tiny.yaml")
     model.add_callback(
         "on_pretrain_routine_start", lambda run: vars(run.args).update(workers=len(cores()))
