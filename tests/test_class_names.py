@@ -34,6 +34,26 @@ def test_what_a_file_holds_decides_how_it_is_read(tmp_path, content, names, file
         assert read_class_names(write(tmp_path, file, content)) == names
 
 
+@pytest.mark.parametrize("file", ["obj.data", "obj.txt"])
+@pytest.mark.parametrize(
+    ("named", "is_at"),
+    [
+        ("obj.names", "cfg/obj.names"),
+        ("cfg/sub/obj.names", "cfg/sub/obj.names"),
+        ("../obj.names", "obj.names"),
+        ("data/obj.names", "cfg/obj.names"),
+        ("/home/me/sub/obj.names", "cfg/sub/obj.names"),
+        (r"C:\data\obj.names", "cfg/obj.names"),
+    ],
+)
+def test_darknet_data_names_a_file(tmp_path, file, named, is_at):
+    (tmp_path / "cfg" / "sub").mkdir(parents=True)
+    write(tmp_path, is_at, "cat\ndog\n")
+    content = f"classes= 2\ntrain  = train.txt\nnames = {named}\nbackup=b/\n"
+    path = write(tmp_path / "cfg", file, content)
+    assert read_class_names(path) == ["cat", "dog"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -57,7 +77,8 @@ def test_what_a_file_holds_decides_how_it_is_read(tmp_path, content, names, file
         (b"cat,0\ndog,1\n", "names:1: expected a class name alone; received 'cat,0'"),
         (b"id,name\n0,cat\n1,dog\n", "names:1: expected a class name alone; received 'id,name'"),
         (b'{"images": [], "categories": []}', "names: expected names, as 'names:"),
-        (b"classes = 2\nnames = x\n", "names:1: expected a class name alone; received 'classes"),
+        (b"names = gone.names\n", "names: expected class names in gone.names; there is no such"),
+        (b"classes = 2\n", "names: expected a line 'names = FILE'"),
         (b'<?xml version="1.0"?>\n', "names:1: expected a class name"),
         (b"item {\n  id: 1\n  name: 'cat'\n}\n", "names:1: expected a class name"),
         (b"# label:color_rgb:parts:actions\ncat:0,128,0::\n", "names:2: expected a class name"),

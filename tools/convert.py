@@ -39,21 +39,30 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.usage = "%(prog)s --from FORMAT INPUT [--from ...] --to FORMAT OUTPUT [options]"
     what = f"the format, {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and the file or folder"
-    images = "folder of the images of voc, coco or yolo (default: near INPUT)"
-    names = "file of the classes to keep, in this order (default: all), or of labels without names"
+    once = "once, or once for each --from in order"
+    images = f"folder of the images of voc, coco or yolo (default: near INPUT); {once}"
+    names = (
+        "file of the classes to keep, in this order (default: all); labels without names of their "
+        f"own are named by it; {once}"
+    )
     rename = "another name for a class, or that of a class which it joins; may be repeated"
-    split = "write two data sets, OUTPUT_train and OUTPUT_test, with this fraction of the images"
+    split = (
+        "write two data sets, OUTPUT_train and OUTPUT_test (for voc and yolo OUTPUT/train and "
+        "OUTPUT/test), with this fraction of the boxes of each class to test on, as 0.2"
+    )
     corners = (
-        "what corners in VOC files are: pixels, counted from 1, as in VOC itself; edges, as in the "
-        "other formats; auto: edges in files of LabelImg, pixels in all others (default: auto)"
+        "what corners in VOC files are. pixels: the first and last pixel, counted from 1, as "
+        "in VOC itself (xmin and ymin are one more than in the other formats); edges: the same as "
+        "in the other formats, as some tools write them; auto: edges in files that LabelImg wrote, "
+        "pixels in all others (default: auto)"
     )
     bad = "skip leaves out annotations that cannot be read, with their images (default: error)"
     overwrite = "replace files of the same name; others in a folder stay"
     add, pair = parser.add_argument, {"nargs": 2, "required": True, "help": what}
     add("--from", **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
     add("--to", **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
-    add("--images", help=images, metavar="DIR", type=Path)
-    add("--names", help=names, metavar="FILE", type=Path)
+    add("--images", help=images, metavar="DIR", type=Path, action="append", default=[])
+    add("--names", help=names, metavar="FILE", type=Path, action="append", default=[])
     add("--rename", help=rename, metavar="OLD=NEW", type=_renaming, action="append", default=[])
     add("--split", help=split, metavar="X", type=fraction)
     add("--seed", help="seed of the split (default: 0)", metavar="K", type=integer, default=0)
@@ -73,12 +82,18 @@ def _renaming(text: str) -> tuple[str, str]:
 
 
 def _check(args: argparse.Namespace, parser: Parser) -> None:
-    """End with an error for flags that do not fit each other."""
+    """End with an error for flags that do not fit each other; give each source its own."""
     for flag, name in [*(("--from", name) for name, _ in args.sources), ("--to", args.target[0])]:
         if name not in FORMATS:
             parser.error(f"{flag}: expected one of {', '.join(FORMATS)}; received {name!r}")
-    if args.images and {name for name, _ in args.sources} == {"annotations"}:
+    formats = [name for name, _ in args.sources]
+    if args.images and set(formats) == {"annotations"}:
         parser.error("--images: expected --from voc, coco or yolo; received 'annotations'")
+    for flag, files in (("--images", args.images), ("--names", args.names)):
+        if len(files) not in (0, 1, len(formats)):
+            counts = f"once or {len(formats)} times" if len(formats) > 1 else "once"
+            parser.error(f"{flag}: expected it {counts}; received {len(files)} times")
+        files[:] = (files or [None]) * (1 if len(files) > 1 else len(formats))
     if args.split in (0, 1):
         parser.error(f"--split: expected a fraction between 0 and 1; received {args.split:g}")
     if len(dict(args.rename)) < len(set(args.rename)):
@@ -90,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.formats.conversion import ConversionJob, Source, convert
     from yolov3.formats.voc import Corners
 
-    sources = [Source(kind, Path(path), args.images, args.names) for kind, path in args.sources]
+    formats, paths = zip(*args.sources, strict=True)
+    sources = list(map(Source, formats, map(Path, paths), args.images, args.names))
     target_format, target = args.target
     corners = None if args.voc_corners == "auto" else Corners[args.voc_corners.upper()]
     same = {name: getattr(args, name) for name in ("split", "seed", "bad_files", "overwrite")}

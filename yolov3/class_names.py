@@ -1,8 +1,8 @@
-"""Class names: a text file or a `data.yaml`, and how two lists differ.
+"""Class names: a text file, a `data.yaml` or a Darknet `.data` file, and how two lists differ.
 
 In a text file each line is a name. Lines that are blank, "#" alone or begin with "# " are skipped;
 "#1" is a name. What a file holds decides how it is read, whatever its ending: a line such as
-`nc: 2` is no class.
+`nc: 2` or `names = obj.names` is no class.
 """
 
 import re
@@ -17,7 +17,7 @@ from yolov3.text import printable, require
 MAX_BYTES = 2**20  # the 80 names of COCO have 625
 OTHER_NAMES = ("classes.txt", "data.yaml")  # of other tools, beside their annotations
 COMMENT = re.compile(r"#(\s|$)")
-# What no class name begins with: a line of data.yaml, or of Darknet's .data ...
+# What no class name begins with: a line of data.yaml, or of a .data file ...
 YAML = re.compile(r"[{\[]\s*(\"|$)|-\s|(\d+|names|nc|path|train|val|valid|test)\s*:")
 DARKNET = re.compile(r"(names|classes|train|valid|test)\s*=")
 # ... of XML or a cfg, a label map of TensorFlow, a colour map or annotations, labels of YOLO.
@@ -35,7 +35,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def read_class_names(path: str | Path) -> list[str]:
-    """Read class names in their order: one per line, or those that `data.yaml` names.
+    """Read class names in their order: one per line, or those that `data.yaml` or `.data` name.
 
     Raises ValueError for a file that is missing, empty, too large, not UTF-8 or of another kind,
     and for a name that is given twice or cannot be printed.
@@ -44,6 +44,9 @@ def read_class_names(path: str | Path) -> list[str]:
     lines = _read_lines(path)
     if path.suffix.lower() in (".yaml", ".yml") or any(map(YAML.match, lines.values())):
         return names_in_yaml(read_yaml(path), path)
+    if path.suffix.lower() == ".data" or any(map(DARKNET.match, lines.values())):
+        path = _named_file(path, lines.values())
+        lines = _read_lines(path)
     texts = list(lines.values())
     are_numbered = any(map(_are_numbered, (texts, texts[1:])))  # below a heading, perhaps
     for line, text in lines.items():
@@ -143,6 +146,24 @@ def _are_numbered(texts: list[str]) -> bool:
     """Tell whether each name has its number, before or behind it: "0 cat" or "cat,0"."""
     patterns = (rf"{number}[\s,;:]|.*[,;\t]\s*{number}$" for number in range(len(texts)))
     return len(texts) > 1 and all(map(re.match, patterns, texts))
+
+
+def _named_file(path: Path, lines: Iterable[str]) -> Path:
+    """Return the file that `names =` of a .data file names, from its folder or one above.
+
+    Where all of that path is nowhere, as on another machine, the end of it beside the file counts.
+    """
+    settings = dict(re.split(r"\s*=\s*", text, maxsplit=1) for text in lines if "=" in text)
+    if not settings.get("names"):
+        raise ValueError(f"{path}: expected a line 'names = FILE'; there is none")
+    parts = settings["names"].replace("\\", "/").split("/")
+    folder = path.absolute().parent
+    candidates = [(one, settings["names"]) for one in (folder, *folder.parents)]
+    candidates += [(folder, *parts[start:]) for start in range(1, len(parts))]
+    for named in (Path(*candidate) for candidate in candidates):
+        if named.is_file():
+            return named
+    raise ValueError(f"{path}: expected class names in {settings['names']}; there is no such file")
 
 
 def _checked(lines: Iterable[tuple[int, str]], path: Path | str) -> list[str]:

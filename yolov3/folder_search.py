@@ -23,13 +23,14 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
 
     Links are followed, each folder is searched once. Left out are hidden files and folders (their
     names begin with a dot), links that lead nowhere, and folders that may not be read; a note names
-    the latter two. Raises ValueError where `folder` is no folder or may not be read itself.
+    or counts them. Raises ValueError where `folder` is no folder or may not be read itself.
     """
     if not folder.is_dir():
         kind = "a file" if folder.exists() else "none"
         raise ValueError(f"{folder}: expected a folder; received {kind}")
     files: list[Path] = []
     notes: list[str] = []
+    hidden: Counter[str] = Counter()
     others: Counter[str] = Counter()
     searched = {identity(folder)}
 
@@ -39,20 +40,23 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
         notes.append(f"folder {error.filename}: {error.strerror}")
 
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        hidden["folder"] += sum(map(_is_hidden, folders))
         # Sorted, so that of two links to one folder always the same is followed.
         visible = sorted(name for name in folders if not _is_hidden(name))
         folders[:] = [name for name in visible if _is_new(Path(parent, name), searched, notes)]
         for name in names:
             path = Path(parent, name)
-            if _is_hidden(name):
-                continue
             if path.suffix.lower() not in suffixes:
-                others[path.suffix.lower()] += 1
+                others[path.suffix.lower()] += not _is_hidden(name)
+            elif _is_hidden(name):
+                hidden["file"] += 1
             elif may_be_file(path):
                 files.append(path)
             else:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")
-    return FoundFiles(sorted(files), notes, others)
+    for kind, count in hidden.items():
+        notes += [f"{count:,} hidden {kind}{'s' * (count > 1)}"] * (count > 0)
+    return FoundFiles(sorted(files), notes, +others)
 
 
 def may_be_file(path: Path) -> bool:

@@ -48,24 +48,28 @@ def boxes(data):
     ("change", "box"),
     [
         ({"bbox": ["1", "2.0", " 3 ", "4e0"]}, [1, 2, 4, 6]),
-        ({"image_id": "3", "category_id": "2"}, [1, 2, 4, 6]),
+        ({"image_id": "3", "category_id": 2.0}, [1, 2, 4, 6]),
         ({"iscrowd": "0"}, [1, 2, 4, 6]),
         ({"iscrowd": False, "score": None}, [1, 2, 4, 6]),
         ({"iscrowd": None}, [1, 2, 4, 6]),
         ({"iscrowd": 0.0}, [1, 2, 4, 6]),
-        ({"segmentation": [[1, 2, 5, 2, 5, 9.5]]}, [1, 2, 4, 6]),
+        ({"bbox": [], "segmentation": [[1, 2, 5, 2, 5, 9.5]]}, [1, 2, 5, 9.5]),
+        ({"bbox": [0, 0, 0, 0.0], "segmentation": [[1, 2, 5, 2, 5, 9.5]]}, [1, 2, 5, 9.5]),
+        ({"bbox": None, "segmentation": [[1, 2, 5, 2, 5, 9], [8, 8, 9, 8, 9, 20]]}, [1, 2, 9, 20]),
     ],
 )
 def test_values_whose_meaning_is_certain_are_read(folder, change, box):
     data, log = read(folder, annotations=[BOX | change])
     assert boxes(data) == {"b 1,2.jpg": [], "a.png": [box]} and not log.faults
+    assert ("read 1 box, as large as its outline" in str(log)) == ("segmentation" in change)
 
 
 @pytest.mark.parametrize("value", [1, True, "1", 1.0])
-def test_crowds_are_dropped_and_counted(folder, value):
+def test_images_that_still_show_a_crowd_are_counted(folder, value):
     data, log = read(folder, annotations=[BOX, BOX | {"iscrowd": value}, BOX | {"iscrowd": value}])
     assert boxes(data)["a.png"] == [[1, 2, 4, 6]]
     assert "dropped 2 boxes, of a crowd" in str(log)
+    assert "kept 1 image, with a crowd that has no box" in str(log)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,7 @@ def test_crowds_are_dropped_and_counted(folder, value):
         ({"bbox": [1, 2, 3, "four"]}, "annotations[1].bbox: expected a number; received 'four'"),
         ({"bbox": ["1,5", 2, 3, 4]}, "annotations[1].bbox: expected a number; received '1,5'"),
         ({"bbox": [1, 2, 3, float("nan")]}, "annotations[1].bbox: expected a number; received nan"),
-        ({"bbox": None, "segmentation": [[1, 2, 5, 2, 5, 9]]}, "as numbers; received None"),
+        ({"bbox": None, "segmentation": {"counts": "x"}}, "as numbers; received None"),
         ({"bbox": [], "keypoints": [1, 2, 2]}, "as numbers; received []"),
     ],
 )
@@ -102,6 +106,8 @@ def test_an_image_with_a_bad_annotation_is_a_fault_and_left_out(folder, change, 
         ({"id": "7"}, "images[1].id: expected an id of its own; received '7'"),
         ({"file_name": None}, "images[1].file_name: expected a text; received None"),
         ({"width": "6O"}, "images[1].width: expected a number; received '6O'"),
+        ({"file_name": "sub/../b 1,2.jpg"}, "b 1,2.jpg', as that of {}: images[0]"),
+        ({"file_name": "b 1,2.jpg"}, "b 1,2.jpg', as that of {}: images[0]"),
     ],
 )
 def test_faults_of_images(folder, change, fault):

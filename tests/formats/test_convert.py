@@ -7,7 +7,7 @@ from script_runs import refusal, run
 import convert as tool
 
 TOOL = "tools/convert.py"
-VOC, LINES = (["--from", name, name] for name in ("voc", "annotations"))
+VOC, YOLO, LINES = (["--from", name, name] for name in ("voc", "yolo", "annotations"))
 TO = ["--to", "coco", "x"]
 
 
@@ -30,12 +30,23 @@ def test_the_tool_makes_two_sets_of_several(folder, capsys):
         (folder / f"{number}.txt").write_text(f"{name} 0,0,9,9,0\n")
         (folder / f"{number}.names").write_text(f"dog\nsheep {number}\n")
     sources = [word for n in (0, 1) for word in ("--from", "annotations", str(folder / f"{n}.txt"))]
-    flags = ["--rename", "dog=wolf", "--rename=sheep 0 = big sheep", "--split=0.5"]
+    (folder / "0.names").rename(folder / "own")
+    names = [word for n in ("own", "1.names") for word in ("--names", str(folder / n))]
+    flags = [*names, "--rename", "dog=wolf", "--rename=sheep 0 = big sheep", "--split=0.5"]
     target = str(folder / "out.txt")
     (folder / "b 1,2.jpg").write_bytes((folder / "b 1,2.jpg").read_bytes() + b"\0")
     assert tool.main([*sources, "--to", "annotations", target, *flags, "--seed", "3"]) == 0
     assert "3 classes, boxes in train + test: wolf 1 + 1, " in capsys.readouterr().out
     assert lines(folder, "out_test.names") == ["wolf", "big sheep", "sheep 1"]
+
+
+def test_folders_of_images_are_given_once_or_for_each_source():
+    def images(*names):
+        flags = [word for name in names for word in ("--images", name)]
+        args = tool.parse_args([*VOC, *YOLO, *TO, *flags])
+        return [str(path) if path else None for path in args.images]
+
+    assert images() == [None, None] and images("a") == ["a", "a"] and images(*"ab") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +57,8 @@ def test_the_tool_makes_two_sets_of_several(folder, capsys):
         ([*VOC, "--from", "xml", "a", *TO], "--from: expected one of annotations, voc"),
         (["--from", "annotations", "a", *TO], "a: expected class names for its labels; give"),
         ([*LINES, *TO, "--images", "a"], "--images: expected --from voc, coco or yolo; received"),
+        ([*VOC, *YOLO, *VOC, *TO, *["--names", "a"] * 2], "--names: expected it once or 3 times; "),
+        ([*VOC, *TO, *["--images", "a"] * 2], "--images: expected it once; received 2"),
         ([*VOC, *TO, "--split", "1"], "--split: expected a fraction between 0 and 1; received 1"),
         ([*VOC, *TO, "--split", "20"], "--split: expected a number from 0 to 1; received 20"),
         ([*VOC, *TO, "--rename", "cat"], "--rename: expected OLD=NEW, names of classes; received"),

@@ -99,7 +99,8 @@ UNUSED = "skipped 1 image, without annotation"
             "t/images/a.png v/images/a.png",
             "",
         ),
-        ({"a.xml": xml("a.png"), "a.png": "", ".b.png": ""}, "a.png", ""),
+        ({"a.xml": xml("a.png"), "a.png": "", "copy/a.xml": xml("a.png")}, "a.png", "alike: "),
+        ({"a.xml": xml("a.png"), "a.png": "", ".b.png": ""}, "a.png", "hidden"),
         ({"a.xml": xml("1.png"), "photos/1.png": "", "photos/a.png": ""}, "photos/a.png", MOVED),
         ({"t/a.xml": xml("a.png"), "t/b.png": "", "v/a.png": ""}, "t/a.png", "skipped 2 images"),
         ({"x/a.xml": xml("1.png", r"D:\a\1.png"), "a/1.png": "", "b/1.png": ""}, "a/1.png", MOVED),
@@ -127,8 +128,12 @@ def test_images_of_voc(tmp_path, files, expected, note):
         (["x/t/a.png"], ["v/a.png", "t/a.png"], "t/a.png", "found 1 image, "),
         (["a.jpg"], ["a.JPG", "deep/er/a.png"], "a.JPG", MOVED),
         (["a.png"], ["a.png", "deep/a.png"], "a.png", UNUSED),
+        (["../../label-studio/data/upload/1/0a1b2c3d-a.png"], ["i/a.png"], "i/a.png", MOVED),
         (["images/1/0a1b2c3d-a.png"], ["images/0a1b2c3d-a.png"], "images/0a1b2c3d-a.png", MOVED),
+        (["/data/local-files/?d=a.png"], ["i/a.png"], "i/a.png", MOVED),
+        (["https://site.org/a.png?X=b/c"], ["i/a.png"], "i/a.png", MOVED),
         (["a.png"], ["../images/coco/b.png", "../images/val/a.png"], "a.png", "skipped 2 images"),
+        (["a%20b.png"], ["a b.png"], "a b.png", MOVED),
         (["https://site.org/t/a.png"], ["a.png"], "a.png", MOVED),
         (["a.png"], ["../coco/a.png", "../images/val/a.png"], "../coco/a.png", UNUSED),
         (["mo\u0308we.png"], ["möwe.png"], "möwe.png", MOVED),
@@ -161,6 +166,11 @@ def test_images_of_coco(tmp_path, names, files, expected, note):
         ({"a.txt": label(), "a.png": "", "train.txt": "x/a.png\n"}, "a.png", "with no image"),
         ({"a.txt": label(), "a.png": "", "README.txt": "Hello"}, "a.png", "with no image"),
         ({"a.txt": label(), "a.png": "", "classes.txt": "cat"}, "a.png", ""),
+        (
+            {"a.txt": label(), "a.png": "", "a.TXT": label()},
+            "a.png",
+            "that another one annotates alike",
+        ),
     ],
 )
 def test_images_of_yolo(tmp_path, files, expected, note):
@@ -180,10 +190,19 @@ def test_images_of_yolo(tmp_path, files, expected, note):
             "",
             "'a' may be any of 2 images: ",
         ),
+        ("yolo", {"a.txt": label(), "a.png": "", "a.TXT": label(2)}, "", "annotates otherwise"),
+        (
+            "voc",
+            {"1.xml": xml("a.png"), "2.xml": xml("a.png", size=4), "a.png": "", "b.xml": xml(),
+             "b.png": ""},
+            "b.png",
+            "2.xml: the image is {}/a.png', which {}/1.xml annotates otherwise",
+        ),
         ("voc", {"a.xml": xml("a.bmp"), "a.png": "", "a.jpg": ""}, "", "'a.bmp' may be any"),
         ("coco", {"x.json": coco("a.png"), "t/a.png": "", "v/a.png": ""}, "", "[0]: 'a.png' may"),
+        ("coco", {"x.json": coco("t/a.png", "v/a.png"), "a.png": ""}, "", "[1]: the image is"),
     ],
-)
+)  # fmt: skip
 def test_what_is_uncertain_is_a_fault_and_no_background(tmp_path, kind, files, left, fault):
     lay_out(tmp_path, files)
     names, log = read(tmp_path, kind, "x.json" if kind == "coco" else ".")

@@ -69,13 +69,15 @@ def test_what_is_left_out_is_said_in_one_line(folder, capsys):
     (folder / "gone.png").symlink_to("nowhere")
     addresses(".")
     assert capsys.readouterr().err == (
-        ".: left out: gone.png: a link that leads nowhere, or no regular file; "
-        "3 files with other endings (.txt 2, .heic 1)\n"
+        ".: left out: gone.png: a link that leads nowhere, or no regular file; 1 hidden folder; "
+        "1 hidden file; 3 files with other endings (.txt 2, .heic 1)\n"
     )
     addresses("*")
     assert capsys.readouterr().err == (
         "*: left out: 2 files with other endings (.heic 1, .txt 1)\n"
     )
+    addresses("**/*.png")
+    assert "1 hidden folder; 1 hidden file\n" in capsys.readouterr().err
     addresses("b.jpg", "sub")
     assert capsys.readouterr().err == ""
 

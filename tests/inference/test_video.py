@@ -12,7 +12,7 @@ from white_square_detector import dark_image, read_video
 
 from yolov3.inference.frames import read_frames
 from yolov3.inference.sources import Kind, Source, find_sources
-from yolov3.inference.video import VideoFile, open_capture
+from yolov3.inference.video import VideoFile, open_capture, saved_rate
 
 RNG = np.random.default_rng(0)
 
@@ -83,20 +83,23 @@ def test_each_frame_is_shown_from_its_time_on(tmp_path, times, expected):
 
 
 @pytest.mark.parametrize(
-    "steps",  # seconds between frames
+    ("steps", "rate"),  # seconds between frames
     [
-        pytest.param([1 / 30] * 40, id="constant"),
-        pytest.param(1 / 30 + RNG.uniform(-0.008, 0.008, 40), id="phone"),
-        pytest.param([0.02, 0.02, 0.9, 0.1] * 10, id="screen recording"),
+        pytest.param([1 / 30] * 40, 30, id="constant"),
+        pytest.param(1 / 30 + RNG.uniform(-0.008, 0.008, 40), 39.4, id="phone"),
+        pytest.param([0.2] * 20 + [1 / 30] * 20, 30, id="slow then fast"),
+        pytest.param([0.02, 0.02, 0.9, 0.1] * 10, 50, id="screen recording"),
+        pytest.param(RNG.uniform(0.01, 0.3, 40), 39.9, id="irregular"),
     ],
 )
-def test_a_variable_rate_keeps_its_times(tmp_path, steps):
+def test_a_variable_rate_keeps_its_times(tmp_path, steps, rate):
     path = tmp_path / "x.mp4"
     greys = 20 + 30 * (np.arange(40) % 8)
     write_timed_video(path, greys, steps)
     [source] = find_sources([str(path)])
     frames = list(read_frames([source], threading.Event()))
-    video = VideoFile(tmp_path / "out", (48, 64), frames[0].fps)
+    assert saved_rate(source, frames[0].fps) == pytest.approx(rate, rel=0.01)
+    video = VideoFile(tmp_path / "out", (48, 64), saved_rate(source, frames[0].fps))
     for frame in frames:
         video.write(frame.image_rgb, frame.seconds)
     video.close()
@@ -107,6 +110,13 @@ def test_a_variable_rate_keeps_its_times(tmp_path, steps):
         times = (index + np.array([-0.51, 0.51])) / fps
         first, last = np.searchsorted(starts, times, "right") - 1
         assert np.abs(image.mean() - greys[max(first, 0) : last + 1]).min() < 12
+
+
+def test_frames_that_are_missing_leave_a_constant_rate(tmp_path):
+    for step in (1 / 25, 1 / 120):
+        write_timed_video(tmp_path / "x.mp4", [50] * 9, [step] * 4 + [3 * step] + [step] * 4)
+        [source] = find_sources([str(tmp_path / "x.mp4")])
+        assert saved_rate(source, 1 / step) == pytest.approx(1 / step)
 
 
 def test_a_video_that_was_filmed_upright_stays_upright(tmp_path):

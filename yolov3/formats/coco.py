@@ -4,10 +4,11 @@ A box is [x, y, width, height] in pixels from the top left. Category ids may hav
 COCO go to 90 for 80 classes); classes are numbered in the order of the ids. A crowd annotation is
 one box around many objects, which no detector should learn: it is dropped.
 
-Tools write numbers as text, and ids as either; both are read. An image with an annotation that
-cannot be read is left out, and a fault in the log.
+Tools write numbers as text, and ids as either; both are read, like a box that only its outline
+gives. An image with an annotation that cannot be read is left out, and a fault in the log.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -41,7 +42,7 @@ def read_coco(path: Path, images: Path | None, log: ConversionLog) -> DataSet:
     content = _load(path)
     lookup = ImageLookup(path.parent, images, log, part=path.stem.lower().split("_")[-1])
     bad: set[str] = set()  # paths of images with a fault
-    entries = _read_images(content["images"], path, lookup, log)
+    entries = _read_images(content["images"], path, lookup, bad, log)
     names = _read_categories(content, path, log)
     _read_annotations(content["annotations"], entries, names, bad, path, log)
     without = list(map(repr, sorted(bad)))
@@ -78,7 +79,7 @@ def format_coco(data: DataSet, folder: Path, decimals: int) -> str:
 def _load(path: Path) -> dict[str, list[dict]]:
     text = read_text(path)
     try:
-        content = json.loads(text, object_hook=_without_outline)
+        content = json.loads(text, object_hook=_forget_outline)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: expected JSON; received {error.msg}") from None
     except (ValueError, RecursionError) as error:  # absurdly long numbers, deeply nested lists
@@ -93,22 +94,37 @@ def _load(path: Path) -> dict[str, list[dict]]:
     return content
 
 
-def _without_outline(element: dict) -> dict:
-    """Free the polygons while the file is parsed: they are most of it."""
-    element.pop("segmentation", None)
+def _forget_outline(element: dict) -> dict:
+    """Free the polygons while the file is parsed: they are most of it. Keep the box they need."""
+    outline, box = element.pop("segmentation", None), element.get("bbox")
+    if isinstance(outline, list) and (not box or box == [0, 0, 0, 0]):
+        with contextlib.suppress(TypeError, ValueError):  # then there is no box
+            points = np.concatenate(outline).reshape(-1, 2).astype(float)
+            low, high = points.min(axis=0), points.max(axis=0)
+            # A tuple, which JSON has not, tells where it comes from.
+            element["bbox"] = (*low.tolist(), *(high - low).tolist())
     return element
 
 
-def _identity(value: object) -> str | None:
-    """Return an id such that 1 and "1" are one; None for what is no id."""
-    return str(value) if type(value) in (int, str) else None
+def _identity(value: object) -> int | str | None:
+    """Return an id such that 1, 1.0 and "1" are one; None for what is no id."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        is_number = value.isdecimal() and len(value) < 20 and str(int(value)) == value
+        return int(value) if is_number else value
+    return value if type(value) is int else None
 
 
 def _read_images(
-    images: list[dict], path: Path, lookup: ImageLookup, log: ConversionLog
-) -> dict[str | None, Entry | None]:
-    """Return the entries by their ids; None where the image cannot be told."""
-    entries: dict[str | None, Entry | None] = {}
+    images: list[dict], path: Path, lookup: ImageLookup, bad: set[str], log: ConversionLog
+) -> dict[int | str | None, Entry | None]:
+    """Return the entries by their ids; None where the image cannot be told.
+
+    An image that the file lists twice is bad.
+    """
+    entries: dict[int | str | None, Entry | None] = {}
+    listed: dict[str, str] = {}  # where in the file, by path
     for index, image in enumerate(images):
         where, identity = f"{path}: images[{index}]", _identity(image.get("id"))
         entry = None
@@ -118,6 +134,10 @@ def _read_images(
             require(isinstance(name, str), f"{where}.file_name", "a text", name)
             sides = [parse_number(image.get(x) or 0, f"{where}.{x}") for x in ("width", "height")]
             new = Entry(tuple(map(int, sides)), lookup.locate(name, where), [])
+            first = listed.setdefault(new.path, where)
+            if first != where:
+                bad.add(new.path)
+                raise ValueError(f"{where}: the image is {new.path!r}, as that of {first}")
             require(identity not in entries, f"{where}.id", "an id of its own", image["id"])
             entry = new
         except ValueError as error:
@@ -151,14 +171,14 @@ def _read_categories(content: dict[str, list[dict]], path: Path, log: Conversion
             reason = "of a name that another category has"
             log.add("merged", "class", reason, [repr(name)] * (name in names.values()))
             names[identity] = name
-    return dict(sorted(names.items(), key=lambda item: (len(item[0]), item[0])))  # 9 before 10
+    return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
 def _read_annotations(
     annotations: list[dict], entries: dict, names: dict, bad: set[str], path: Path, log
 ) -> None:
     """Add the boxes to their entries, and the paths of images with a fault to `bad`."""
-    strays = []
+    crowded, strays = set(), []
     for index, annotation in enumerate(annotations):
         where, identity = f"{path}: annotations[{index}]", annotation.get("image_id")
         entry = entries.get(_identity(identity), where)
@@ -171,21 +191,24 @@ def _read_annotations(
             require(crowd in (0, 1, "0", "1"), f"{where}.iscrowd", "0 or 1", crowd)
             if int(crowd):
                 log.add("dropped", "box", "of a crowd", [f"annotations[{index}]"])
+                crowded.add(entry.path)
                 continue
             name, box = names.get(_identity(category)), annotation.get("bbox")
             require(name is not None, f"{where}.category_id", "the id of a category", category)
             entry.boxes.append((*_read_box(box, f"{where}.bbox"), name))
+            log.add("read", "box", "as large as its outline", [where] * isinstance(box, tuple))
         except ValueError as error:
             log.bad(error)
             bad.add(entry.path)
     if strays and len(strays) == len(annotations):
         raise ValueError(f"{strays[0]}: expected the id of an image, as in all annotations")
     log.add("dropped", "box", "of an image that is not in the file", strays)
+    log.add("kept", "image", "with a crowd that has no box", [], len(crowded - bad))
 
 
 def _read_box(box: object, where: str) -> list[float]:
     """Return a box as xyxy."""
-    is_box = isinstance(box, list) and len(box) == 4
+    is_box = isinstance(box, list | tuple) and len(box) == 4
     require(is_box, where, "[x, y, width, height] as numbers", box)
     x, y, width, height = (parse_number(value, where) for value in box)
     return [x, y, x + width, y + height]

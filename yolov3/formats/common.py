@@ -49,6 +49,7 @@ class ConversionLog:
         """Return the files below a folder as `find_files`, and log what was left out."""
         found = find_files(folder, suffixes)
         for note in found.left_out:
+            note = f"{note} in {folder}" if note[0].isdigit() else note
             self._left_out[note.replace(f"{Path.cwd()}{os.sep}", "")] = None
         return found.files
 

@@ -1,12 +1,14 @@
 """A data set on its way from one format to another: annotated images and class names."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from yolov3.formats.common import ConversionLog
 
 
 class AnnotatedImage(NamedTuple):
@@ -43,6 +45,26 @@ def annotated_image(path, size_wh, boxes_xyxy: list, classes: list[int]) -> Anno
     """Return an image with boxes, [xmin, ymin, xmax, ymax] each, and classes given as lists."""
     boxes_xyxy = np.array(boxes_xyxy, float).reshape(-1, 4)
     return AnnotatedImage(str(path), tuple(size_wh), boxes_xyxy, np.array(classes, int))
+
+
+def single_annotations(
+    images: list[AnnotatedImage], sources: list[str], log: ConversionLog
+) -> list[AnnotatedImage]:
+    """Return the images that one source annotates, or several alike; the others are faults."""
+    groups: dict[str, list[tuple]] = defaultdict(list)
+    for image, source in zip(images, sources, strict=True):
+        rows = sorted(np.c_[image.boxes_xyxy, image.classes].tolist())
+        groups[image.path].append((image, rows, source))
+    kept = []
+    for path, [(image, rows, source), *others] in groups.items():
+        otherwise = [other for _, its_rows, other in others if its_rows != rows]
+        if otherwise:
+            log.bad(f"{otherwise[0]}: the image is {path!r}, which {source} annotates otherwise")
+        else:
+            kept.append(image)
+            reason = "of an image that another one annotates alike"
+            log.add("skipped", "annotation", reason, [other for *_, other in others])
+    return kept
 
 
 def file_stems(images: list[AnnotatedImage]) -> list[str]:

@@ -13,12 +13,14 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePath
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from yolov3.formats.common import ConversionLog
 from yolov3.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = {"image", "images", "img", "imgs", "jpegimages"}
 KINDS = IMAGE_FOLDERS | {"annotation", "annotations", "label", "labels", "xml", "xmls"}
+UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of a file
 
 Place = tuple[str, ...]  # the folders of a file, in lower case, without those of `KINDS`
 
@@ -79,12 +81,17 @@ class ImageLookup:
         `is_stem` has no extension: a.jpg is that of a.jpg.png. Raises ValueError, naming `where`,
         where several agree equally.
         """
-        *folders, last = path_parts(name.strip()) or [""]
-        found = self._choose(last, _kindless(folders), place, is_stem)
-        if len({os.path.realpath(one.path) for one in found}) > 1:
-            which = f"{len(found)} images: " + ", ".join(repr(one.path) for one in found)
-            raise ValueError(f"{where}: {name!r} may be any of {which}")
-        return found[0] if found else None
+        url = unquote(name)  # of Label Studio, or with a signature
+        for text in (name, url, url.rpartition("?d=")[2], name.partition("?")[0]):
+            *folders, last = path_parts(text.strip()) or [""]
+            for candidate in (last, UPLOAD.sub("", last)):
+                found = self._choose(candidate, _kindless(folders), place, is_stem)
+                if len(found) > 1 and len({os.path.realpath(one.path) for one in found}) > 1:
+                    which = f"{len(found)} images: " + ", ".join(repr(one.path) for one in found)
+                    raise ValueError(f"{where}: {name!r} may be any of {which}")
+                if found:
+                    return found[0]
+        return None
 
     def note(self, annotation: str, found: Found) -> None:
         """Log an image that is not called, or not where, its annotation says."""

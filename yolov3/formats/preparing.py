@@ -89,21 +89,20 @@ def merge(sets: list[DataSet], class_names: list[str], log: ConversionLog) -> Da
     """Make one data set of several whose boxes are in pixels, with these classes.
 
     Of an image that is in it more than once, one stays with the objects of all; the log says so.
-    Copies of one set are left alone.
     """
     sets = [_renumber(data, class_names) for data in sets]
+    if len(sets) == 1:
+        return sets[0]
     images = [image for data in sets for image in data.images]
     kept: dict[Hashable, AnnotatedImage] = {}
-    paths = [image.path for image in images]
-    keys = content_keys(paths) if len(sets) > 1 else paths
-    for key, image in zip(keys, images, strict=True):
+    for key, image in zip(content_keys([image.path for image in images]), images, strict=True):
         kept[key] = _join(kept[key], image, log) if key in kept else image
     sources = [source for data in sets for source in data.sources]
     return DataSet(list(kept.values()), class_names, sources)
 
 
 def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
-    """Split a data set at random into one to train and one to test on, `fraction` of the images.
+    """Split a data set into one to train and one to test on, which gets `fraction` of each class.
 
     Images of the same content stay together, and those that were augmented from one. The order of
     the images and their folders do not matter. Raises ValueError for less than two such groups.
@@ -115,9 +114,10 @@ def split(data: DataSet, fraction: float, seed: int) -> tuple[DataSet, DataSet]:
         groups.setdefault(augmented[1] if augmented else key, []).append(image)
     if len(groups) < 2:
         raise ValueError("--split: expected at least 2 different images; received 1")
-    drawn = sorted(groups.values(), key=lambda group: min(_lot(image, seed) for image in group))
-    count = min(max(1, round(fraction * len(drawn))), len(drawn) - 1)
-    chosen = {image.path for group in drawn[:count] for image in group}
+    drawn = sorted(groups.values(), key=lambda group: min(_lot(x, data, seed) for x in group))
+    counts = np.array([_counts(replace(data, images=group)) for group in drawn])
+    is_test = _stratify(counts, fraction)
+    chosen = {one.path for i in np.flatnonzero(is_test) for one in drawn[i]}
     train = [one for one in data.images if one.path not in chosen]
     test = [one for one in data.images if one.path in chosen]
     return replace(data, images=train), replace(data, images=test)
@@ -153,9 +153,41 @@ def _fit(image: AnnotatedImage, size, relative: bool, log: ConversionLog) -> Ann
     return image._replace(size_wh=size, boxes_xyxy=clipped)
 
 
-def _lot(image: AnnotatedImage, seed: int) -> bytes:
+def _counts(data: DataSet) -> list[int]:
+    """Return the numbers of boxes of each class, of images without a box, and of all images."""
+    background = sum(not len(image.classes) for image in data.images)
+    return [*data.boxes_per_class, background, len(data.images)]
+
+
+def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Choose some of G groups of images, (G, K) with counts of K kinds each, as a mask (G,).
+
+    The chosen ones have about `fraction` of each kind: the groups are placed one by one, those of
+    the rarest kind first, where the balance of all kinds becomes better, as in the iterative
+    stratification of Sechidis et al., 2011. The last group of a kind goes where none of it is.
+    """
+    counts = counts[:, counts.any(axis=0)]
+    table, has = counts / counts.sum(axis=0), counts > 0
+    lead = np.zeros(len(has[0]))  # of the others over the chosen, in shares that they should have
+    placed, left = np.zeros((2, len(has[0])), bool), has.sum(axis=0)
+    part = np.full(len(table), -1)
+    for kind in np.argsort(left, kind="stable"):
+        rows = np.flatnonzero(has[:, kind] & (part < 0))
+        for row in rows[np.argsort(-table[rows, kind], kind="stable")]:  # small ones level out
+            leads = lead + table[row] / (1 - fraction), lead - table[row] / fraction
+            part[row] = np.sum(leads[1] ** 2) < np.sum(leads[0] ** 2)
+            last = has[row] & (left == 1) & (placed.sum(axis=0) == 1)
+            if last.any():
+                part[row] = placed[0, last].mean() >= 0.5
+            lead, left = leads[part[row]], left - has[row]
+            placed[part[row]] |= has[row]
+    return part == 1
+
+
+def _lot(image: AnnotatedImage, data: DataSet, seed: int) -> bytes:
     """Return a random number for an image that depends on nothing but its name and its boxes."""
-    content = repr((seed, Path(image.path).name, image.size_wh, image.boxes_xyxy.tolist()))
+    names = [data.class_names[index] for index in image.classes]
+    content = repr((seed, Path(image.path).name, image.size_wh, image.boxes_xyxy.tolist(), names))
     return hashlib.sha256(content.encode(errors="surrogateescape")).digest()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from yolov3.annotations import number_text
 from yolov3.class_names import class_name
 from yolov3.formats.common import ConversionLog, parse_number, read_text
-from yolov3.formats.data_set import DataSet, annotated_image, file_stems
+from yolov3.formats.data_set import DataSet, annotated_image, file_stems, single_annotations
 from yolov3.formats.image_lookup import ImageLookup, place_of, stem_of
 from yolov3.text import require
 
@@ -76,12 +76,13 @@ def read_voc(
     elif not files:
         raise ValueError(f"{path}: expected a folder of VOC XML files; received no .xml file")
     lookup = ImageLookup(top, images, log)
-    rows = []
+    rows, sources = [], []
     for file in files:
         try:
             root = _parse(file)
             image_path = _find_image(root, file, top, lookup)
             rows.append((image_path, *_read_image(root, file, corners, log)))
+            sources.append(str(file))
         except ValueError as error:
             log.bad(error)
     if path.is_dir() and stems is None:
@@ -89,7 +90,7 @@ def read_voc(
     class_names = sorted({name for *_, names in rows for name in names})
     place = {name: index for index, name in enumerate(class_names)}
     read = [annotated_image(*row, [place[name] for name in names]) for *row, names in rows]
-    return DataSet(read, class_names, list(map(str, files)))
+    return DataSet(single_annotations(read, sources, log), class_names, [str(f) for f in files])
 
 
 def format_voc(data: DataSet, corners: Corners) -> dict[str, str]:

@@ -20,8 +20,9 @@ import numpy as np
 
 from yolov3.class_names import names_in_yaml, read_class_names, read_yaml
 from yolov3.folder_search import may_be_file
+from yolov3.formats import data_set
 from yolov3.formats.common import IMAGES_HINT, ConversionLog, parse_number, read_text
-from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image, file_stems
+from yolov3.formats.data_set import AnnotatedImage, DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup, path_parts, place_of
 from yolov3.text import require
 
@@ -88,6 +89,7 @@ def read_data_yaml(path: Path, folder: Path | None, log: ConversionLog) -> dict[
                 images += reader.read_folder(files, labels, ImageLookup(labels, place, log))
             else:
                 images += reader.read_list(place, bases, sources)
+        images = data_set.single_annotations(images, [f"{path}: {split}"] * len(images), log)
         if images:
             sets[split] = DataSet(images, reader.class_names, sources, relative=True)
     if not sets and not log.faults:
@@ -172,7 +174,7 @@ class LabelReader:
 
     def read_folder(self, files: list[Path], folder: Path, lookup: ImageLookup) -> list:
         """Return the images of label files below a folder, and the background among them."""
-        read, places, strays = [], set(), []
+        read, sources, places, strays = [], [], set(), []
         for file in files:
             place = place_of(file, folder)
             try:
@@ -182,6 +184,7 @@ class LabelReader:
                     continue
                 places.add(found.place)
                 read.append(self._read_labels(found.path, file))
+                sources.append(str(file))
             except ValueError as error:
                 self.log.bad(error)
                 continue
@@ -192,6 +195,7 @@ class LabelReader:
         others = [repr(one.path) for one in unused if one.place not in places]
         self.log.add("skipped", "image", "in a folder without any label file", others)
         background = [one.path for one in unused if one.place in places]
+        read = data_set.single_annotations(read, sources, self.log)
         read += [annotated_image(path, (0, 0), [], []) for path in background]
         return sorted(read, key=lambda image: image.path)
 
@@ -253,7 +257,7 @@ class LabelReader:
 
 def format_yolo(data: DataSet) -> dict[str, str]:
     """Write the label files of a data set and its class names: text by file name."""
-    stems = file_stems(data.images)
+    stems = data_set.file_stems(data.images)
     texts = (format_labels(one.size_wh, one.boxes_xyxy, one.classes) for one in data.images)
     files = {f"{stem}.txt": text for stem, text in zip(stems, texts, strict=True)}
     class_file = NAMES_FILE if CLASS_FILE in files else CLASS_FILE

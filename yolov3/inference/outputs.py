@@ -15,7 +15,7 @@ from yolov3.images import write_image
 from yolov3.inference.frames import load
 from yolov3.inference.pipeline import Detections
 from yolov3.inference.sources import Kind, Source, own_names, safe_name
-from yolov3.inference.video import VideoFile
+from yolov3.inference.video import VideoFile, saved_rate
 
 JSON_NAME = "detections.json"
 BOX_DIGITS, SCORE_DIGITS, SECONDS_DIGITS = 2, 4, 3
@@ -107,7 +107,8 @@ class Outputs:
     def _add_to_video(self, frame, drawn):
         if frame.source is not self._video_source:
             self._video_source = frame.source  # first: a video that does not open is told once
-            self._video = VideoFile(self.folder / frame.source.name, frame.size_hw, frame.fps)
+            rate = saved_rate(frame.source, frame.fps)
+            self._video = VideoFile(self.folder / frame.source.name, frame.size_hw, rate)
         if self._video:
             self._video.write(drawn, frame.seconds)
 

@@ -64,7 +64,7 @@ def find_sources(words: Iterable[str]) -> list[Source]:
 
     A word is an image, a video, a folder (all images and videos at any depth, sorted), a pattern
     with `*`, `**`, `?` or `[...]`, the number of a camera, or a URL. What exists goes before what a
-    word could also mean. What is left out of folders and patterns, but for hidden files, is said on
+    word could also mean. What is left out of folders and patterns, such as hidden files, is said on
     stderr. Raises ValueError for a word that names nothing.
     """
     found: dict[tuple, Source] = {}

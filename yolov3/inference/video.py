@@ -9,6 +9,8 @@ import numpy as np
 from yolov3.files import short_name
 from yolov3.inference.sources import Kind, Source
 
+SAMPLE = 100  # frames of a video, by whose times its rate is judged
+ENOUGH_FPS = 60  # of a saved video with a variable rate; what is closer is left out
 LONGEST_PAUSE = 600.0  # seconds between two frames; longer ones are nonsense, or a day of no camera
 DEFAULT_FPS = 25.0  # of a source that does not tell, or tells nonsense
 FPS_RANGE = (0.01, 500.0)  # outside of it is nonsense, such as the rate of a clock
@@ -49,6 +51,26 @@ def frame_rate(capture: cv2.VideoCapture) -> float:
     """Return the frames per second of a capture, or a usual number where it tells none."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if FPS_RANGE[0] <= fps <= FPS_RANGE[1] else DEFAULT_FPS
+
+
+def saved_rate(source: Source, fps: float) -> float:
+    """Return the frames per second of a file that is to hold a source, of which `fps` is told.
+
+    A video of a variable rate tells its average or any other number. It gets the rate at which all
+    of its first frames have places; for a constant one, some of whose frames may be missing, that
+    is its own.
+    """
+    if source.kind is not Kind.VIDEO:
+        return min(fps, ENOUGH_FPS)
+    capture, times = open_capture(source), []
+    while len(times) < SAMPLE and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    places = (np.array(times) - times[0]) * fps if times else np.zeros(0)
+    closest = np.diff(places).min(initial=np.inf)
+    is_regular = np.abs(places - np.arange(len(places))).max(initial=0) < 0.5
+    if is_regular or closest <= 0 or closest > 0.9:
+        return fps
+    return min(fps / closest, ENOUGH_FPS)
 
 
 class VideoFile:
