@@ -50,6 +50,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
+    from yolov3.exported import needs_tensorflow
     from yolov3.files import require_empty
     from yolov3.inference.sources import find_sources
     from yolov3.inference.window import can_open_window
@@ -59,7 +60,8 @@ def main(argv=None) -> int:
         require_empty(args.output)
     if args.show and not can_open_window():
         raise ValueError("--show: no window can be opened here")
-    import_tensorflow(frozen_weights=True)
+    if needs_tensorflow(args.weights):
+        import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
     from yolov3.inference.outputs import OutputOptions
     from yolov3.inference.run import run_detection

@@ -33,7 +33,10 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow(frozen_weights=True)
+    from yolov3.exported import needs_tensorflow
+
+    if needs_tensorflow(args.weights):
+        import_tensorflow(frozen_weights=True)
     from yolov3.detection import Detector
     from yolov3.images import write_image
     from yolov3.inference.scenes import choose_scenes, detect_and_draw, output_paths

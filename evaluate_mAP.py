@@ -38,7 +38,10 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    import_tensorflow(frozen_weights=True)
+    from yolov3.exported import needs_tensorflow
+
+    if needs_tensorflow(args.weights):
+        import_tensorflow(frozen_weights=True)
     from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector

@@ -27,8 +27,6 @@ def write_files(folder, num_classes: int, tiny: bool, size: int) -> None:
     _draw_weights(model, image)
     save_darknet_weights(model, folder / WEIGHTS)
     if find_spec("onnx"):
-        from benchmarks.onnx_yolov3 import write_onnx
-
         write_onnx(model, folder / ONNX, size)
     arrays = {}
     for conv in conv_layers(model):
@@ -38,6 +36,20 @@ def write_files(folder, num_classes: int, tiny: bool, size: int) -> None:
     np.savez(folder / FOLDED, **arrays)
     raw_maps = [np.asarray(raw) for raw in model(image, training=False)]
     np.savez(folder / EXPECTED, image, *raw_maps)
+
+
+def write_onnx(model, path, size: int) -> None:
+    """Write a network as ONNX that maps `image` (B, 3, size, size) to the raw maps.
+
+    These are (B, A * (5 + C), G, G) each, fine to coarse. B is free.
+    """
+    from yolov3.export.onnx_file import FLOAT, Graph, add_network
+
+    graph = Graph()
+    raw_maps = {name: [None] * 4 for name in add_network(graph, model, "image")}
+    shapes = {"image": ["B", 3, size, size]}, raw_maps
+    ports = ({k: (FLOAT, v) for k, v in part.items()} for part in shapes)
+    graph.save(path, *ports)
 
 
 def _draw_weights(model, image) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from yolov3.class_names import read_class_names
 from yolov3.configs import FRACTION, INPUT_SIZE, SHOWN_SCORE_THRESHOLD, Config
+from yolov3.exported import ExportedBackend, format_of
 from yolov3.images import letterbox
 from yolov3.metrics import one_label
 from yolov3.nms import MAX_DETECTIONS, unletterbox
@@ -18,7 +19,8 @@ class Detector:
     """Detect objects: `detector(image_rgb_uint8) -> boxes_xyxy, scores, classes`.
 
     `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a
-    checkpoint, of a folder of them, or of a file of Darknet weights. `names` are its class names, a
+    checkpoint, of a folder of them, of a file of Darknet weights, or of one of export.py, which
+    another runtime runs. `names` are its class names, a
     list or the path of a names file; a model and Darknet weights also take `anchors`, numbers or
     the name of a preset. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the score threshold that was best in
@@ -57,6 +59,9 @@ class Detector:
         self.class_names = _class_names(names, backend.class_names, self.weights)
         self.anchors = self.config.anchors  # (S, A, 2) in pixels, fine to coarse
         self.input_hw = _input_hw(backend.input_size if input_size is None else input_size)
+        if not backend.is_dynamic and self.input_hw != backend.input_size:
+            fixed = "{}x{}".format(*backend.input_size)
+            raise ValueError(f"input_size: {self.weights} takes {fixed} alone, not {input_size!r}")
         self.classes = None if classes is None else class_indices(classes, self.class_names)
         self.score_threshold = _threshold(score_threshold, self._default_threshold())
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
@@ -152,11 +157,16 @@ def open_backend(source, anchors=None, precision: str = "auto"):
     """Open the source of a `Detector` with what runs it.
 
     A backend has `config`, `class_names`, `weights` (where they are from), `checkpoint` or None,
-    `precision` and `input_size`, that of its training, as attributes. `run(images)` runs the
-    network on uint8 (B, h, w, 3), letterboxed. `suppression(agnostic, max_detections,
-    max_per_class)` returns the NMS behind it, `(what run returned, score_threshold, iou_threshold)`
-    -> boxes_xyxy, scores, classes and counts as of `postprocess.detect_boxes`.
+    `precision`, `input_size`, that of its training, and `is_dynamic`, whether it takes others, as
+    attributes. `run(images)` runs the network on uint8 (B, h, w, 3), letterboxed.
+    `suppression(agnostic, max_detections, max_per_class)` returns the NMS behind it, `(what run
+    returned, score_threshold, iou_threshold)` -> boxes_xyxy, scores, classes and counts as of
+    `postprocess.detect_boxes`.
     """
+    if format_of(source):
+        if anchors is not None or precision != "auto":
+            raise ValueError(f"{source}: has anchors and a precision of its own")
+        return ExportedBackend(source)
     from yolov3.tensorflow_backend import TensorFlowBackend
 
     return TensorFlowBackend(source, anchors, precision)

@@ -3,15 +3,16 @@
 import json
 import math
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from yolov3.configs import SHOWN_SCORE_THRESHOLD
-from yolov3.dataset import evaluation_batches
 from yolov3.detection import Detector
 from yolov3.files import atomic_write
-from yolov3.images import letterbox, read_image
+from yolov3.images import GREY, letterbox, read_image
 from yolov3.metrics import (
     AREAS,
     Matches,
@@ -27,6 +28,7 @@ from yolov3.metrics import (
 MEAN_ROW = "all classes"
 DETECTOR_SETTINGS = ("weights", "score_threshold", "iou_threshold", "agnostic_nms")
 PER_POINT = ("precision", "recall", "F1")
+PIXELS_OF_SCORE = 100  # as far apart as a score of 0 and 1: boxes at the edge may be equal
 STAGES = ("read and letterbox", "network", "NMS")
 TIMED = 32  # images
 HARDLY_ANY = 0.01  # mAP50; even a short training has more
@@ -78,9 +80,9 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
     detector.detect_letterboxed(np.zeros((first, size, size, 3), np.uint8), [(size, size)] * first)
     detections, sizes = [], []
     started = time.perf_counter()
-    for images, _, _, sizes_hw in evaluation_batches(records, batch_size, size):
-        detections += detector.detect_letterboxed(images, sizes_hw.numpy())
-        sizes += sizes_hw.numpy().tolist()
+    for images, sizes_hw in letterboxed_batches(records, batch_size, size):
+        detections += detector.detect_letterboxed(images, sizes_hw)
+        sizes += sizes_hw
     seconds = time.perf_counter() - started
     matches = match_detections(records, detections, len(names), limit, tuple(AREAS))
     curves = score_curves(matches)
@@ -98,6 +100,30 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
     return Evaluation(figures, records, names, detections, np.array(sizes), matches, curves)
 
 
+def letterboxed_batches(records, batch_size, size) -> Iterator[tuple[np.ndarray, tuple]]:
+    """Yield the letterboxed images of all records, uint8 (B, size, size, 3), and their own sizes.
+
+    These are (height, width), 0 and 0 for one that cannot be read, which is grey. Threads read a
+    batch ahead.
+    """
+
+    def load(record):
+        try:
+            image_rgb = read_image(record.image_path)
+        except ValueError:
+            return np.full((size, size, 3), GREY, np.uint8), (0, 0)
+        return letterbox(image_rgb, (size, size)), image_rgb.shape[:2]
+
+    starts = range(0, len(records) + batch_size, batch_size)
+    with ThreadPoolExecutor() as pool:
+        ahead = iter(())
+        for start in starts:
+            batch, ahead = ahead, pool.map(load, records[start : start + batch_size])
+            if start:
+                images, sizes_hw = zip(*batch, strict=True)
+                yield np.stack(images), sizes_hw
+
+
 def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
     mean, least = mean_over_classes(curves), figures.get("score_threshold", 0.0)
@@ -110,6 +136,26 @@ def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
         row["best_threshold"] = own.get("best_threshold", math.nan)
         of_class = matches.truth_classes == label
         row["images"] = len(np.unique(matches.truth_images[of_class]))
+
+
+def largest_difference(ours, theirs, threshold: float) -> tuple[float, float]:
+    """Return by how many pixels and how much score two detectors differ, at most.
+
+    `ours` and `theirs` are `Evaluation.detections` of the same images. Each detection above the
+    threshold is compared with the nearest of its class that the other found; infinite without one.
+    """
+    worst = np.zeros(2)
+    for pair in zip(ours, theirs, strict=True):
+        for (boxes, scores, classes), others in (pair, pair[::-1]):
+            for index in np.flatnonzero(scores > threshold):
+                same = others[2] == classes[index]
+                if not same.any():
+                    return math.inf, math.inf
+                pixels = np.abs(others[0][same] - boxes[index]).max(axis=1)
+                by_score = np.abs(others[1][same] - scores[index])
+                nearest = (pixels + PIXELS_OF_SCORE * by_score).argmin()
+                worst = np.maximum(worst, [pixels[nearest], by_score[nearest]])
+    return tuple(worst.tolist())
 
 
 def time_stages(detector: Detector, evaluation: Evaluation, batch_size: int) -> dict[str, float]:

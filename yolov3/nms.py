@@ -1,5 +1,6 @@
-"""Detections back to the pixels of their images."""
+"""NMS without TensorFlow, and detections back to the pixels of their images."""
 
+import cv2
 import numpy as np
 
 from yolov3.images import boxes_from_letterbox, letterbox_params
@@ -7,12 +8,48 @@ from yolov3.images import boxes_from_letterbox, letterbox_params
 MAX_DETECTIONS = 100  # per image
 
 
+def suppress(
+    boxes_xyxy,
+    scores,
+    *,
+    score_threshold,
+    iou_threshold,
+    agnostic=False,
+    max_detections=MAX_DETECTIONS,
+    max_per_class=None,
+) -> tuple:
+    """Do for one image what `postprocess.detect_boxes` does behind the raw maps.
+
+    `boxes_xyxy` is (K, 4), `scores` (K, C). Returns the boxes (N, 4) that are kept, their scores
+    (N,), falling, and classes (N,).
+    """
+    if agnostic:
+        rows = np.flatnonzero(scores.max(axis=1) > score_threshold)
+        labels = scores[rows].argmax(axis=1)
+    else:
+        rows, labels = np.nonzero(scores > score_threshold)
+    boxes_xyxy, scores = boxes_xyxy[rows], scores[rows, labels]
+    boxes_xywh = np.hstack([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]])
+    groups = np.zeros_like(labels) if agnostic else labels
+    kept = cv2.dnn.NMSBoxesBatched(boxes_xywh.astype(float), scores, groups, 0.0, iou_threshold)
+    kept = np.array(kept, int)
+    if max_per_class:
+        ranks = np.zeros(len(kept), int)
+        for label in set(labels[kept]):
+            ranks[labels[kept] == label] = np.arange(np.sum(labels[kept] == label))
+        kept = kept[ranks < max_per_class]
+    else:
+        kept = kept[:max_detections]
+    return boxes_xyxy[kept], scores[kept], labels[kept].astype(np.int32)
+
+
 def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:
-    """Take the padded detections of a batch to pixels of each image.
+    """Take the detections of a batch, padded arrays or lists, to pixels of each image.
 
     Returns [(boxes_xyxy, scores, classes)]; none for an image of 0 x 0, which could not be read.
     """
-    parts = (np.asarray(part) for part in (boxes_xyxy, scores, classes, counts))
+    parts = (boxes_xyxy, scores, classes, counts)
+    parts = (part if isinstance(part, list) else np.asarray(part) for part in parts)
     found = []
     for boxes, score, label, count, image_hw in zip(*parts, image_sizes_hw, strict=True):
         count = count if all(image_hw) else 0

@@ -21,6 +21,8 @@ class TensorFlowBackend:
     Batch normalisation is folded into the convolutions.
     """
 
+    is_dynamic = True
+
     def __init__(self, source, anchors, precision: str):
         grow_gpu_memory()  # the network is the first to use it
         model, self.checkpoint, self.config, self.class_names, self.input_size, self.weights = (

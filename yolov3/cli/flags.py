@@ -277,7 +277,7 @@ def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=in
     def add(flag, text, metavar=None, **kind):
         parser.add_argument(flag, help=text, metavar=metavar, **kind)
 
-    weights = "checkpoint, run or folder of runs (the best of the newest), or Darknet weights"
+    weights = "checkpoint, run, folder of runs (best of the newest), Darknet weights, or export"
     names = "class names, one per line (default: the checkpoint's; COCO's for 80 Darknet classes)"
     presets = ", ".join(ANCHOR_PRESETS)
     anchors = f"anchors of Darknet weights: {presets} or a file (default: the official ones)"
@@ -293,12 +293,13 @@ def add_detector_flags(parser, score_threshold=None, agnostic_nms=False, size=in
     add("--input-size", sides, "PX", type=size)
     add("--score-threshold", score, "X", type=fraction, default=score_threshold)
     add("--iou-threshold", iou, "X", type=fraction)
-    add("--agnostic-nms", agnostic, action=argparse.BooleanOptionalAction, default=agnostic_nms)
+    if agnostic_nms is not None:
+        add("--agnostic-nms", agnostic, action=argparse.BooleanOptionalAction, default=agnostic_nms)
 
 
 def detector_settings(args: argparse.Namespace) -> dict:
     """Return what the flags of `add_detector_flags` say, as keywords of a `Detector`."""
     names = ("names", "input_size", "score_threshold", "iou_threshold", "agnostic_nms")
     anchors = args.anchors and read_anchors(args.anchors)
-    settings = {name: getattr(args, name) for name in names}
+    settings = {name: getattr(args, name) for name in names if name in args}
     return {"source": args.weights, "anchors": anchors, **settings}

@@ -15,15 +15,17 @@ from yolov3.kernels.substitute import clone, dtype_of, like
 LARGEST_RESCALING = 0.01  # no normal number moves that far by rounding; what underflows would
 
 
-def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
+def fold(model: keras.Model, dtype: str = "float32", portable: bool = False) -> keras.Model:
     """Return the network that computes in `dtype` what `model` does in inference.
 
     `model` is one of `build_yolov3`. The convolutions keep their names and have a bias; there is no
     batch normalisation. The outputs stay float32. In float32 on a CPU, many of the 3 x 3
-    convolutions are those of `winograd`.
+    convolutions are those of `winograd`, unless the network is to be `portable`.
     """
     folded = clone(
-        model, lambda layer: _folded_layer(layer, dtype_of(layer, model, dtype)), _skip_norms
+        model,
+        lambda layer: _folded_layer(layer, dtype_of(layer, model, dtype), portable),
+        _skip_norms,
     )
     refold(folded, model)
     return folded
@@ -62,12 +64,12 @@ def folded_weights(name: str, model: keras.Model) -> tuple[np.ndarray, np.ndarra
     return kernel * scale, beta - mean * scale
 
 
-def _folded_layer(layer, dtype):
+def _folded_layer(layer, dtype, portable):
     if isinstance(layer, keras.layers.BatchNormalization):
         return layer  # for `_skip_norms`
     if not isinstance(layer, keras.layers.Conv2D):
         return like(layer, dtype=dtype)
-    if winograd.suits(layer, dtype):
+    if not portable and winograd.suits(layer, dtype):
         return winograd.WinogradConvolution(layer.filters, name=layer.name, dtype=dtype)
     return like(layer, keras.layers.Conv2D, dtype=dtype, use_bias=True)
 
