@@ -116,7 +116,9 @@ def _litert(path):
     if find_spec("ai_edge_litert"):
         from ai_edge_litert.interpreter import Interpreter
     else:
-        from tensorflow.lite import Interpreter
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
     with zipfile.ZipFile(path) as archive:
         text = archive.read(METADATA).decode()
     run = Interpreter(path, num_threads=os.cpu_count()).get_signature_runner(PREDICT)
