@@ -126,7 +126,8 @@ def cells(run: Run, target: float | None) -> dict[str, str]:
     settings = vars(run.config) | {"anchors": presets.get(run.config.anchors, "own")}
     data = f"{Path(run.config.train_annot_path).stem} {run.images:,} {run.data[0][:4]}"
     row = {"run": run.name, "network": run.config.network, "data": data}
-    row |= {x: spelled(settings[x]) for x in settings if x not in {"tiny", *PLACES}}
+    texts = {x: f"{y:g}" if isinstance(y, float) else spelled(y) for x, y in settings.items()}
+    row |= {x: text for x, text in texts.items() if x not in {"tiny", *PLACES}}  # 0.0 is 0
     ends = {"": run.rows[-1]}
     if target is not None:
         reached = (row for row in run.rows if row["mAP50"] >= target)

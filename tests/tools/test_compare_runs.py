@@ -69,7 +69,9 @@ def test_groups_are_parted_by_more_than_seeds_or_not(first, second, said, run, t
 
 
 def test_places_make_no_other_group_but_data_does(run, tmp_path, capsys):
-    here = run("a", 0.8), run("b", 0.8, train_annot_path="moved.txt", seed=1)
+    moved = {"train_annot_path": "moved.txt", "max_minutes": 0.0}  # 0 by default, 0.0 from a file
+    here = run("a", 0.8), run("b", 0.8, seed=1, **moved)
+    assert "max_minutes" not in compare(capsys, tmp_path, *here)[0]
     assert "(2 seeds, 0.200 to 0.200)" in compare(capsys, tmp_path, *here)[-2]
     other = run("c", 0.1, validated_on="c")
     assert "nobody can compare" in compare(capsys, tmp_path, *here, other)[-2]
