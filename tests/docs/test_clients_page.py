@@ -1,0 +1,158 @@
+"""The programs of docs/clients.md: each finds what a `Detector` finds."""
+
+import contextlib
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from random_network import SIZE, random_network
+
+import export
+from yolov3.configs import REPO, Config
+from yolov3.detection import Detector
+from yolov3.images import read_image, write_image
+
+PAGE = (REPO / "docs" / "clients.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^([^\n`]+)(?:\n\n)```python\n(.*?)```", PAGE, re.M | re.S))
+SERVERS = dict(
+    re.findall(r"^## (TensorFlow Serving|Triton)$.*?```python\n(.*?)```", PAGE, re.M | re.S)
+)
+FOR_ALL = BLOCKS["For all:"]
+SETTINGS = {"input_size": SIZE, "score_threshold": 0.004, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_network()
+
+
+@pytest.fixture(scope="module")
+def file_of(model, tmp_path_factory):
+    """Return a function that exports the model to a format."""
+
+    def write(kind, dynamic=False):
+        for package in export.PACKAGES[kind]:
+            pytest.importorskip(package)
+        config = Config(tiny=True)
+        about = {"network": config.network, "class_names": ["cat", "dog"], "dynamic": dynamic}
+        about |= {"anchors": config.anchors, "strides": config.strides, "precision": "float32"}
+        about |= {"input_size_hw": [SIZE, SIZE], "score_threshold": 0.004, "iou_threshold": 0.45}
+        return export.write(kind, model, tmp_path_factory.mktemp(kind), about, False, [])
+
+    return write
+
+
+@pytest.fixture
+def photo(tmp_path):
+    rng = np.random.default_rng(3)
+    write_image(tmp_path / "photo.jpg", rng.integers(0, 256, (100, 150, 3), np.uint8))
+    return tmp_path / "photo.jpg"
+
+
+def printed(code, *arguments):
+    """Run a program; return the words of each line."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def check(lines, model, photo):
+    boxes_xyxy, scores, classes = Detector(model, multi_label=True, **SETTINGS)(read_image(photo))
+    found = np.array([line[1:] for line in lines], float)
+    order = np.argsort(-found[:, 0], kind="stable")[:100]
+    assert len(scores) == len(order) > 5
+    assert [lines[i][0] for i in order].count("cat") == np.sum(classes == 0)
+    np.testing.assert_allclose(found[order, 0], scores, atol=2e-4)
+    boxes = np.clip(found[order, 1:], 0, [150, 100, 150, 100])
+    np.testing.assert_allclose(boxes.mean(axis=0), boxes_xyxy.mean(axis=0), atol=0.05)
+
+
+@contextlib.contextmanager
+def serving(add_to_server, servicer):
+    """Serve gRPC in this process; give the address."""
+    import grpc
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "kind"),
+    [
+        ("ONNX Runtime", "onnx"),
+        ("LiteRT", "litert"),
+        ("OpenVINO", "openvino"),
+        ("SavedModel", "saved_model"),
+    ],
+)
+def test_a_program_finds_what_the_detector_finds(runtime, kind, file_of, model, photo):
+    code = BLOCKS[f"{runtime}:"] + FOR_ALL
+    assert len([line for line in code.splitlines() if line]) <= 30
+    if kind == "litert":
+        pytest.importorskip("ai_edge_litert")
+    check(printed(code, file_of(kind), photo), model, photo)
+
+
+def test_tensorflow_serving_is_asked_with_its_own_messages(file_of, model, photo):
+    pytest.importorskip("tensorflow_serving")
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    loaded = tf.saved_model.load(file_of("saved_model"))
+
+    class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):
+            assert request.model_spec.name == "yolov3"
+            inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+            found = loaded.signatures[request.model_spec.signature_name](**inputs)
+            answer = predict_pb2.PredictResponse()
+            for name, value in found.items():
+                answer.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+            return answer
+
+    add = prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server
+    with serving(add, StandIn()) as address:
+        lines = printed(SERVERS["TensorFlow Serving"], address, photo)
+    boxes_xyxy, scores, classes = Detector(model, multi_label=True, **SETTINGS)(read_image(photo))
+    found = np.array(lines, float)
+    # The letterbox of the graph and OpenCV's differ a little.
+    assert abs(len(found) - len(scores)) < 4 and found[0, 0] == classes[0]
+    assert found[0, 1] == pytest.approx(scores[0], rel=0.1)
+    yxyx = boxes_xyxy[0, [1, 0, 3, 2]] / [100, 150, 100, 150]
+    np.testing.assert_allclose(found[0, 2:], yxyx, atol=0.03)
+
+
+def test_triton_is_asked_with_its_own_messages(file_of, model, photo):
+    pytest.importorskip("tritonclient.grpc")
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+
+    config = (REPO / "docs/examples/serving/config.pbtxt").read_text()
+    assert text_format.Parse(config, model_config_pb2.ModelConfig()).name == "yolov3"
+    path = file_of("onnx", dynamic=True)
+    backend = Detector(path).backend
+
+    class StandIn(service_pb2_grpc.GRPCInferenceServiceServicer):
+        def ModelInfer(self, request, context):
+            [tensor], [content] = request.inputs, request.raw_input_contents
+            assert (request.model_name, tensor.name) == ("yolov3", "images")
+            images = np.frombuffer(content, np.uint8).reshape(tensor.shape)
+            answer = service_pb2.ModelInferResponse(model_name="yolov3")
+            boxes, scores = backend.run(images)
+            outputs = {"boxes": boxes / np.float32(SIZE), "scores": scores}
+            for name, value in outputs.items():
+                answer.outputs.add(name=name, datatype="FP32", shape=value.shape)
+                answer.raw_output_contents.append(value.tobytes())
+            return answer
+
+    add = service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server
+    with serving(add, StandIn()) as address:
+        check(printed(SERVERS["Triton"] + FOR_ALL, path, photo, address), model, photo)
