@@ -95,8 +95,7 @@ def test_log_shows_what_was_found_in_the_first_images(trained):
 
 def test_log_describes_all_that_tensorboard_shows(trained):
     log = read_log(trained.run.log)
-    tags = {tag for tag in log.Tags()["tensors"] if "_" != tag[0]} - {"keras"}
-    tags -= {"custom_scalars__config__"}
+    tags = {tag for tag in log.Tags()["tensors"] if "_" != tag[0]} - {"custom_scalars__config__"}
     assert all(log.SummaryMetadata(tag).summary_description for tag in tags)
     layers = [layer.name for layer in trained.train_step.ema.layers]
     for group, kind in (("weights", "conv"), ("outputs", "leaky")):

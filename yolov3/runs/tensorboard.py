@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.custom_scalar.summary import pb as layout_pb
+from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.hparams import api
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
@@ -97,8 +98,8 @@ class TensorBoardLog:
                 value.metadata.summary_description = text or ""
         joined = b"".join(summary.SerializeToString() for summary in summaries)
         with self._disk_errors():  # without `tf.summary`, which takes longer than the rest
-            resource = self._writer._resource
-            tf.raw_ops.WriteRawProtoSummary(writer=resource, step=step, tensor=joined)
+            writer = self._writer._resource
+            tf.raw_ops.WriteRawProtoSummary(writer=writer, step=step, tensor=joined)
 
     def scalars(self, step: int, values: dict) -> None:
         """Write scalars by tag."""
@@ -107,8 +108,11 @@ class TensorBoardLog:
     def images(self, step: int, tag: str, images) -> None:
         """Write RGB images uint8 (H, W, 3) under a tag; their sizes may differ."""
         encoded = [cv2.imencode(".png", image[..., ::-1])[1].tobytes() for image in images]
-        size = [str(side).encode() for image in images[:1] for side in image.shape[1::-1]]
-        self.write(step, _summary("images", tag, [*size, *encoded]))
+        size = [str(side).encode() for side in images[0].shape[1::-1]]
+        # TensorBoard's own function takes images of one size.
+        metadata = {"plugin_data": {"plugin_name": "images"}}
+        value = {"tag": tag, "tensor": tf.make_tensor_proto([*size, *encoded])}
+        self.write(step, tf.compat.v1.Summary(value=[value | {"metadata": metadata}]))
 
     def start(self, step: int, config: Config, class_names, network: keras.Model) -> None:
         """Write what a run is: charts, settings as a table and for HParams, classes, layers."""
@@ -121,12 +125,15 @@ class TensorBoardLog:
         layout = Layout(category=[{"title": "training and validation", "chart": charts}])
         names = text_pb("class_names", "```\n" + "\n".join(class_names) + "\n```")
         table = text_pb("config", settings_table(config))
-        graph = _summary("graph_keras_model", "keras", network.to_json(), b"1")  # version
-        self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings), graph)
+        self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings))
+        graph = keras_model_to_graph_def(json.loads(network.to_json())).SerializeToString()
+        with self._disk_errors():
+            tf.raw_ops.WriteGraphSummary(writer=self._writer._resource, step=step, tensor=graph)
 
     def validation(self, step: int, validate: Validator) -> None:
         """Write what a `Validator` has found: images, confusions and PR curves."""
-        self.images(step, "validate/detections", validate.examples)
+        if validate.examples:  # of images that can be read
+            self.images(step, "validate/detections", validate.examples)
         matrix = confusion_matrix(above(validate.matches, validate.threshold))
         image = confusion_image(matrix, validate.class_names)
         self.images(step, "validate/confusion_matrix", [image])
@@ -220,10 +227,3 @@ def settings_table(config: Config) -> str:
         rows.append((value == default, " | ".join(cell.replace("|", r"\|") for cell in cells)))
     rows = [row for _, row in sorted(rows, key=lambda row: row[0])]
     return "\n".join(["setting | value | default | what it is", "--- | --- | --- | ---", *rows])
-
-
-def _summary(plugin, tag, value, content=b""):
-    """Return a summary that TensorBoard has no function for."""
-    metadata = {"plugin_data": {"plugin_name": plugin, "content": content}}
-    parts = {"tag": tag, "metadata": metadata, "tensor": tf.make_tensor_proto(value)}
-    return tf.compat.v1.Summary(value=[parts])
