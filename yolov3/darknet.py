@@ -135,8 +135,8 @@ def read_header(path) -> tuple[int, int]:
     header_bytes = VERSION.size + seen_bytes
     floats, rest = divmod(size - header_bytes, FLOAT_BYTES)
     if rest or floats < 1:
-        expected = f"{header_bytes} bytes of header, then {FLOAT_BYTES} bytes a number"
-        raise ValueError(f"{path}: damaged or broken off: expected {expected}; received {size:,}")
+        expected = f"a whole file, {header_bytes} bytes and {FLOAT_BYTES} for each number"
+        raise ValueError(f"{path}: expected {expected}; received {size:,} bytes")
     return header_bytes, floats
 
 

@@ -141,7 +141,7 @@ def test_images_of_training_and_test_are_compared_by_content(two_files, capsys):
 
 def test_other_numbers_in_the_names_of_the_test_end_a_training(two_files, folder):
     (folder / "test.names").write_text("b\n")
-    with pytest.raises(ValueError, match="test.txt: class 'b' is 0 in test.names, but 1 in"):
+    with pytest.raises(ValueError, match="test.txt: class 0 is 'b' in test.names, but 'a' in"):
         load_data(two_files[0], ["a", "b"])
 
 
