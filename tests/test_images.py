@@ -101,6 +101,10 @@ def test_sixteen_bits_become_eight(tmp_path, name):
     assert abs(read_image(tmp_path / name).astype(int) - rgb).max() <= 1
 
 
+# Of these compressions. Pillow 12.3 crashes when it is asked to write others.
+MODES_OF_TIFF = {"jpeg": ["L", "RGB", "RGBA", "CMYK", "YCbCr"], "group4": ["1"]}
+
+
 def odd_files():
     """Return files of every mode in every format and compression of TIFF, and rarer ones, by name.
 
@@ -115,7 +119,10 @@ def odd_files():
         for kind in FORMATS:
             files[f"{image.mode} {kind}"] = encoded(image, kind)
         for compression in "tiff_lzw tiff_adobe_deflate packbits jpeg group4 zstd lzma".split():
-            files[f"{image.mode} {compression}"] = encoded(image, "TIFF", compression=compression)
+            if image.mode in MODES_OF_TIFF.get(compression, [image.mode]):
+                files[f"{image.mode} {compression}"] = encoded(
+                    image, "TIFF", compression=compression
+                )
         files[f"{image.mode} j2k"] = encoded(image, "JPEG2000", no_jp2=True)
     for largest in (1, 100, 254, 255, 1023, 65535):
         numbers = np.round(rgb / 255 * largest).astype("u1" if largest < 256 else ">u2")

@@ -43,6 +43,10 @@ CHANGES = {
     "augment_sizes": (1.0, 2.0),
 }
 
+# The configuration has paths, Keras numbers the layers of the graph by process, and each process
+# that ends a run says so.
+PER_PROCESS = ("config", "__run_graph__", "_hparams_/session_end_info")
+
 
 def prepare(records, folder, **changes):
     """Build a training of eight steps, three to an epoch, the last of which crosses two passes."""
@@ -69,7 +73,7 @@ def final_state(training) -> dict:
     manager = training.manager
     return {
         "variables": state_dict(training.train_step.variables()),
-        "log": [event for event in events_of(training.run.log) if event[0] != "config"],
+        "log": [event for event in events_of(training.run.log) if event[0] not in PER_PROCESS],
         "results": results_of(training.run.log),
         "kept": (manager.metrics, manager.best_mAP, manager.best_size, manager.best_epoch),
         "folders": sorted(path.name for path in training.run.checkpoints.glob("*-*")),
@@ -253,4 +257,4 @@ def test_changed_settings_are_logged_where_they_begin(records, one_graph, tmp_pa
     longer, _ = resume(records, tmp_path, train_epochs=2)
     configs = [(step, text) for tag, step, text in events_of(longer.run.log) if tag == "config"]
     assert [step for step, _ in configs] == [1, PER_EPOCH + 1]
-    assert b'"train_epochs": 2' in configs[1][1]
+    assert b"**train_epochs** | `2`" in configs[1][1]
