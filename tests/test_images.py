@@ -132,6 +132,11 @@ def odd_files():
     for dtype in ("u1", "u2", "u4", "i1", "i2", "i4", "f4"):
         scale = 1 / 255 if dtype == "f4" else 256 ** (int(dtype[1]) - 1) / (1 + (dtype[0] == "i"))
         files[f"tiled TIFF {dtype}"] = tiled_tiff((grey * scale).astype("<" + dtype))
+    jpeg = encoded(images[4], "JPEG")
+    start = jpeg.index(b"\xff\xc0") + 1
+    for frame in (0xC1, 0xC3, 0xC5, 0xC9, 0xCA, 0xCB):  # extended, lossless, arithmetic and so on
+        files[f"JPEG {frame:x}"] = jpeg[:start] + bytes([frame]) + jpeg[start + 1 :]
+    files["JPEG 12 bits"] = jpeg[: start + 3] + b"\x0c" + jpeg[start + 4 :]
     bmp = struct.pack("<2sIHHIIHHHH", b"BM", 26 + 7200, 0, 0, 26, 12, 60, 40, 1, 24)
     files["BMP of OS/2"] = bmp + rgb[::-1, :, ::-1].tobytes()
     for kind in ("BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF"):

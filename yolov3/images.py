@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import re
 import threading
 import warnings
 from pathlib import Path
@@ -32,12 +33,13 @@ IMAGE_SUFFIXES = frozenset(  # where a folder is searched for them
 MAX_BYTES = 2**31 - 1  # of the file: OpenCV counts them in 32 bits
 # A complete file has these after its header, and compressed pixels never: without, it is cut off.
 END_MARKS = {"JPEG": b"\xff\xd9", "JPEG2000": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-WHOLE_BY_END = ("JPEG", "PNG", "WEBP")  # Pillow opens no WebP that is cut off
 TAIL_BYTES = 64  # where the mark is looked for first; some programs append data of their own
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on rows and columns are swapped first
 SAMPLE_FORMAT, BITS_PER_SAMPLE = 339, 258  # tags of TIFF; sample formats 1 and 4 have no sign
 NO_BRIGHTNESS = "numbers whose brightness is not defined: with a sign, a fraction or over 16 bits"
+# A frame of a JPEG that is lossless, hierarchical or coded arithmetically.
+RARE_JPEG = re.compile(rb"\xff[\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.\x08", re.DOTALL)
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # then the image is flipped: as cv2.flip has it
 GREY = 128  # fills what the image does not cover
 # What cannot be read is an error here, and odd metadata do no harm: neither library prints.
@@ -88,7 +90,7 @@ def read_image_size(path) -> tuple[int, int]:
     """
     with _open(path) as stream:
         image, orientation = _read_header(stream, path)
-        if image.format not in WHOLE_BY_END:
+        if not _is_surely_decoded(stream, image):
             _decode(stream, image, path)
     return image.size[::-1] if orientation >= 5 else image.size
 
@@ -242,6 +244,15 @@ def _has_no_brightness(image: Image.Image) -> bool:
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     is_signed = not {1, 4} >= set(tags.get(SAMPLE_FORMAT, ()))
     return image.mode == "F" or is_signed or max(tags.get(BITS_PER_SAMPLE, (1,))) > 16
+
+
+def _is_surely_decoded(stream: BinaryIO, image: Image.Image) -> bool:
+    """Tell whether every library decodes such an image, whose header was read and whose end is."""
+    if image.format != "JPEG":
+        return image.format in ("PNG", "WEBP")  # Pillow opens no WebP that is cut off
+    size = stream.tell()
+    stream.seek(0)
+    return not RARE_JPEG.search(stream.read(size))
 
 
 def _unreadable(path, error: object) -> ImageFileError:
