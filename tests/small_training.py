@@ -97,6 +97,10 @@ def read_log(folder: Path) -> EventAccumulator:
         return log.Reload()
 
 
+# Keras numbers the layers of the graph by process, and each process that ends a run says so.
+PER_PROCESS = ("__run_graph__", "_hparams_/session_end_info")
+
+
 def events_of(folder: Path) -> list[tuple[str, int, object]]:
     """Return all (tag, step, value) of a log as TensorBoard reads them, sorted."""
     log = read_log(folder)
