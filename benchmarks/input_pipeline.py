@@ -1,10 +1,11 @@
-"""Time the input pipeline alone: scenes per second and core, first batch, memory over epochs.
+"""Time the input pipeline alone: images per second and core, first batch, memory over epochs.
 
     python benchmarks/input_pipeline.py
     python benchmarks/input_pipeline.py --quick
+    python benchmarks/input_pipeline.py --annotations data/bccd_train.txt     on images of your own
 
-416 px scenes are read, augmented with everything at once, letterboxed and batched, as in training.
-One core is compared with all cores that this process may use.
+Scenes of 416 px, or other images, are read, augmented with everything at once, letterboxed and
+batched, as in training. One core is compared with all cores that this process may use.
 """
 
 import argparse
@@ -31,7 +32,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--passes", type=int, default=8, help=f"passes over {SCENES} scenes")
+    parser.add_argument("--passes", type=int, default=8, help=f"passes of {SCENES} images")
+    parser.add_argument("--annotations", help="an annotation file in place of scenes")
     parser.add_argument("--quick", action="store_true", help="3 passes")
     parser.add_argument(
         "--serve", nargs=2, metavar=("ANNOTATIONS", "CORES"), help=argparse.SUPPRESS
@@ -49,7 +51,7 @@ def main(argv=None) -> int:
     from benchmarks.scenes import write_scenes
 
     with tempfile.TemporaryDirectory() as folder:
-        annotations = write_scenes(folder, SCENES, SIZE)
+        annotations = args.annotations or write_scenes(folder, SCENES, SIZE)
         results = take_turns([engine(count, annotations) for count in core_counts()], args.passes)
     print_results(results, args.passes)
     return 0
@@ -65,7 +67,7 @@ def engine(count: int, annotations) -> Engine:
 
 
 def serve_pipeline(annotations: str, count: int) -> int:
-    """Be the engine on `count` cores: one pass over all scenes whenever asked."""
+    """Be the engine on `count` cores: a pass of SCENES images whenever asked."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores()[:count])  # before TensorFlow counts them
     import_tensorflow()
@@ -99,7 +101,7 @@ def print_results(results, passes) -> None:
                 f"{memory[0]:.0f}, {memory[-1]:.0f}",
             ]
         )
-    header = ["cores", "scenes/s", "per core", "per CPU second", "first batch, s"]
+    header = ["cores", "images/s", "per core", "per CPU second", "first batch, s"]
     header.append(f"MB after pass 1, {passes}")
     print_table(f"Input pipeline, {SIZE} px, all augmentations, median of {passes}", header, rows)
     print(f"\n{machine()}; {versions('tensorflow', 'opencv-python', 'numpy')}")
