@@ -250,12 +250,6 @@ def _match_image(image, record, detections, limit, ranges, first):
     shown = scores < LEAST_SHOWN
     likely = np.flatnonzero(~shown)
     shown[likely] = one_label(boxes_xyxy[likely], scores[likely], classes[likely])
-    best = {
-        name: np.where(values.any(axis=1), first + values.argmax(axis=1), NO_TRUTH)
-        if values.size
-        else np.full(len(order), NO_TRUTH)
-        for name, values in (("own", own), ("other", other))
-    }
     return {
         "truth_images": np.full(len(record.classes), image),
         "truth_classes": record.classes,
@@ -267,10 +261,17 @@ def _match_image(image, record, detections, limit, ranges, first):
         "hits": hits,
         "ignored": np.where(hits, matched_ignored, outside),
         "truth": np.where(hits[0, 0], first + matched[0, 0], NO_TRUTH),
-        **best,
+        "own": _nearest(own, first),
+        "other": _nearest(other, first),
         "own_ious": own.max(axis=1, initial=0),
         "other_ious": other.max(axis=1, initial=0),
     }
+
+
+def _nearest(ious, first):
+    """Return the true box (D,) that each overlaps most, by IoU (D, G), or NO_TRUTH."""
+    padded = np.pad(ious, ((0, 0), (0, 1)))  # there may be none
+    return np.where(padded.any(axis=1), first + padded.argmax(axis=1), NO_TRUTH)
 
 
 def _match_boxes(ious, truth_ignored):

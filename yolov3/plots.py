@@ -1,6 +1,5 @@
 """Matplotlib figures: one style, PNG files, no screen."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, GOLD = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
 DPI = 150
-PANELS_PER_ROW = 3
+LEGEND_COLUMNS = 3
 NUMBERED = 20  # classes up to which the confusion matrix has numbers
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -75,20 +74,16 @@ def map_figure(panels_of: dict[str, dict[str, list[tuple[float, float]]]], x_lab
 
     names = {name for curves in panels_of.values() for name in curves}
     labels = {name: legible(name, ascii(name)[1:-1]) for name in names}
-    columns = min(len(panels_of), PANELS_PER_ROW)
-    rows = math.ceil(len(panels_of) / columns)
-    figure = Figure(figsize=(4.5 * columns, 3.2 * rows + 0.3))
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, (title, curves) in zip(panels.flat, panels_of.items(), strict=False):
+    figure = Figure(figsize=(4.5 * len(panels_of), 3.5))
+    panels = figure.subplots(1, len(panels_of), squeeze=False, sharey=True)[0]
+    for axes, (title, curves) in zip(panels, panels_of.items(), strict=True):
         for name, points in curves.items():
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4.5, label=labels[name])
         axes.set(title=title, xlabel=x_label, xlim=(0, None))
-    for axes in panels.flat[len(panels_of) :]:
-        axes.set_axis_off()
-    for axes in panels[:, 0]:
-        axes.set(ylabel="mAP on the test images", ylim=(0, 1.02), yticks=[i / 5 for i in range(6)])
-    handles = panels.flat[0].get_legend_handles_labels()
-    columns = min(len(handles[1]), PANELS_PER_ROW)
+    yticks = [i / 5 for i in range(6)]
+    panels[0].set(ylabel="mAP on the test images", ylim=(0, 1.02), yticks=yticks)
+    handles = panels[0].get_legend_handles_labels()
+    columns = min(len(handles[1]), LEGEND_COLUMNS)
     legend = figure.legend(*handles, loc="outside upper center", ncols=columns)
     for text in legend.get_texts():
         text.set_parse_math(False)
