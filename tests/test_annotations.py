@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.torture import annotation_files
 from yolov3.annotations import (
     LineError,
+    decode_line,
     format_line,
+    numbered_lines,
     parse_line,
     read_annotations,
+    scan,
+    stack_boxes,
 )
 from yolov3.configs import REPO
 
@@ -222,6 +227,49 @@ def test_what_format_line_writes_is_read_back(tmp_path):
             np.testing.assert_array_equal(record.classes, table[:, 4])
 
     check()
+
+
+number = st.sampled_from(
+    "0 7 12.5 3. 007 40.0625 16777216 16777217 99999999 123456789 1e2 -1".split()
+)
+odd_boxes = st.lists(st.tuples(*[number] * 5).map(",".join), max_size=3).map(" ".join)
+odd_lines = st.lists(st.tuples(names, odd_boxes).map(" ".join), max_size=9).map("\n".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(annotation_files.files(), odd_lines.map(str.encode)))
+def test_a_file_reads_as_its_lines_do_one_by_one(content):
+    expected, faults = [], []
+    for line, raw in numbered_lines(content):
+        try:
+            if text := decode_line(raw):
+                expected.append((line, *parse_line(text, 8)))
+        except LineError as error:
+            faults.append((line, error.kind, str(error)))
+    try:
+        records, problems = scan(content, "/data/train.txt", 8)
+    except ValueError:
+        return  # no line, or another format
+    assert [(one.line, one.kind, one.message) for one in problems] == faults
+    assert len(records) == len(expected)
+    for record, (line, path, boxes_xyxy, classes) in zip(records, expected, strict=True):
+        assert (record.line, record.image_path) == (line, os.path.join("/data", path))
+        np.testing.assert_array_equal(record.boxes_xyxy, boxes_xyxy)
+        np.testing.assert_array_equal(record.classes, classes)
+    for ours, of_list in zip(stack_boxes(records), stack_boxes(list(records)), strict=True):
+        np.testing.assert_array_equal(ours, of_list)
+
+
+def test_records_are_a_sequence_and_can_be_chosen_from(tmp_path):
+    lines = [f"/{i}.png" + " 1,2,3,4,5" * i for i in range(4)]
+    records = read_annotations(write(tmp_path, "\n".join(lines)))
+    assert [len(one.classes) for one in records[3:0:-2]] == [3, 1]
+    assert records[-1].image_path == records[np.int64(3)].image_path == "/3.png"
+    with pytest.raises(IndexError):
+        records[4]
+    kept = records.select(np.array([False, True, False, True]))
+    assert [(one.line, len(one.boxes_xyxy)) for one in kept] == [(2, 1), (4, 3)]
+    assert stack_boxes(kept)[0].tolist() == [0, 1, 1, 1]
 
 
 def test_tensorflow_is_not_imported():

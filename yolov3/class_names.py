@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from yolov3.annotations import LineError, decode_line, numbered_lines, read_bytes
+from yolov3.annotations import LineError, decode_line, numbered_lines
+from yolov3.files import read_bytes
 from yolov3.text import printable, require
 
 MAX_BYTES = 2**20  # the 80 names of COCO have 625

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from yolov3.annotations import stack_boxes
 from yolov3.augment import MOSAIC, Augmentation, training_sample
 from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, read_image
 from yolov3.schedule import size_of_step
@@ -146,4 +147,4 @@ def _boxes_of(records, index):
 
 
 def _box_capacity(records):
-    return max(1, max(len(record.classes) for record in records))
+    return max(1, np.bincount(stack_boxes(records)[0]).max(initial=0))

@@ -27,6 +27,8 @@ from typing import get_args, get_origin
 
 REPLACED = ".replaced"
 NAME_BYTES, DIGEST_LETTERS = 255, 12  # of the name of a file, and of what shortens it
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+MAX_TEXT_BYTES = 2**30  # more than annotations of any public data set; bounds the memory
 MAX_JSON_BYTES = 8 << 20  # ten thousand class names of 800 letters; parsed, it is 20 times as large
 
 
@@ -54,6 +56,19 @@ def read_bounded(path, max_bytes: int) -> bytes:
         raise OSError(errno.EFBIG, f"{size} bytes, more than {max_bytes}")
     with open(path, "rb") as stream:
         return stream.read(size)
+
+
+def read_bytes(path, max_bytes: int = MAX_TEXT_BYTES, utf16: bool = False) -> bytes:
+    """Read a text file, or raise ValueError naming it and the reason, as UTF-16 unless `utf16`."""
+    try:
+        content = read_bounded(path, max_bytes)
+    except IsADirectoryError:
+        raise ValueError(f"{path}: this is a folder, not a file") from None
+    except OSError as error:
+        raise ValueError(f"{path}: expected a text file; received {error.strerror}") from None
+    if content.startswith(UTF16_BOMS) and not utf16:
+        raise ValueError(f"{path}: expected UTF-8 text; received UTF-16 (save it as UTF-8)")
+    return content
 
 
 def read_json(path) -> dict:

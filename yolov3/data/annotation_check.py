@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, read_bytes, scan, stack_boxes
+from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, scan, stack_boxes
 from yolov3.class_names import case_twins, check_numbering
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.image_files import content_keys, read_sizes
+from yolov3.files import read_bytes
 from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import Record, read_annotations, stack_boxes
+from yolov3.annotations import MAX_EXACT, Record, Records, read_annotations, stack_boxes
 from yolov3.augment import Augmentation, training_sample
 from yolov3.data.anchors import Boxes, letterboxed
 from yolov3.data.image_files import read_sizes
@@ -23,7 +23,7 @@ class Statistics(NamedTuple):
     input_size: int
 
 
-def read_sized_annotations(path, num_classes: int | None = None) -> tuple[list[Record], np.ndarray]:
+def read_sized_annotations(path, num_classes: int = MAX_EXACT) -> tuple[Records, np.ndarray]:
     """Read an annotation file and the sizes (R, 2) of its images, width and height in pixels.
 
     Raises ValueError naming file, line and value for a bad line or an image that cannot be read.

@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from yolov3.annotations import MAX_EXACT, UTF16_BOMS, read_bytes
+from yolov3.annotations import MAX_EXACT
 from yolov3.cli.progress import counted
+from yolov3.files import UTF16_BOMS, read_bytes
 from yolov3.folder_search import find_files
 from yolov3.text import printable, require
 

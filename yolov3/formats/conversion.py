@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolov3.annotations import format_line, number_text, read_bytes, scan
+from yolov3.annotations import box_text, format_line, scan
 from yolov3.class_names import case_twins, read_class_names
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
-from yolov3.files import check_outputs, write_files
+from yolov3.files import check_outputs, read_bytes, write_files
 from yolov3.formats import preparing
 from yolov3.formats.coco import format_coco, read_coco
 from yolov3.formats.common import ConversionLog
@@ -205,7 +205,7 @@ def read_lines(path: Path, class_names: list[str] | None, log: ConversionLog) ->
     images = []
     for record in records:
         # The file's own decimals: as float64 the float32 nearest to 12.3 is 12.300000190734863.
-        boxes = [[float(number_text(value)) for value in box] for box in record.boxes_xyxy]
+        boxes = [[*map(float, box_text(box).split(","))] for box in record.boxes_xyxy]
         images.append(annotated_image(record.image_path, (0, 0), boxes, record.classes))
     return DataSet(images, class_names, sources)
 

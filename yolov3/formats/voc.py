@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
-from yolov3.annotations import number_text
+from yolov3.annotations import box_text
 from yolov3.class_names import class_name
 from yolov3.formats.common import ConversionLog, parse_number, read_text
 from yolov3.formats.data_set import DataSet, annotated_image, file_stems, single_annotations
@@ -175,7 +175,7 @@ def _format_image(image, class_names: list[str], corners: Corners) -> str:
     for box, label in zip(image.boxes_xyxy + np.array(corners.value), image.classes, strict=True):
         element = ElementTree.SubElement(root, "object")
         _add(element, name=class_names[label], pose="Unspecified", truncated=0, difficult=0)
-        values = dict(zip(TAGS, map(number_text, box), strict=True))
+        values = dict(zip(TAGS, box_text(box).split(","), strict=True))
         _add(ElementTree.SubElement(element, "bndbox"), **values)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
