@@ -1,5 +1,7 @@
 """Whole annotation files: the report, and loading them for use."""
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -100,6 +102,31 @@ def test_duplicates_are_warnings(folder):
     assert kinds(report.warnings) == [("image listed twice", 3), ("box listed twice", 1)]
     assert report.warnings[0].message == f"'{folder}/./a b.png' is in line 1, too"
     assert report.warnings[1].message == "1,2,3,4"
+
+
+def test_many_lines_are_judged_as_plain_python_judges_each(folder):
+    chance = random.Random(0)
+    text, kept, outside, repeated = "", [], [], []
+    for line in range(1, 301):
+        boxes = []
+        for _ in range(line % 6):
+            x, y = chance.choice([-2, -1, 0, 5, 9]), chance.choice([0, 7])
+            boxes.append((x, y, chance.choice([12, 60, 61]), chance.choice([30, 40]), y))
+        text += " ".join(["a b.png", *(",".join(map(str, box)) for box in boxes)]) + "\n"
+        if too_far := [box for box in boxes if box[0] < -1]:
+            outside.append((line, "{},{},{},{}".format(*too_far[0])))
+            continue
+        clipped = [(max(x, 0), y, min(right, 60), bottom, c) for x, y, right, bottom, c in boxes]
+        kept.append([list(box[:4]) for box in clipped])
+        for place, box in enumerate(clipped):
+            if box in clipped[:place]:
+                repeated.append((line, "{},{},{},{}".format(*box)))
+    records, report = check(folder, text)
+    assert [record.boxes_xyxy.tolist() for record in records] == kept
+    assert [(one.line, one.message.split()[-1]) for one in report.problems] == outside
+    found = [one for one in report.warnings if one.kind == annotation_check.SAME_BOX]
+    assert [(one.line, one.message) for one in found] == repeated
+    assert min(map(len, (kept, outside, repeated))) > 20
 
 
 def test_files_without_boxes_or_with_fractions_are_warned_of(folder):

@@ -3,20 +3,20 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import BAD_CLASS, Problem, Record, box_text, scan, stack_boxes
+from yolov3.annotations import BAD_CLASS, Problem, Record, Records, box_text, scan, stack_boxes
 from yolov3.class_names import case_twins, check_numbering
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.image_files import content_keys, read_sizes
 from yolov3.files import read_bytes
-from yolov3.images import ImageFileError
 
 OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
@@ -42,7 +42,7 @@ class Report:
     """
 
     path: str | Path
-    records: list[Record]
+    records: Records
     problems: list[Problem]
     warnings: list[Problem]
 
@@ -52,21 +52,20 @@ class Report:
         return not self.problems
 
     def __str__(self) -> str:
-        boxes = sum(len(record.classes) for record in self.records)
-        counts = (len(self.records), boxes, len(self.problems), len(self.warnings))
+        counts = map(len, (self.records, self.records.classes, self.problems, self.warnings))
         nouns = ("good line", "box", "bad line", "warning")
         lines = [f"{self.path}: {', '.join(map(counted, counts, nouns))}"]
         for title, found in (("bad", self.problems), ("warning", self.warnings)):
             for kind, count in Counter(one.kind for one in found).most_common():
                 lines.append(f"{title}: {kind}: {count:,}")
-                of_kind = [f"  line {one.line}: {one.message}" for one in found if one.kind == kind]
-                lines += of_kind[:SHOWN_PER_KIND]
+                of_kind = islice((one for one in found if one.kind == kind), SHOWN_PER_KIND)
+                lines += [f"  line {one.line}: {one.message}" for one in of_kind]
                 if count > SHOWN_PER_KIND:
                     lines.append(f"  and {count - SHOWN_PER_KIND:,} more")
         return "\n".join(lines)
 
 
-def load_data(config: Config, class_names: list[str]) -> tuple[list[Record], list[Record]]:
+def load_data(config: Config, class_names: list[str]) -> tuple[Sequence[Record], Sequence[Record]]:
     """Return the records to train and to validate on; say what is in them, and in both.
 
     Raises ValueError for bad lines, and for classes that are numbered otherwise.
@@ -87,7 +86,7 @@ def load_data(config: Config, class_names: list[str]) -> tuple[list[Record], lis
 
 def load_records(
     annotation_path: str, config: Config, num_classes: int, bad_lines: str | None = None
-) -> list[Record]:
+) -> Records:
     """Return the records of an annotation file; print the report of bad lines and warnings.
 
     Raises ValueError with the report if a line is bad; if `bad_lines` is "skip" (default: the
@@ -120,20 +119,16 @@ def check_annotations(path: str | Path, num_classes: int, by_content: bool = Fal
     `images.read_image_size` for what that leaves unseen.
     """
     records, problems = scan(read_bytes(path), path, num_classes)
-    paths = list(dict.fromkeys(record.image_path for record in records))
-    sizes = dict(zip(paths, read_sizes(paths, "checking images"), strict=True))
-    judged = [_fit_to_image(record, sizes[record.image_path]) for record in records]
-    records = [one for one in judged if isinstance(one, Record)]
-    problems += [one for one in judged if isinstance(one, Problem)]
-    problems.sort(key=lambda problem: problem.line)
+    records, unfit = _fit_to_images(records)
+    problems = sorted(problems + unfit, key=lambda problem: problem.line)
     warnings = _repeated_images(records, by_content) + _repeated_boxes(records)
-    if records and (largest := stack_boxes(records)[1].max(initial=0)) <= 1:
+    if records and (largest := records.boxes_xyxy.max(initial=0)) <= 1:
         kind = FRACTIONS if largest else NO_BOX
         warnings.append(Problem(kind, records[0].line, repr(records[0].image_path)))
     return Report(path, records, problems, warnings)
 
 
-def describe_classes(path, records: list[Record], class_names: list[str]) -> list[str]:
+def describe_classes(path, records: Sequence[Record], class_names: list[str]) -> list[str]:
     """Return lines that count the boxes of each class, and name classes that may be mistakes."""
     counts = np.bincount(stack_boxes(records)[2], minlength=len(class_names)).tolist()
     order = range(len(counts))
@@ -165,7 +160,7 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
     return f"warning: {path} shares {share} with {other_path}, by their content: {example}"
 
 
-def fingerprint(records: list[Record]) -> str:
+def fingerprint(records: Sequence[Record]) -> str:
     """Return the SHA-256 of what records say: names of images, boxes and classes, in order.
 
     Folders do not count: a data set may move.
@@ -190,44 +185,58 @@ def existing_file(path: str) -> Path:
     raise ValueError(f"{path}: expected a file; there is none{hint}")
 
 
-def _fit_to_image(record: Record, size: tuple[int, int] | ImageFileError) -> Record | Problem:
-    """Return a record with its boxes clipped to its image, or what is wrong with either."""
-    if isinstance(size, ImageFileError):
-        message = f"expected an image; received {record.image_path!r:.300} ({size.reason})"
-        return Problem(size.kind, record.line, message)
-    boxes_xyxy = record.boxes_xyxy.clip(0, np.float32(size * 2))
-    outside = (np.abs(boxes_xyxy - record.boxes_xyxy) > OUTSIDE_TOLERANCE).any(axis=1)
-    outside |= (boxes_xyxy[:, 2:] <= boxes_xyxy[:, :2]).any(axis=1)  # nothing of it is inside
-    if outside.any():
-        box = box_text(record.boxes_xyxy[outside.argmax()])
-        message = f"expected boxes inside the {size[0]}x{size[1]} image; received {box}"
-        return Problem(OUTSIDE, record.line, message)
-    return replace(record, boxes_xyxy=boxes_xyxy)
+def _fit_to_images(records: Records) -> tuple[Records, list[Problem]]:
+    """Clip all boxes to their images; return what is good, and what is wrong with the others."""
+    sizes_wh, errors = read_sizes(records.image_paths, "checking images")
+    image_index, given = records.image_index, records.boxes_xyxy
+    boxes_xyxy = given.clip(0, np.tile(sizes_wh, 2).astype(np.float32)[image_index])
+    is_outside = (np.abs(boxes_xyxy - given) > OUTSIDE_TOLERANCE).any(axis=1)
+    is_outside |= (boxes_xyxy[:, 2:] <= boxes_xyxy[:, :2]).any(axis=1)  # nothing of it is inside
+    is_good, problems = sizes_wh[:, 0] > 0, []
+    for index in np.flatnonzero(~is_good):
+        record = records[index]
+        error = errors[record.image_path]
+        message = f"expected an image; received {record.image_path!r:.300} ({error.reason})"
+        problems.append(Problem(error.kind, record.line, message))
+    is_outside &= is_good[image_index]
+    for index, box in zip(*np.unique(image_index[is_outside], return_index=True), strict=True):
+        width, height = sizes_wh[index]
+        received = box_text(given[is_outside][box])
+        message = f"expected boxes inside the {width}x{height} image; received {received}"
+        problems.append(Problem(OUTSIDE, int(records.lines[index]), message))
+    is_good[image_index[is_outside]] = False
+    return replace(records, boxes_xyxy=boxes_xyxy).select(is_good), problems
 
 
-def _repeated_images(records: list[Record], by_content: bool) -> list[Problem]:
+def _repeated_images(records: Records, by_content: bool) -> list[Problem]:
     """Warn of every image that an earlier line lists as well, perhaps as a copy."""
-    paths = [os.path.normpath(record.image_path) for record in records]
+    paths = list(map(os.path.normpath, records.image_paths))
     keys = content_keys(paths) if by_content else paths
-    firsts: dict[Hashable, tuple[int, str]] = {}
+    firsts: dict[Hashable, int] = {}
     found = []
-    for record, path, key in zip(records, paths, keys, strict=True):
-        line, first = firsts.setdefault(key, (record.line, path))
-        if first != path:
-            message = f"{path!r} is a copy of {first!r} in line {line}"
-            found.append(Problem(SAME_CONTENT, record.line, message))
-        elif line != record.line:
-            message = f"{record.image_path!r} is in line {line}, too"
-            found.append(Problem(SAME_IMAGE, record.line, message))
+    for index, key in enumerate(keys):
+        first = firsts.setdefault(key, index)
+        if first == index:
+            continue
+        line, path = int(records.lines[first]), paths[first]
+        if path != paths[index]:
+            kind, message = SAME_CONTENT, f"{paths[index]!r} is a copy of {path!r} in line {line}"
+        else:
+            kind, message = SAME_IMAGE, f"{records.image_paths[index]!r} is in line {line}, too"
+        found.append(Problem(kind, int(records.lines[index]), message))
     return found
 
 
-def _repeated_boxes(records: list[Record]) -> list[Problem]:
+def _repeated_boxes(records: Records) -> list[Problem]:
     """Warn of every box that its line lists before, with the same class."""
-    found = []
-    for record in records:
-        rows = np.column_stack([record.boxes_xyxy, record.classes])
-        firsts = np.unique(rows, axis=0, return_index=True)[1]
-        for box in np.delete(record.boxes_xyxy, firsts, axis=0):
-            found.append(Problem(SAME_BOX, record.line, box_text(box)))
-    return found
+    boxes_xyxy, image_index = records.boxes_xyxy, records.image_index
+    columns = [records.classes, *boxes_xyxy.T, image_index]
+    chosen = np.arange(len(boxes_xyxy))
+    for keys in (columns[-2:], columns):  # two leave few boxes to sort by all, which is slow
+        order = chosen[np.lexsort([key[chosen] for key in keys])]
+        is_same = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
+        repeats = np.sort(order[1:][is_same])  # lexsort is stable: the first of equals is before
+        chosen = np.union1d(repeats, order[:-1][is_same])
+    lines = records.lines[image_index[repeats]].tolist()
+    texts = map(box_text, boxes_xyxy[repeats])
+    return [Problem(SAME_BOX, *pair) for pair in zip(lines, texts, strict=True)]

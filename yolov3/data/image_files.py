@@ -3,7 +3,9 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+
+import numpy as np
 
 from yolov3.cli.progress import track
 from yolov3.files import regular_size
@@ -12,10 +14,20 @@ from yolov3.images import ImageFileError, read_image_size
 PART_BYTES = 4096
 
 
-def read_sizes(paths: list[str], label: str) -> list[tuple[int, int] | ImageFileError]:
-    """Return (width, height) of each image, or the error; show the progress with a label."""
-    # A pool of processes is faster only beyond 40,000 images, by seconds.
-    return [_read_size(path) for path in track(paths, label, len(paths))]
+def read_sizes(paths: Sequence[str], label: str) -> tuple[np.ndarray, dict[str, ImageFileError]]:
+    """Return the widths and heights of images (P, 2), and by path the errors of those with none.
+
+    These have 0 there. The progress is shown with a label.
+    """
+    errors: dict[str, ImageFileError] = {}
+    place = {path: index for index, path in enumerate(dict.fromkeys(paths))}
+    sizes = np.zeros((len(place), 2), np.int32)
+    for path, index in track(place.items(), label, len(place)):
+        try:
+            sizes[index] = read_image_size(path)
+        except ImageFileError as error:
+            errors[path] = error
+    return sizes[[place[path] for path in paths]], errors
 
 
 def content_keys(paths: list[str], label: str = "comparing images") -> list[Hashable]:
@@ -34,13 +46,6 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
             except OSError:
                 keys[path] = path
     return [keys[path] for path in paths]
-
-
-def _read_size(path: str) -> tuple[int, int] | ImageFileError:
-    try:
-        return read_image_size(path)
-    except ImageFileError as error:
-        return error
 
 
 def _part(path: str) -> bytes:

@@ -9,7 +9,6 @@ from yolov3.annotations import MAX_EXACT, Record, Records, read_annotations, sta
 from yolov3.augment import Augmentation, training_sample
 from yolov3.data.anchors import Boxes, letterboxed
 from yolov3.data.image_files import read_sizes
-from yolov3.images import ImageFileError
 
 MAX_AUGMENTED = 2000  # images; their statistics hardly change with more
 
@@ -29,12 +28,11 @@ def read_sized_annotations(path, num_classes: int = MAX_EXACT) -> tuple[Records,
     Raises ValueError naming file, line and value for a bad line or an image that cannot be read.
     """
     records = read_annotations(path, num_classes)
-    paths = [record.image_path for record in records]
-    sizes = read_sizes(paths, "reading image sizes")
-    for record, size in zip(records, sizes, strict=True):
-        if isinstance(size, ImageFileError):
-            raise ValueError(f"{path}:{record.line}: {size}")
-    return records, np.array(sizes, int)
+    sizes_wh, errors = read_sizes(records.image_paths, "reading image sizes")
+    if errors:
+        record = records[(sizes_wh[:, 0] == 0).argmax()]
+        raise ValueError(f"{path}:{record.line}: {errors[record.image_path]}")
+    return records, sizes_wh
 
 
 def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:

@@ -67,10 +67,10 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
     Raises ValueError if no image is left.
     """
     kept, faults = [], []
-    sizes = read_sizes([image.path for image in data.images], "reading image sizes")
-    for image, size in zip(data.images, sizes, strict=True):
+    sizes_wh, errors = read_sizes([image.path for image in data.images], "reading image sizes")
+    for image, size in zip(data.images, map(tuple, sizes_wh.tolist()), strict=True):
         try:
-            kept.append(_fit(image, size, data.relative, log))
+            kept.append(_fit(image, errors.get(image.path, size), data.relative, log))
         except Unusable as fault:
             reason, details = fault.args
             log.add("dropped", "image", reason, [f"{image.path!r} ({details})"])
