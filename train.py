@@ -22,26 +22,19 @@ from yolov3.cli.run import import_tensorflow, run_script
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = Parser(__doc__)
-    parser.add_argument(
-        "--resume",
-        nargs="?",
-        const="",
-        metavar="CHECKPOINT",
-        help="resume this run (a checkpoint or its folder; default: the newest one in "
-        "--train-checkpoints-folder); its settings hold unless a flag changes one",
+    add = parser.add_argument
+    resume = (
+        "resume this run (a checkpoint or its folder; default: the newest one in "
+        "--train-checkpoints-folder); its settings hold unless a flag changes one"
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="YAML file of settings, as 'train_epochs: 20', or the config.json of a checkpoint; "
-        "paths in it are relative to the current folder, as those of flags",
+    config = (
+        "YAML file of settings, as 'train_epochs: 20', or the config.json of a checkpoint; "
+        "paths in it are relative to the current folder, as those of flags"
     )
-    parser.add_argument(
-        "--name",
-        type=run_name,
-        metavar="NAME",
-        help="name of the run's folders of checkpoints and log (default: network and time)",
-    )
+    name = "name of the run's folders of checkpoints and log (default: network and time)"
+    add("--resume", nargs="?", const="", metavar="CHECKPOINT", help=resume)
+    add("--config", metavar="FILE", help=config)
+    add("--name", type=run_name, metavar="NAME", help=name)
     parser.set_defaults(started=time.monotonic())  # importing TensorFlow counts for --max-minutes
     add_config_flags(parser)
     args = parser.parse_args(argv)

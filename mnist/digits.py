@@ -3,7 +3,6 @@
 import io
 import os
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +43,7 @@ def _check(part: str, images: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(f"{part} labels that are not 0 to 9 for each of {len(images)} images")
 
 
-def find_digits(
-    path: str | Path | None = None,
-    say: Callable[[str], None] = print,
-    url: str = MNIST_URL,
-    sha256: str = MNIST_SHA256,
-) -> Digits:
+def find_digits(path=None, say=print, url: str = MNIST_URL, sha256: str = MNIST_SHA256) -> Digits:
     """Load the digits of `path`, else the best at hand; `source` says which and why.
 
     Without a path: the Keras cache, then the download, then the offline digits of scikit-learn.

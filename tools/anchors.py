@@ -54,9 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.output:
         [chosen_wh] = [new_wh for network, _, new_wh in panels if network == chosen]
         write_anchors(args.output, chosen_wh)
-        print(
-            f"saved {args.output}; use it: train.py {'--tiny ' * args.tiny}--anchors {args.output}"
-        )
+        flags = f"{'--tiny ' * args.tiny}--anchors {args.output}"
+        print(f"saved {args.output}; use it: train.py {flags}")
     if args.plot:
         from yolov3.data.data_plots import anchor_figure
         from yolov3.plots import save_figure
@@ -91,9 +90,8 @@ def find_anchors(boxes_wh, args, chosen: str) -> list[tuple[str, list, list]]:
 
 def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
     """Write anchors, small to large, as the JSON that `cli.flags.read_anchors` reads."""
-    import numpy as np
-
-    per_scale = np.reshape(anchors_wh, (-1, ANCHORS_PER_SCALE, 2)).tolist()
+    starts = range(0, len(anchors_wh), ANCHORS_PER_SCALE)
+    per_scale = [anchors_wh[start : start + ANCHORS_PER_SCALE] for start in starts]
     with atomic_write(path) as partial:
         partial.write_text(json.dumps({"anchors": per_scale}) + "\n")
 

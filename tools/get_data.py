@@ -23,9 +23,8 @@ from yolov3.configs import REPO
 from yolov3.files import atomic_folder
 
 URLS = {"bccd": "https://github.com/Shenggan/BCCD_Dataset/archive/refs/heads/master.zip"}
-CHECKSUMS = {
-    "bccd": "debd2d76b13c300a3999f96a08cbe9ada5f231c3f882f9877a65a01a695872d1"
-}  # as `checksum` gives them
+# As `checksum` gives them.
+CHECKSUMS = {"bccd": "debd2d76b13c300a3999f96a08cbe9ada5f231c3f882f9877a65a01a695872d1"}
 # Of the paths in an archive, the part from the folder of a Pascal VOC data set on.
 WANTED = re.compile(
     r"(?:.*/)?(Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpg|ImageSets/Main/[^/]+\.txt)"

@@ -194,10 +194,9 @@ def _class_names(names, own_names, weights) -> list[str]:
     is_path = isinstance(names, str | Path)
     given = read_class_names(names) if is_path else list(names)
     if len(given) != len(own_names):
-        raise ValueError(
-            f"{names if is_path else 'names'}: expected {len(own_names)} class names, for the "
-            f"{len(own_names)} classes of {weights}; received {len(given)}"
-        )
+        count, where = len(own_names), names if is_path else "names"
+        expected = f"{count} class names, for the {count} classes of {weights}"
+        raise ValueError(f"{where}: expected {expected}; received {len(given)}")
     return given
 
 

@@ -32,11 +32,7 @@ Colour = tuple[int, int, int]
 
 
 def draw_boxes(
-    image_rgb: np.ndarray,
-    boxes_xyxy: np.ndarray,
-    classes: np.ndarray,
-    names: Sequence[str],
-    scores: np.ndarray | None = None,
+    image_rgb: np.ndarray, boxes_xyxy: np.ndarray, classes, names: Sequence[str], scores=None
 ) -> np.ndarray:
     """Return a copy of an image (H, W, 3) uint8 RGB with its boxes and their class names on it.
 

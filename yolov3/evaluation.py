@@ -9,21 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolov3 import metrics
 from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.detection import Detector
 from yolov3.files import atomic_write
 from yolov3.images import GREY, letterbox, read_image
-from yolov3.metrics import (
-    AREAS,
-    Matches,
-    average_precision,
-    best_point,
-    detection_limit,
-    match_detections,
-    mean_over_classes,
-    point_at,
-    score_curves,
-)
 
 MEAN_ROW = "all classes"
 DETECTOR_SETTINGS = ("weights", "score_threshold", "iou_threshold", "agnostic_nms")
@@ -51,7 +41,7 @@ class Evaluation(NamedTuple):
     class_names: list[str]
     detections: list[tuple]  # boxes_xyxy, scores, classes of each image
     sizes_hw: np.ndarray  # (I, 2) pixels, 0 of an image that cannot be read
-    matches: Matches
+    matches: metrics.Matches
     curves: np.ndarray  # (3, C, S) precision, recall and F1 over `metrics.SCORES`
 
     @property
@@ -74,7 +64,8 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
     size, width = detector.input_hw
     if size != width:
         raise ValueError(f"input_size: expected one number to evaluate at; received {size}x{width}")
-    limit, names = detection_limit(records), detector.class_names
+    limit, names = metrics.detection_limit(records), detector.class_names
+    areas = tuple(metrics.AREAS)
     detector = detector.for_metrics(limit)
     first = min(batch_size, len(records))
     detector.detect_letterboxed(np.zeros((first, size, size, 3), np.uint8), [(size, size)] * first)
@@ -84,10 +75,10 @@ def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
         detections += detector.detect_letterboxed(images, sizes_hw)
         sizes += sizes_hw
     seconds = time.perf_counter() - started
-    matches = match_detections(records, detections, len(names), limit, tuple(AREAS))
-    curves = score_curves(matches)
+    matches = metrics.match_detections(records, detections, len(names), limit, areas)
+    curves = metrics.score_curves(matches)
     figures = {
-        **average_precision(matches, names, tuple(AREAS)),
+        **metrics.average_precision(matches, names, areas),
         "images": len(records),
         "unreadable": sum(not height for height, _ in sizes),
         "images_per_second": len(records) / seconds,
@@ -124,15 +115,16 @@ def letterboxed_batches(records, batch_size, size) -> Iterator[tuple[np.ndarray,
                 yield np.stack(images), sizes_hw
 
 
-def add_points(figures: dict, matches: Matches, curves: np.ndarray) -> None:
+def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> None:
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
-    mean, least = mean_over_classes(curves), figures.get("score_threshold", 0.0)
-    point = best_point(mean, least)
-    figures |= point or point_at(mean, SHOWN_SCORE_THRESHOLD) | {"best_threshold": math.nan}
+    mean, least = metrics.mean_over_classes(curves), figures.get("score_threshold", 0.0)
+    point = metrics.best_point(mean, least)
+    figures |= point or metrics.point_at(mean, SHOWN_SCORE_THRESHOLD) | {"best_threshold": math.nan}
     threshold = point.get("best_threshold", SHOWN_SCORE_THRESHOLD)
     for label, row in enumerate(figures["per_class"].values()):
-        own, at_it = best_point(curves[:, label], least), point_at(curves[:, label], threshold)
-        row |= at_it | {f"best_{name}": own.get(name, math.nan) for name in PER_POINT}
+        own = metrics.best_point(curves[:, label], least)
+        row |= metrics.point_at(curves[:, label], threshold)
+        row |= {f"best_{name}": own.get(name, math.nan) for name in PER_POINT}
         row["best_threshold"] = own.get("best_threshold", math.nan)
         of_class = matches.truth_classes == label
         row["images"] = len(np.unique(matches.truth_images[of_class]))
@@ -212,7 +204,8 @@ def format_table(figures: dict) -> str:
     best = figures["best_threshold"]
     if not math.isnan(best):
         lines.append(f"P, R and F1 are at a score of {best:g}, where the mean F1 is best")
-    of_size = (f"{name} {_figure(figures[f'mAP_{name}']).strip()}" for name in list(AREAS)[1:])
+    sizes = list(metrics.AREAS)[1:]
+    of_size = (f"{name} {_figure(figures[f'mAP_{name}']).strip()}" for name in sizes)
     lines.append(f"mAP by the size of objects: {', '.join(of_size)}")
     stages = (f"{name} {time:.1f} ms" for name, time in figures["milliseconds"].items())
     images = f"{figures['images']:,} image{'s' * (figures['images'] != 1)}"
@@ -228,16 +221,9 @@ def format_table(figures: dict) -> str:
 def write_json(path, result: dict) -> None:
     """Write the figures as JSON, null for a class without ground truth; make the folder."""
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(_without_nan(result), indent=2) + "\n", encoding="utf-8")
+        without_nan = json.loads(json.dumps(result), parse_constant=lambda _: None)
+        partial.write_text(json.dumps(without_nan, indent=2) + "\n", encoding="utf-8")
 
 
 def _figure(value):
     return "     -" if math.isnan(value) else f"{value:6.4f}"
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return list(map(_without_nan, value))
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -86,9 +86,8 @@ def class_loss(logits, one_hot):
     """
     num_classes = tf.cast(tf.shape(one_hot)[-1], tf.float32)
     smoothed = one_hot * (1.0 - LABEL_SMOOTHING) + LABEL_SMOOTHING / num_classes
-    return tf.reduce_sum(
-        tf.nn.sigmoid_cross_entropy_with_logits(labels=smoothed, logits=logits), axis=-1
-    )
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=smoothed, logits=logits)
+    return tf.reduce_sum(cross_entropy, axis=-1)
 
 
 def _background_mask(predicted_xyxy, boxes_xyxy):

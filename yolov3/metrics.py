@@ -243,9 +243,8 @@ def _match_image(image, record, detections, limit, ranges, first):
     truth_ignored = _is_outside(record.boxes_xyxy, ranges)  # (A, G)
     matched = _match_boxes(own, truth_ignored)  # (A, T, D)
     hits = matched != NO_TRUTH
-    matched_ignored = np.take_along_axis(
-        np.pad(truth_ignored, ((0, 0), (0, 1)))[:, np.newaxis], matched, axis=-1
-    )
+    padded = np.pad(truth_ignored, ((0, 0), (0, 1)))[:, np.newaxis]  # (A, 1, G + 1)
+    matched_ignored = np.take_along_axis(padded, matched, axis=-1)
     outside = _is_outside(boxes_xyxy, ranges)[:, np.newaxis]
     shown = scores < LEAST_SHOWN
     likely = np.flatnonzero(~shown)

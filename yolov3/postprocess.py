@@ -82,9 +82,8 @@ def _nms_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, limi
     kinds = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
     # (B, M), (B,)
     chosen, counts = tf.map_fn(suppress, (boxes_xyxy, best), fn_output_signature=kinds)
-    boxes_xyxy, best, classes = (
-        tf.gather(part, chosen, batch_dims=1) for part in (boxes_xyxy, best, classes)
-    )
+    parts = boxes_xyxy, best, classes
+    boxes_xyxy, best, classes = (tf.gather(part, chosen, batch_dims=1) for part in parts)
     best = tf.where(tf.sequence_mask(counts, tf.shape(best)[1]), best, 0.0)
     return boxes_xyxy, best[..., tf.newaxis] * tf.one_hot(classes, scores.shape[-1])
 

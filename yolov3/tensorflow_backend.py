@@ -83,10 +83,8 @@ def _network_of(checkpoint) -> keras.Model:
     num_classes = len(checkpoint.class_names)
     numbers = sum(value.size for value in weights.values())
     if numbers != network_floats(tiny, num_classes):
-        raise ValueError(
-            f"{checkpoint.path}: expected weights of {network_name(tiny)} for {num_classes} "
-            f"classes; received {numbers:,} numbers"
-        )
+        expected = f"weights of {network_name(tiny)} for {num_classes} classes"
+        raise ValueError(f"{checkpoint.path}: expected {expected}; received {numbers:,} numbers")
     model = build_yolov3(num_classes, tiny, kernel_initializer="zeros")
     try:
         load_state_dict(model, weights)

@@ -1,26 +1,18 @@
 """Losses and mAP of a network over annotated images."""
 
+from collections import Counter
 from itertools import islice
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from yolov3 import metrics
 from yolov3.configs import EVAL_SCORE_THRESHOLD, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_pair
 from yolov3.images import read_image
 from yolov3.kernels.folding import fold, refold
 from yolov3.losses import batch_losses
-from yolov3.metrics import (
-    average_precision,
-    best_point,
-    detection_limit,
-    match_detections,
-    mean_over_classes,
-    one_label,
-    score_curves,
-)
 from yolov3.nms import unletterbox
 from yolov3.postprocess import detect_boxes
 from yolov3.train_step import BATCH_SIGNATURE
@@ -40,7 +32,7 @@ class Validator:
 
     def __init__(self, config: Config, records, class_names, precision: str):
         self.config, self.records, self.class_names = config, records, class_names
-        self.limit = detection_limit(records)  # detections per image and class
+        self.limit = metrics.detection_limit(records)  # detections per image and class
         self.unreadable: list[str] = []
         self.precision, self.network = precision, None
 
@@ -53,35 +45,32 @@ class Validator:
             refold(self.network, model)
         else:
             self.network = fold(model, self.precision)
-        losses, detections, sizes = [], [], []
+        sums, detections, heights = Counter(), [], []
         for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            batch_means, detected = self._run(*batch)
-            losses += [[float(loss) for loss in batch_means.values()]] * len(sizes_hw)
+            losses, detected = self._run(*batch)
+            sums.update({name: len(sizes_hw) * float(loss) for name, loss in losses.items()})
             detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
-            sizes += sizes_hw.numpy().tolist()
-        self.unreadable = [
-            record.image_path
-            for record, (height, _) in zip(self.records, sizes, strict=True)
-            if not height
-        ]
-        names = [*batch_means, "total"]
-        means = np.mean(losses, axis=0)
-        matches = match_detections(self.records, detections, len(self.class_names), self.limit)
-        precision = average_precision(matches, self.class_names)
-        metrics = dict(zip(names, [*means.tolist(), float(means.sum())], strict=True))
-        metrics |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
-        self.matches, self.curves = matches, score_curves(matches)
-        metrics |= best_point(mean_over_classes(self.curves))
-        best = metrics.get("best_threshold", SHOWN_SCORE_THRESHOLD)
+            heights += sizes_hw[:, 0].numpy().tolist()
+        sized = zip(self.records, heights, strict=True)
+        self.unreadable = [record.image_path for record, height in sized if not height]
+        figures = {name: value / len(self.records) for name, value in sums.items()}
+        figures["total"] = sum(figures.values())
+        limits = len(self.class_names), self.limit
+        self.matches = metrics.match_detections(self.records, detections, *limits)
+        precision = metrics.average_precision(self.matches, self.class_names)
+        figures |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
+        self.curves = metrics.score_curves(self.matches)
+        figures |= metrics.best_point(metrics.mean_over_classes(self.curves))
+        best = figures.get("best_threshold", SHOWN_SCORE_THRESHOLD)
         self.threshold = self.config.test_score_threshold or best
         found = zip(self.records, detections, strict=True)
         readable = (pair for pair in found if pair[0].image_path not in self.unreadable)
         self.examples = [self._draw(*pair) for pair in islice(readable, NUM_EXAMPLES)]
-        return metrics
+        return figures
 
     def _draw(self, record, detections):
         """Draw the true boxes of an image, and beside them what a `Detector` would find."""
-        shown = one_label(*detections) & (detections[1] >= self.threshold)
+        shown = metrics.one_label(*detections) & (detections[1] >= self.threshold)
         found = [part[shown] for part in detections]
         return draw_pair(read_image(record.image_path), record, found, self.class_names)
 
@@ -90,8 +79,6 @@ class Validator:
         network = {"anchors": self.config.anchors, "strides": self.config.strides}
         raw_maps = self.network(to_float(images), training=False)
         losses = batch_losses(raw_maps, boxes_xyxy, classes, **network)
-        thresholds = {
-            "score_threshold": EVAL_SCORE_THRESHOLD,
-            "iou_threshold": self.config.test_iou_threshold,
-        }
+        iou_threshold = self.config.test_iou_threshold
+        thresholds = {"score_threshold": EVAL_SCORE_THRESHOLD, "iou_threshold": iou_threshold}
         return losses, detect_boxes(raw_maps, **network, **thresholds, max_per_class=self.limit)

@@ -7,17 +7,8 @@ import difflib
 import re
 import sys
 
-from yolov3.configs import (
-    ANCHOR_PRESETS,
-    INPUT_SIZES,
-    RECIPES,
-    Config,
-    as_tuples,
-    check,
-    default_lr_end,
-    default_of,
-    fit_network,
-)
+from yolov3 import configs
+from yolov3.configs import ANCHOR_PRESETS, INPUT_SIZES, RECIPES, Config
 from yolov3.files import read_json
 from yolov3.text import printable
 
@@ -169,7 +160,7 @@ def settings_in(path: str, parser: Parser) -> dict:
                 raise ValueError(f"{key}: no setting; {answer}")
             value = _from_text(field, text)
             settings[field.name] = read_anchors(value) if field.name == "anchors" else value
-            check(field, settings[field.name])
+            configs.check(field, settings[field.name])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return settings
@@ -193,16 +184,14 @@ def config_from_flags(args: argparse.Namespace, base: Config | None = None) -> C
 
     Raises ValueError for a value out of range.
     """
-    given = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in vars(args).items()
-        if name in Config.__dataclass_fields__
-    }
+    flags = vars(args).items()
+    fields = Config.__dataclass_fields__
+    given = {name: configs.as_tuples(value) for name, value in flags if name in fields}
     if "anchors" in given:
         given["anchors"] = read_anchors(given["anchors"])
     if base is None:
         return Config(**given)
-    if "train_lr_init" in given and base.train_lr_end == default_lr_end(base.train_lr_init):
+    if "train_lr_init" in given and base.train_lr_end == configs.default_lr_end(base.train_lr_init):
         given.setdefault("train_lr_end", None)
     return dataclasses.replace(base, **given)
 
@@ -217,11 +206,11 @@ def read_anchors(source) -> tuple:
     if source in ANCHOR_PRESETS:
         return ANCHOR_PRESETS[source]
     try:
-        anchors = as_tuples(read_json(source).get("anchors"))
+        anchors = configs.as_tuples(read_json(source).get("anchors"))
     except (OSError, ValueError) as error:
         expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
         raise ValueError(f"anchors: expected {expected}; received {error}") from None
-    if not any(fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values()):
+    if not any(configs.fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values()):
         expected = "anchors as tools/anchors.py writes them"
         raise ValueError(f"{source}: expected {expected}; received {anchors!r:.80}")
     return anchors
@@ -246,7 +235,7 @@ def _defaults_text(field) -> str:
     """Say what a setting is by default, for each network and recipe where these differ."""
     texts = {}
     for recipe in RECIPES:
-        full, tiny = (spelled(default_of(field, recipe, is_tiny)) for is_tiny in (False, True))
+        full, tiny = (spelled(configs.default_of(field, recipe, x)) for x in (False, True))
         texts[recipe] = full if full == tiny else f"{full}, with --tiny {tiny}"
     default = texts.pop("digits")
     others = [f"; --recipe {name}: {text}" for name, text in texts.items() if text != default]

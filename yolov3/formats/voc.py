@@ -58,17 +58,14 @@ def read_voc_parts(
 
 
 def read_voc(
-    path: Path,
-    images: Path | None,
-    corners: Corners | None,
-    log: ConversionLog,
-    stems: set[str] | None = None,
+    path: Path, images: Path | None, corners: Corners | None, log: ConversionLog, stems=None
 ) -> DataSet:
     """Read a folder of XML files, or a single one; the classes are in alphabetical order.
 
-    With `stems` only files of these names are read. Without `corners` they are edges in files of
-    LabelImg and pixels in all others. Images are looked for below `images`, or near the XML files;
-    files that cannot be read are faults in the log. Raises ValueError where there is no VOC file.
+    With `stems`, a set, only files of these names are read. Without `corners` they are edges in
+    files of LabelImg and pixels in all others. Images are looked for below `images`, or near the
+    XML files; files that cannot be read are faults in the log. Raises ValueError where there is no
+    VOC file.
     """
     top, files = (path, log.search(path, {".xml"})) if path.is_dir() else (path.parent, [path])
     if stems is not None:

@@ -122,9 +122,8 @@ class MatmulGradientConv2D(keras.layers.Conv2D):
         @tf.custom_gradient
         def convolve(inputs, kernel):
             def gradients(upstream):
-                of_inputs = tf.nn.conv2d_transpose(
-                    upstream, kernel, tf.shape(inputs), stride, padding
-                )
+                shape = tf.shape(inputs)
+                of_inputs = tf.nn.conv2d_transpose(upstream, kernel, shape, stride, padding)
                 return of_inputs, kernel_gradient(inputs, upstream, stride, padding)
 
             return tf.nn.conv2d(inputs, kernel, stride, padding), gradients

@@ -107,14 +107,11 @@ def overlapping_tiles(inputs, rows, columns) -> tf.Tensor:
     """
     batch, height, width = tf.unstack(tf.shape(inputs)[:3])
     # One line before the image, and so many after it that there is one more tile of 4 x 4.
-    padding = [
-        [1, (rows + 1) * OUTPUTS - 1 - height],
-        [1, (columns + 1) * OUTPUTS - 1 - width],
-    ]
+    padding = [[1, (rows + 1) * OUTPUTS - 1 - height], [1, (columns + 1) * OUTPUTS - 1 - width]]
     places = tf.space_to_batch(inputs, [OUTPUTS] * 2, padding)
-    places = tf.reshape(
-        places, [OUTPUTS, OUTPUTS, batch, rows + 1, columns + 1, inputs.shape[-1]]
-    )  # place y, place x, B, rows + 1, columns + 1, C
+    # Place y, place x, B, rows + 1, columns + 1, C.
+    shape = [OUTPUTS, OUTPUTS, batch, rows + 1, columns + 1, inputs.shape[-1]]
+    places = tf.reshape(places, shape)
     shared = INPUTS - OUTPUTS  # the last lines of a tile are the first of the next one
     places = tf.concat([places[:, :, :, :-1], places[:shared, :, :, 1:]], axis=0)
     places = tf.concat([places[:, :, :, :, :-1], places[:, :shared, :, :, 1:]], axis=1)

@@ -61,10 +61,8 @@ class CheckpointManager:
             raise ValueError(f"precision: this run {it_was} trained in float16; resume it so")
         assign_by_name(self.train_step.variables(), state)
         self.metrics, self.best_epoch = checkpoint.metrics, checkpoint.epoch
-        changed = {
-            *changed_settings(checkpoint.config, self.config),
-            *self.changed_data(checkpoint),
-        }
+        changed = set(changed_settings(checkpoint.config, self.config))
+        changed.update(self.changed_data(checkpoint))
         if changed.isdisjoint({"validated_on", *VALIDATION_SETTINGS}):
             self.best_mAP, self.best_size = checkpoint.best_mAP, checkpoint.best_size
             self.best_epoch = checkpoint.best_epoch

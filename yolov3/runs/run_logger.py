@@ -16,13 +16,12 @@ from yolov3.draw import draw_boxes
 from yolov3.files import atomic_write, sync
 from yolov3.images import ImageFileError, letterbox, read_image
 from yolov3.runs.distribution import gather
-from yolov3.runs.tensorboard import TensorBoardLog, training_values
+from yolov3.runs.tensorboard import LOSS_TEXTS, MAP_TEXTS, TensorBoardLog, training_values
 from yolov3.schedule import TrainingSchedule
 from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
 from yolov3.yolov3 import to_float
 
-LOSSES = ("total", "giou", "conf", "prob")
-MAPS = ("mAP50", "mAP75", "mAP")
+LOSSES, MAPS = tuple(LOSS_TEXTS), tuple(MAP_TEXTS)
 LEARNED = ("lr", *(f"loss/{name}_loss" for name in LOSSES))  # tags of a step
 RESULTS = "results.csv"
 COLUMNS = ("epoch", "step", "minutes", "tflop", "input_size", "lr")
@@ -102,9 +101,8 @@ class RunLogger:
     def log_schedule(self, step: int, schedule: TrainingSchedule) -> None:
         """Say that the rest of the run, after `step`, follows another schedule."""
         before, self.schedule = self.schedule.config.train_epochs, schedule
-        self.progress.change_rest(
-            schedule.pixels_before(schedule.total_steps) - schedule.pixels_before(step)
-        )
+        pixels = schedule.pixels_before(schedule.total_steps)
+        self.progress.change_rest(pixels - schedule.pixels_before(step))
         epochs = f"{schedule.config.train_epochs:g} epochs in place of {before:g}"
         self.progress.message(f"the speed has changed: {epochs}, to end in time")
 
@@ -124,16 +122,14 @@ class RunLogger:
         values["train/input_size"] = images.shape[1]
         if step == epoch * self.schedule.steps_per_epoch + 1:
             self._learned = []
-        if not metrics["finite"]:
-            self.log.scalars(step, values)
+        if metrics["finite"]:
+            if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
+                values["train/gradient_norm"] = metrics["gradient_norm"]
+            values |= {f"loss/{name}_loss": metrics[name] for name in LOSSES}
+            self._learned.append([float(values[tag]) for tag in LEARNED])
+        else:
             self._log_skipped(step, metrics, batch, indices)
-            self._show_progress(step, epoch, metrics)
-            return
-        if np.isfinite(metrics["gradient_norm"]):  # scaled for float16 it may overflow
-            values["train/gradient_norm"] = metrics["gradient_norm"]
-        values |= {f"loss/{name}_loss": metrics[name] for name in LOSSES}
         self.log.scalars(step, values)
-        self._learned.append([float(metrics[name]) for name in ("lr", *LOSSES)])
         self._show_progress(step, epoch, metrics)
 
     def log_divergence(self, step: int, metrics: dict, indices) -> None:
@@ -188,9 +184,8 @@ class RunLogger:
         if outcome is Outcome.DIVERGED:  # then all is said
             return
         if skipped_steps:
-            self.progress.message(
-                f"{counted(skipped_steps, 'step')} of this run skipped: loss or gradient not finite"
-            )
+            steps = counted(skipped_steps, "step")
+            self.progress.message(f"{steps} of this run skipped: loss or gradient not finite")
         if self._unreadable:
             files = counted(len(self._unreadable), "image")
             times = counted(self._unreadable.total(), "time")
