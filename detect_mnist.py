@@ -9,14 +9,13 @@ run. A window opens where there is a screen. Exit codes: 0, 1 (nothing found, or
 saved), 2 (bad input), 130 (Ctrl-C).
 """
 
-import argparse
 import sys
 
 from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, integer, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     add_detector_flags(parser, agnostic_nms=True)
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")

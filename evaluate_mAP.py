@@ -11,7 +11,6 @@ pycocotools, over all detections above --score-threshold. Exit codes: 0, 1 (fail
 130 (Ctrl-C).
 """
 
-import argparse
 import contextlib
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import BAD_LINES, EVAL_SCORE_THRESHOLD
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     add_detector_flags(parser, EVAL_SCORE_THRESHOLD)
     images = "annotated images (default: the ones that the run was validated on)"

@@ -12,7 +12,6 @@ requirements-export.txt. Exit codes: 0, 1 (a file differs more, or a failure), 2
 (Ctrl-C).
 """
 
-import argparse
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +35,7 @@ FIGURES = "{:40} {:7.1f} {:7.3f} {:8.5f} {:7.4f} {:7.4f} {:7.1f} {:7.1f}"
 HEADER = ("file", "MB", "pixels", "score", "mAP50", "was", "ms", "was")
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     add = parser.add_argument
     add("--format", nargs="+", choices=PACKAGES, required=True, help="of the files, one or several")

@@ -13,14 +13,13 @@ its own and never touches those of another. Ctrl-C ends it with a checkpoint. Ex
 (failed: the loss diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
 """
 
-import argparse
 import time
 
 from yolov3.cli.flags import Parser, add_config_flags, config_from_flags, run_name, settings_in
 from yolov3.cli.run import import_tensorflow, run_script
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     add = parser.add_argument
     resume = (

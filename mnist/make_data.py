@@ -8,7 +8,6 @@ download, else from scikit-learn, which needs no network. Exit codes: 0, 1 (fail
 full), 2 (bad input), 130 (Ctrl-C).
 """
 
-import argparse
 import sys
 import time
 from contextlib import ExitStack
@@ -29,7 +28,7 @@ NUMBERS = {  # flags: default, lowest, highest and meaning
 }
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv=None):
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
     parser.add_argument("--mnist", metavar="FILE", help="mnist.npz, as Keras has it")

@@ -7,7 +7,6 @@ The image is saved, and shown in a window where there is a screen. Exit codes: 0
 (bad input), 130 (Ctrl-C).
 """
 
-import argparse
 import random
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ from yolov3.inference.window import can_open_window, open_window  # noqa: E402
 FOLDER = ROOT / "mnist"
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv=None):
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
     add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}

@@ -9,7 +9,6 @@ mean IoU of boxes and their best anchors. `train.py --anchors anchors.json` trai
 that only if they gain much: weights that were trained with other anchors do not fit them.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from yolov3.files import atomic_write, check_outputs
 NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     add_data_flags(parser, names=False)
     parser.add_argument("--tiny", action="store_true", help="--output gets those of YOLOv3-tiny")

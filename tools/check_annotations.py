@@ -7,13 +7,11 @@ boxes per class. With --against, says which images another annotation file has a
 if no line is bad, else with 2. The file is never changed.
 """
 
-import argparse
-
 from yolov3.cli.flags import Parser, add_data_flags
 from yolov3.cli.run import BAD_INPUT, run_script
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_args(arguments=None):
     parser = Parser(__doc__)
     add_data_flags(parser, size=False)
     against = "another annotation file, such as that of the test: name the images of both"

@@ -12,7 +12,6 @@ TFLOP is 10^12 operations of the convolutions, forward and backward, a measure t
 changes.
 """
 
-import argparse
 import csv
 import dataclasses
 import math
@@ -54,7 +53,7 @@ class Run(NamedTuple):
         return max(self.rows, key=lambda row: (row["input_size"], row["mAP"]))
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="log folder of runs")
     target = "add minutes and TFLOP to the first validation with this mAP50 (inf: never)"

@@ -9,7 +9,6 @@ written. A data set that is there already is left as it is. Exit codes: 0, 1 (th
 2 (bad input), 130 (Ctrl-C).
 """
 
-import argparse
 import hashlib
 import io
 import re
@@ -32,7 +31,7 @@ WANTED = re.compile(
 STALL_S = 60.0
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     parser.add_argument("name", choices=URLS, metavar="NAME", help=", ".join(URLS))
     parser.add_argument("--url", metavar="URL", help="of an archive (default: GitHub's)")

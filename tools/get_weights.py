@@ -7,7 +7,6 @@ A file that is there already is only verified. Exit codes: 0, 1 (a download fail
 130 (Ctrl-C).
 """
 
-import argparse
 from pathlib import Path
 
 from mnist.download import download, verify
@@ -27,7 +26,7 @@ CHECKSUMS = {
 }
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"{', '.join(CHECKSUMS)} (all)")
     url = "folder on a server that has them (default: %(default)s)"

@@ -9,7 +9,6 @@ with these augmentation flags, those of train.py: by default mosaics, with --aug
 more than what is annotated. Sizes are in pixels of the network's input.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from yolov3.cli.run import run_script
 FIGURES = ("images.png", "statistics.png")
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv=None):
     """Parse the command line; exit with status 2 for a bad one."""
     parser = flags.Parser(__doc__)
     flags.add_data_flags(parser)

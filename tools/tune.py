@@ -13,7 +13,6 @@ the same command continues the search. Exit codes: 0, 1 (the first trial failed)
 130 (Ctrl-C).
 """
 
-import argparse
 import contextlib
 import signal
 import subprocess
@@ -40,7 +39,7 @@ AT_RANDOM = 5  # trials, before there is something to learn from
 PAUSE = 1.0  # seconds between two looks at a trial
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = Parser(__doc__)
     parser.add_argument("--minutes", type=number, required=True, metavar="X", help="the budget")
     kind = {"action": "append", "dest": "tried", "metavar": "SETTING=LOW..HIGH"}

@@ -10,7 +10,6 @@ answers with JSON as detect.py --json writes it for an image, and with 404 (no s
 413 (upload too large), 415 (no image) or 422 (threshold out of range). Ctrl-C ends it.
 """
 
-import argparse
 import functools
 import os
 import socket
@@ -31,7 +30,7 @@ CACHE_SECONDS = (600, 3600)  # every so often images of the page that are older 
 OPEN_NETWORKS = 2  # at once; a third takes the place of that used least recently
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv=None):
     parser = flags.Parser(__doc__)
     flags.add_detector_flags(parser, size=flags.input_hw)
     host = "address to listen at (default: %(default)s, this machine; 0.0.0.0: the whole network)"
