@@ -16,7 +16,7 @@ from yolov3.cli.flags import Parser, add_data_flags, integer
 from yolov3.cli.progress import counted
 from yolov3.cli.run import run_script
 from yolov3.configs import ANCHORS, ANCHORS_PER_SCALE, TINY_ANCHORS, Config
-from yolov3.files import atomic_write, check_outputs
+from yolov3.files import check_outputs, write_whole
 
 NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 
@@ -91,8 +91,7 @@ def write_anchors(path: Path, anchors_wh: list[list[int]]) -> None:
     """Write anchors, small to large, as the JSON that `cli.flags.read_anchors` reads."""
     starts = range(0, len(anchors_wh), ANCHORS_PER_SCALE)
     per_scale = [anchors_wh[start : start + ANCHORS_PER_SCALE] for start in starts]
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps({"anchors": per_scale}) + "\n")
+    write_whole(path, (json.dumps({"anchors": per_scale}) + "\n").encode())
 
 
 if __name__ == "__main__":

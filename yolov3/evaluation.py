@@ -12,7 +12,7 @@ import numpy as np
 from yolov3 import metrics
 from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.detection import Detector
-from yolov3.files import atomic_write
+from yolov3.files import write_whole
 from yolov3.images import GREY, letterbox, read_image
 
 MEAN_ROW = "all classes"
@@ -220,9 +220,8 @@ def format_table(figures: dict) -> str:
 
 def write_json(path, result: dict) -> None:
     """Write the figures as JSON, null for a class without ground truth; make the folder."""
-    with atomic_write(path) as partial:
-        without_nan = json.loads(json.dumps(result), parse_constant=lambda _: None)
-        partial.write_text(json.dumps(without_nan, indent=2) + "\n", encoding="utf-8")
+    without_nan = json.loads(json.dumps(result), parse_constant=lambda _: None)
+    write_whole(path, (json.dumps(without_nan, indent=2) + "\n").encode())
 
 
 def _figure(value):
