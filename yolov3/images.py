@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from yolov3.files import regular_size, write_whole
+from yolov3.files import write_whole
+from yolov3.shards import find_image, open_image
 
 MISSING = "missing image"
 UNREADABLE = "unreadable image"
@@ -187,12 +188,12 @@ def boxes_from_letterbox(boxes_xyxy: np.ndarray, fit: Letterbox, image_hw) -> np
 def _open(path) -> BinaryIO:
     """Open a file that may be an image. Raises ImageFileError if it cannot be one."""
     try:
-        size = regular_size(path)
-        if not size:
+        place = find_image(path)
+        if not place.size:
             raise _unreadable(path, "an empty file")
-        if size > MAX_BYTES:
-            raise _unreadable(path, f"a file of {size:,} bytes, more than {MAX_BYTES:,}")
-        return open(path, "rb")
+        if place.size > MAX_BYTES:
+            raise _unreadable(path, f"a file of {place.size:,} bytes, more than {MAX_BYTES:,}")
+        return open_image(place)
     except FileNotFoundError:
         raise ImageFileError(path, MISSING, "no such file") from None
     except OSError as error:  # a folder, a pipe, no permission

@@ -8,8 +8,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from yolov3.cli.progress import track
-from yolov3.files import regular_size
 from yolov3.images import ImageFileError, read_image_size
+from yolov3.shards import find_image, open_image
 
 PART_BYTES = 4096
 
@@ -37,7 +37,7 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
     that cannot be read is like no other.
     """
     keys: dict[str, Hashable] = dict.fromkeys(paths)  # all alike, so far
-    for key_of in (regular_size, _part, _whole):
+    for key_of in (_size, _part, _whole):
         count = Counter(keys.values())
         alike = [path for path, key in keys.items() if count[key] > 1]
         for path in track(alike, label, len(alike)):
@@ -48,9 +48,13 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
     return [keys[path] for path in paths]
 
 
+def _size(path: str) -> int:
+    return find_image(path).size
+
+
 def _part(path: str) -> bytes:
     """Return the digest of two parts amid the pixels; headers are often alike."""
-    with open(path, "rb") as stream:
+    with open_image(find_image(path)) as stream:
         size, digest = stream.seek(0, os.SEEK_END), hashlib.sha256()
         for start in (size // 2, max(0, size - PART_BYTES)):
             stream.seek(start)
@@ -59,5 +63,5 @@ def _part(path: str) -> bytes:
 
 
 def _whole(path: str) -> bytes:
-    with open(path, "rb") as stream:
+    with open_image(find_image(path)) as stream:
         return hashlib.file_digest(stream, "sha256").digest()
