@@ -81,3 +81,5 @@ def test_the_largest_difference_is_between_the_nearest_of_a_class():
         largest_difference(ours, lost, 0.2) == largest_difference(lost, ours, 0.2) == (np.inf,) * 2
     )
     assert largest_difference(ours, lost, 0.5) == (0, 0)
+    assert largest_difference(ours, lost, 0.4)[0] == np.inf  # a score at the threshold counts
+    assert np.isnan(largest_difference(ours, ours, 0.95)).all()

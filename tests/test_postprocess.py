@@ -77,6 +77,14 @@ def test_score_threshold(score_threshold, count):
 
 
 @pytest.mark.parametrize("agnostic", [False, True])
+def test_a_score_at_the_threshold_is_a_detection(agnostic):
+    raw = raw_map([(2, 3, 1, 1, 0.8)])
+    score = detect(raw, agnostic=agnostic)[0][1][0]
+    for threshold, count in ((score, 1), (np.nextafter(score, np.float32(1)), 0), (0.0, 1)):
+        assert (detect(raw, threshold, agnostic=agnostic)[0][1] >= score).sum() == count
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize(
     ("limit", "count"),
     [({}, MAX_DETECTIONS), ({"max_detections": 7}, 7), ({"max_detections": 300}, 144)],

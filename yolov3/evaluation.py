@@ -133,20 +133,21 @@ def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> N
 def largest_difference(ours, theirs, threshold: float) -> tuple[float, float]:
     """Return by how many pixels and how much score two detectors differ, at most.
 
-    `ours` and `theirs` are `Evaluation.detections` of the same images. Each detection above the
-    threshold is compared with the nearest of its class that the other found; infinite without one.
+    `ours` and `theirs` are `Evaluation.detections` of the same images. Each detection from the
+    threshold on is compared with the nearest of its class that the other found; infinite without
+    one, NaN where neither found any.
     """
-    worst = np.zeros(2)
+    worst = np.full(2, math.nan)
     for pair in zip(ours, theirs, strict=True):
         for (boxes, scores, classes), others in (pair, pair[::-1]):
-            for index in np.flatnonzero(scores > threshold):
+            for index in np.flatnonzero(scores >= threshold):
                 same = others[2] == classes[index]
                 if not same.any():
                     return math.inf, math.inf
                 pixels = np.abs(others[0][same] - boxes[index]).max(axis=1)
                 by_score = np.abs(others[1][same] - scores[index])
                 nearest = (pixels + PIXELS_OF_SCORE * by_score).argmin()
-                worst = np.maximum(worst, [pixels[nearest], by_score[nearest]])
+                worst = np.fmax(worst, [pixels[nearest], by_score[nearest]])
     return tuple(worst.tolist())
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from yolov3.images import boxes_from_letterbox, letterbox_params
 
 MAX_DETECTIONS = 100  # per image
+CANDIDATES = 3000  # of a class: with more, which only very low thresholds have, NMS takes seconds
 
 
 def suppress(
@@ -23,23 +24,26 @@ def suppress(
     `boxes_xyxy` is (K, 4), `scores` (K, C). Returns the boxes (N, 4) that are kept, their scores
     (N,), falling, and classes (N,).
     """
+    is_high = (scores >= score_threshold) & (scores > 0)
     if agnostic:
-        rows = np.flatnonzero(scores.max(axis=1) > score_threshold)
+        rows = np.flatnonzero(is_high.any(axis=1))
         labels = scores[rows].argmax(axis=1)
     else:
-        rows, labels = np.nonzero(scores > score_threshold)
+        rows, labels = np.nonzero(is_high)
+    order = np.argsort(-scores[rows, labels], kind="stable")
+    rows, labels = rows[order], labels[order]
     boxes_xyxy, scores = boxes_xyxy[rows], scores[rows, labels]
     boxes_xywh = np.hstack([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]])
-    groups = np.zeros_like(labels) if agnostic else labels
-    kept = cv2.dnn.NMSBoxesBatched(boxes_xywh.astype(float), scores, groups, 0.0, iou_threshold)
-    kept = np.array(kept, int)
+    of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    kept = np.zeros(len(rows), bool)
+    for group in [np.arange(len(rows))] if agnostic else of_class:
+        candidates = boxes_xywh[group].astype(float), scores[group]
+        best = cv2.dnn.NMSBoxes(*candidates, 0.0, iou_threshold, top_k=CANDIDATES)
+        kept[group[np.array(best, int)]] = True
     if max_per_class:
-        ranks = np.zeros(len(kept), int)
-        for label in set(labels[kept]):
-            ranks[labels[kept] == label] = np.arange(np.sum(labels[kept] == label))
-        kept = kept[ranks < max_per_class]
-    else:
-        kept = kept[:max_detections]
+        for group in of_class:
+            kept[group[kept[group]][max_per_class:]] = False
+    kept = np.flatnonzero(kept)[: None if max_per_class else max_detections]
     return boxes_xyxy[kept], scores[kept], labels[kept].astype(np.int32)
 
 

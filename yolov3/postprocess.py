@@ -26,11 +26,13 @@ def detect_boxes(
     class; both are Python ints, and M is the most that this can be.
 
     The score of a class is confidence times class probability, and a prediction, of a cell and
-    anchor, has every class above the threshold. NMS works per class: a box goes when its IoU with a
-    better one of its class exceeds `iou_threshold`. With `agnostic`, a Python bool, a prediction
-    has its best class alone, and a box also goes for a better one of any class. For one label per
-    object without that, see `metrics.one_label`.
+    anchor, has every class with a score of at least the threshold. NMS works per class: a box goes
+    when its IoU with a better one of its class exceeds `iou_threshold`. With `agnostic`, a Python
+    bool, a prediction has its best class alone, and a box also goes for a better one of any class.
+    For one label per object without that, see `metrics.one_label`.
     """
+    # The kernels take scores above a threshold; a score of zero is no detection.
+    score_threshold = tf.math.nextafter(tf.cast(score_threshold, tf.float32), 0.0)
     scales = zip(raw_maps, anchors, strides, strict=True)
     candidates = [_candidates(*scale, score_threshold) for scale in scales]
     boxes_xyxy, scores = (tf.concat(parts, axis=1) for parts in zip(*candidates, strict=True))

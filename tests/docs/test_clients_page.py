@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from random_network import SIZE, random_network
 import export
 from yolov3.configs import REPO, Config
 from yolov3.detection import Detector
-from yolov3.images import read_image, write_image
+from yolov3.images import letterbox_params, read_image, write_image
 
 PAGE = (REPO / "docs" / "clients.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^([^\n`]+)(?:\n\n)```python\n(.*?)```", PAGE, re.M | re.S))
@@ -100,6 +101,17 @@ def test_a_program_finds_what_the_detector_finds(runtime, kind, file_of, model, 
     if kind == "litert":
         pytest.importorskip("ai_edge_litert")
     check(printed(code, file_of(kind), photo), model, photo)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+def test_the_letterbox_in_javascript_is_ours():
+    lines = re.search(r"  const scale = .*?\n  const \[x, y\][^\n]*", PAGE, re.S)[0]
+    for image_hw in ((413, 832), (1000, 1), (1, 1000), (480, 640), (3, 832)):
+        given = "const [height, width, image] = [416, 416, {{height: {}, width: {}}}];"
+        code = given.format(*image_hw) + lines + "\nconsole.log(w, h, x, y);"
+        found = subprocess.run(["node", "-e", code], capture_output=True, text=True).stdout
+        fit = letterbox_params(image_hw, (416, 416))
+        assert [int(word) for word in found.split()] == [*fit.size_wh, *fit.offset_xy]
 
 
 def test_tensorflow_serving_is_asked_with_its_own_messages(file_of, model, photo):

@@ -184,6 +184,7 @@ def _add_nms(graph, about) -> dict:
     """Add NMS per class of boxes and scores; return the types and shapes of its outputs."""
     scores = graph.add("Transpose", "scores", perm=[0, 2, 1])  # (B, C, K)
     thresholds = np.float32([[about["iou_threshold"]], [about["score_threshold"]]])
+    thresholds[1] = np.nextafter(thresholds[1], np.float32(0))  # it takes scores above
     found = graph.add("NonMaxSuppression", "boxes", scores, [MAX_DETECTIONS], *thresholds)  # (N, 3)
     image, label, box = graph.add("Split", found, outputs=3, axis=1)
     where = graph.add("Concat", image, box, axis=1)
