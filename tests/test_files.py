@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yolov3.files import atomic_write, is_a, read_bounded, read_json, regular_size
+from yolov3.files import atomic_folder, atomic_write, is_a, read_bounded, read_json, regular_size
 
 
 def test_a_regular_file_is_read_whole_up_to_the_bound(tmp_path):
@@ -89,3 +89,15 @@ def test_a_file_with_the_longest_name_can_be_written(tmp_path, name):
     with atomic_write(tmp_path / name) as partial:
         partial.write_bytes(b"1")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_is_written_beside_the_files_of_others(tmp_path):
+    """Only what a killed process left of the same folder goes."""
+    kept = (".iso.partial", "photos.replaced", ".[ab].partial")
+    for name in (*kept, ".a.partial", ".a.replaced.partial", "a.replaced"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious").write_text(name)
+    with atomic_folder(tmp_path / "a") as folder:
+        (folder / "new").write_text("1")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", *kept}
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]

@@ -21,7 +21,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from yolov3.configs import INPUT_SIZES, Config
-from yolov3.files import REPLACED, atomic_folder, is_a, read_json, regular_size, remove_folder
+from yolov3.files import (
+    REPLACED,
+    atomic_folder,
+    clear_up,
+    is_a,
+    read_json,
+    regular_size,
+    remove_folder,
+)
 
 WEIGHTS, RESUME = "model.safetensors", "resume.safetensors"
 CONFIG, STATE, CHECKSUMS = "config.json", "state.json", "checksums.json"
@@ -70,6 +78,7 @@ def save_checkpoint(
     a time may write to `run_folder`. Returns the checkpoint's folder; raises OSError.
     """
     target = Path(run_folder) / f"{kind}-{state['step']:06d}"
+    clear_up(target.parent)
     with atomic_folder(target) as folder:
         _save_tensors(weights, folder / WEIGHTS)
         if resume is not None:

@@ -7,7 +7,7 @@ Writing. What is written appears under its name when it is complete, at whatever
 is killed or the power fails:
 
     last-000750            complete
-    .last-000750.partial   being written, or half deleted; the next `atomic_folder` sweeps it away
+    .last-000750.partial   being written, or half deleted; the next `atomic_folder` removes it
     last-000750.replaced   complete too: the earlier last-000750, until the new one is in its place
 """
 
@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args, get_origin
 
-REPLACED = ".replaced"
+PARTIAL, REPLACED = ".partial", ".replaced"
 NAME_BYTES, DIGEST_LETTERS = 255, 12  # of the name of a file, and of what shortens it
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 MAX_TEXT_BYTES = 2**30  # more than annotations of any public data set; bounds the memory
@@ -166,7 +166,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     If the block or the disk fails, the folder is removed and what stood at `target` stays. Raises
     OSError. One process at a time may write beside `target`.
     """
-    _sweep(target.parent)
+    _clear_up(target)
     partial = _partial(target)
     partial.mkdir(parents=True)
     try:
@@ -261,20 +261,27 @@ def sync(path) -> None:
         os.close(descriptor)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what a killed process left, and put back what it had moved out of the way."""
-    for leftover in parent.glob(".*.partial"):
-        _delete(leftover)
+def clear_up(parent: Path) -> None:
+    """Remove what a killed process left in a folder of ours, and put back what it moved away."""
+    for partial in parent.glob(".*" + PARTIAL):
+        _clear_up(partial.with_name(partial.name[1:].removesuffix(PARTIAL)))
     for replaced in parent.glob("*" + REPLACED):
-        target = replaced.with_name(replaced.name.removesuffix(REPLACED))
-        if os.path.lexists(target):
-            remove_folder(replaced)
-        else:
-            replaced.rename(target)
+        _clear_up(replaced.with_name(replaced.name.removesuffix(REPLACED)))
+
+
+def _clear_up(target):
+    """Do so for one folder: others beside it may be the user's own."""
+    replaced = target.with_name(target.name + REPLACED)
+    for leftover in filter(os.path.lexists, (_partial(target), _partial(replaced))):
+        _delete(leftover)
+    if os.path.lexists(replaced) and os.path.lexists(target):
+        remove_folder(replaced)
+    elif os.path.lexists(replaced):
+        replaced.rename(target)
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(short_name(f".{path.name}", ".partial"))
+    return path.with_name(short_name(f".{path.name}", PARTIAL))
 
 
 def _delete(path: Path) -> None:
