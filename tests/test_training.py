@@ -50,7 +50,7 @@ def trained(records, tmp_path_factory):
         train_warmup_epochs=0.2,
         augment_mosaic=0.0,
     )
-    training = training_of(config, records * REPEATS, records)
+    training = training_of(config, records[:] * REPEATS, records)
     assert fit(training) is Outcome.FINISHED
     return training
 
@@ -166,7 +166,7 @@ def train_with_bad_steps(records, tmp_path, monkeypatch, capsys):
 
         monkeypatch.setattr(TrainStep, "__call__", call_with_nan)
         config = config_in(tmp_path, train_batch_size=1, train_epochs=1, augment_mosaic=0.0)
-        training = training_of(config, records * repeats)
+        training = training_of(config, records[:] * repeats)
         outcome = fit(training)
         return training, outcome, capsys.readouterr().err
 
@@ -198,7 +198,9 @@ def test_a_skipped_step_is_counted_and_shown_with_its_images(
     [skip] = [line for line in lines if line.startswith("step 2: ")]
     assert "is not finite; the step is skipped and changes no weight" in skip
     size, seed = training.config.train_input_size, training.config.seed
-    *_, indices = next(iter(training_batches(records * 2, Augmentation(), seed, 1, size, (1, 2))))
+    *_, indices = next(
+        iter(training_batches(records[:] * 2, Augmentation(), seed, 1, size, (1, 2)))
+    )
     assert skip.endswith(f"Its images: {records[int(indices[0, 0]) % len(records)].image_path}")
     assert lines[-1] == "2 steps of this run skipped: loss or gradient not finite"
 

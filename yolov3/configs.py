@@ -239,11 +239,11 @@ def changed_settings(before: Config, now: Config) -> list[str]:
 
 
 def _preset_or_tuples(anchors):
-    if isinstance(anchors, str) and anchors not in ANCHOR_PRESETS:
+    if not isinstance(anchors, str):
+        return as_tuples(anchors)
+    if anchors not in ANCHOR_PRESETS:
         refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
-    if isinstance(anchors, str):
-        return ANCHOR_PRESETS[anchors]
-    return as_tuples(anchors)
+    return ANCHOR_PRESETS[anchors]
 
 
 def as_tuples(value):

@@ -205,7 +205,8 @@ def test_each_unreadable_file_is_named_once_and_few_of_many(tmp_path, capsys):
             "takes its place"
         )
         assert [line[:6] for line in lines[1:]] == ["4.png:"]
-        logger._name_unreadable([f"other {n}.png" for n in range(98)], "gone")
+        others = [f"other {n}.png" for n in range(98)]
+        logger._log_unreadable(4, "train", others, "gone")
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == MAX_FILES_NAMED - 2
         logger.log_end(3, Outcome.INTERRUPTED, 1)

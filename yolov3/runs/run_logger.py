@@ -116,7 +116,8 @@ class RunLogger:
 
         `batch` and `indices` are as of `training_batches`.
         """
-        self._log_replaced(step, indices)
+        replaced = [self.records[index].image_path for index, used in indices if index != used]
+        self._log_unreadable(step, "train", replaced, "the next one in the file takes its place")
         images = self.strategy.experimental_local_results(batch[0])[0]
         values = {"lr": metrics["lr"], "train/skipped_steps": metrics["skipped_steps"]}
         values["train/input_size"] = images.shape[1]
@@ -152,9 +153,8 @@ class RunLogger:
         self.log.scalars(step, {f"validate_loss/{name}_val": metrics[name] for name in LOSSES})
         self.log.scalars(step, {f"mAP/{name}": metrics[name] for name in MAPS})
         self._add_results(step, metrics)
-        if validate.unreadable:
-            self._name_unreadable(validate.unreadable, "it counts as an image without detections")
-            self.log.scalars(step, {"validate/unreadable_images": len(validate.unreadable)})
+        consequence = "it counts as an image without detections"
+        self._log_unreadable(step, "validate", validate.unreadable, consequence)
         maps = "  ".join(f"{name} {metrics[name]:.4f}" for name in MAPS)
         self.progress.message(
             f"validation: loss {metrics['total']:.2f}  {maps}"
@@ -225,18 +225,14 @@ class RunLogger:
         ]
         self.log.images(step, "train/skipped_images", np.stack(drawn))
 
-    def _log_replaced(self, step, indices):
-        replaced = [self.records[index].image_path for index, used in indices if index != used]
-        if replaced:
-            self._name_unreadable(replaced, "the next one in the file takes its place")
-            self.log.scalars(step, {"train/unreadable_images": len(replaced)})
-
-    def _name_unreadable(self, paths, consequence):
-        """Count images that could not be read, and name the first few, each once."""
+    def _log_unreadable(self, step, stage, paths, consequence):
+        """Count images that could not be read, and name the first few of the run, each once."""
         for path in paths:
             if path not in self._unreadable and len(self._unreadable) < MAX_FILES_NAMED:
                 self.progress.message(f"{path}: cannot be read as an image; {consequence}")
             self._unreadable[path] += 1
+        if paths:
+            self.log.scalars(step, {f"{stage}/unreadable_images": len(paths)})
 
     def _names(self, indices):
         return listed([self.records[used].image_path for _, used in indices], MAX_NAMED)
