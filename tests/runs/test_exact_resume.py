@@ -49,7 +49,7 @@ NOT_COMPARED = ("config", *PER_PROCESS)  # the configuration has paths
 
 def prepare(records, folder, **changes):
     """Build a training of eight steps, three to an epoch, the last of which crosses two passes."""
-    return training_of(config_in(folder, **CHANGES | changes), records + records[:3], records)
+    return training_of(config_in(folder, **CHANGES | changes), [*records, *records[:3]], records)
 
 
 def train_whole(records, folder, **changes) -> dict:
