@@ -31,6 +31,7 @@ from yolov3.files import read_json
 RESULTS, DATA = "results.csv", "data.json"  # beside the config.json of a run
 MAPS = ("mAP50", "mAP75", "mAP")
 COLUMNS = ("epoch", "minutes", "tflop", "input_size", *MAPS, "best_threshold")
+EARLIER = {"tflop": "nan", "best_threshold": "nan"}  # which logs of earlier versions lack
 # Where things are, and data, which their checksums tell: none makes a run another one.
 PLACES = dict.fromkeys(("train_classes", "train_annot_path"), "-")
 PLACES |= dict.fromkeys(("test_annot_path", "train_logdir", "train_checkpoints_folder"), "")
@@ -94,7 +95,8 @@ def read_run(folder: Path) -> Run:
     """Read the log folder of a run. Raises ValueError without a validation, and for other files."""
     try:
         with (folder / RESULTS).open(newline="") as stream:
-            rows = [{key: float(row[key]) for key in COLUMNS} for row in csv.DictReader(stream)]
+            written = [EARLIER | row for row in csv.DictReader(stream)]
+        rows = [{key: float(row[key]) for key in COLUMNS} for row in written]
         config, data = Config.from_json(folder / CONFIG), read_json(folder / DATA)
         checksums = data["trained_on"], data["validated_on"]
         run = Run(folder.name, config, int(data["images"]), checksums, rows)
@@ -134,7 +136,8 @@ def cells(run: Run, target: float | None) -> dict[str, str]:
     for to, end in ends.items():
         row |= {f"minutes{to}": f"{end['minutes']:.1f}", f"TFLOP{to}": f"{end['tflop']:.1f}"}
     row |= {x: f"{run.best[x]:.3f}" for x in MAPS}
-    return row | {"threshold": f"{run.best['best_threshold']:.2f}"}
+    row["threshold"] = f"{run.best['best_threshold']:.2f}"
+    return {name: "-" if text == "nan" else text for name, text in row.items()}
 
 
 def print_table(rows: list[dict[str, str]]) -> None:

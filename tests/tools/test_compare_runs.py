@@ -95,6 +95,20 @@ def test_what_is_no_validated_run_is_left_out(run, tmp_path, capsys):
         compare_runs.main([f"{tmp_path}/none"])
 
 
+def test_what_a_log_of_an_earlier_version_lacks_is_a_dash(run, tmp_path, capsys):
+    results = Path(run("old", 0.25, 0.5), "results.csv")
+    run("new", 0.5)
+    missing = [COLUMNS.index(name) for name in ("best_threshold", "tflop")]
+    rows = [line.split(",") for line in results.read_text().splitlines()]
+    for row in rows:
+        for index in missing:
+            del row[index]
+    results.write_text("\n".join(map(",".join, rows)))
+    lines = compare(capsys, tmp_path, str(tmp_path / "log"), "--target", "0.4")
+    row = next(line for line in lines if " old " in line).split()
+    assert row[-6:] == "0.0 - 0.500 0.250 0.125 -".split()
+
+
 def test_runs_of_one_name_are_kept_apart(run, tmp_path):
     first = Path(run("a", 0.5))
     deeper = shutil.copytree(first, tmp_path / "log" / "demo" / "a")
