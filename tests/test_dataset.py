@@ -13,6 +13,7 @@ from yolov3.annotations import Record
 from yolov3.augment import Augmentation, training_sample
 from yolov3.dataset import (
     NONE,
+    Share,
     evaluation_batches,
     shuffled_index,
     training_batches,
@@ -116,6 +117,19 @@ def test_same_images_and_boxes_as_without_tf_data(records):
         np.testing.assert_array_equal(boxes[: len(their_boxes)], their_boxes)
         np.testing.assert_array_equal(classes[: len(their_classes)], their_classes)
         assert not boxes[len(their_boxes) :].any()
+
+
+@pytest.mark.parametrize(("workers", "per_worker"), [(2, 1), (4, 1), (2, 2)])
+def test_the_shares_of_all_workers_are_the_batches_of_one(records, workers, per_worker):
+    sizes, steps, replicas = (4, SIZE), (3, 6), workers * per_worker
+    arguments = records, CHANGED, SEED, *sizes, steps, SIZE
+    whole = [batch[0].numpy() for batch in training_batches(*arguments)]
+    of_all = [
+        np.concatenate([batch[0].numpy() for batch in training_batches(*arguments, share=share)])
+        for share in (Share(worker, workers, replicas) for worker in range(workers))
+    ]
+    shares = [images.reshape(3, 4 // workers, *images.shape[1:]) for images in of_all]
+    np.testing.assert_array_equal(np.concatenate(shares, axis=1), np.stack(whole))
 
 
 def test_each_batch_has_one_of_the_sizes_at_random(records):

@@ -6,6 +6,7 @@ the files alone.
 """
 
 import os
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +23,26 @@ MAX_WORKERS = 16  # threads that load images
 BATCHES_AHEAD = 2
 
 
+class Share(NamedTuple):
+    """The part of each batch that a worker reads, and how many replicas a whole one is for."""
+
+    worker: int = 0
+    workers: int = 1
+    replicas: int = 1
+
+
+WHOLE = Share()
+
+
 def training_batches(
-    records, augmentation: Augmentation, seed, batch_size, input_size, steps, detection_size=None
+    records,
+    augmentation: Augmentation,
+    seed,
+    batch_size,
+    input_size,
+    steps,
+    detection_size=None,
+    share=WHOLE,
 ):
     """Return a dataset of the batches of the training steps `range(*steps)`.
 
@@ -32,6 +51,7 @@ def training_batches(
     image can have; the rest are empty boxes. The batches are cut from an endless stream of passes
     over the data, each in its own order, so all are full and no image is repeated or left out: only
     mosaic, at the scale of `detection_size`, and mixup bring in others beside the one that is due.
+    Of a `share` come its positions alone, in a batch for each of its replicas.
 
     `indices` holds (requested, used) record indices. They differ if an image could not be read and
     the next one of the file took its place; -1, and a grey image without boxes, if none could.
@@ -50,12 +70,14 @@ def training_batches(
         sample = training_sample(sample, other, size, full_size, augmentation, rng)
         return *_padded(*sample, capacity), np.array([index, used], np.int32)
 
-    first, stop = steps
-    positions = tf.data.Dataset.range(first * batch_size, stop * batch_size)
-    positions = positions.map(
-        lambda position: (shuffled_index(position, len(records), seed), position)
-    )
-    return _batches(positions, load, batch_size, capacity, drop_remainder=True)
+    def due(number):
+        """Return the index and the position of the image that the share takes as this one."""
+        position = number // per_step * batch_size + share.worker * per_step + number % per_step
+        return shuffled_index(position, len(records), seed), position
+
+    (first, stop), per_step = steps, batch_size // share.workers
+    positions = tf.data.Dataset.range(first * per_step, stop * per_step).map(due)
+    return _batches(positions, load, batch_size // share.replicas, capacity, drop_remainder=True)
 
 
 def evaluation_batches(records, batch_size, input_size):
