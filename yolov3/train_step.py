@@ -61,6 +61,11 @@ class TrainStep:
         """
         return self._compiled(images, boxes_xyxy, classes)
 
+    @property
+    def step(self) -> int:
+        """Steps done since the start of the run, resumed ones included."""
+        return int(self.step_count.numpy())
+
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or unfreeze the backbone; the next step builds its graph again."""
         self.is_frozen = frozen
@@ -146,11 +151,11 @@ class TrainStep:
         themselves would wait for each other for ever.
         """
         replica, reduce = tf.distribute.get_replica_context(), tf.distribute.ReduceOp
-        moving = _moving(norm for norm in self._norms if norm.trainable)
-        mean = replica.all_reduce(reduce.MEAN, tf.concat(moving, axis=0))
-        parts = tf.split(mean, [weight.shape[0] for weight in moving])
-        for weight, part in zip(moving, parts, strict=True):
-            weight.assign(part)
+        if moving := _moving(norm for norm in self._norms if norm.trainable):
+            mean = replica.all_reduce(reduce.MEAN, tf.concat(moving, axis=0))
+            parts = tf.split(mean, [weight.shape[0] for weight in moving])
+            for weight, part in zip(moving, parts, strict=True):
+                weight.assign(part)
         return replica.all_reduce(reduce.SUM, gradients)
 
     def _is_finite(self, metrics):

@@ -36,7 +36,7 @@ def train(
     """
     for epoch in range(manager.epochs_done, schedule.epochs):
         freeze(train_step, epoch, logger)
-        steps = int(train_step.step_count), schedule.last_step(epoch)
+        steps = train_step.step, schedule.last_step(epoch)
         batches = make_batches(schedule.input_size(epoch), steps)
         outcome = train_one_epoch(train_step, batches, epoch, schedule, manager, logger, stop)
         if outcome is not Outcome.FINISHED:
@@ -55,7 +55,7 @@ def train_one_epoch(
     """Take the steps that are left of an epoch, and save whenever it is due or asked for."""
     input_size, last_step = schedule.detection_size(epoch), schedule.last_step(epoch)
     readable = takewhile(lambda batch: not (batch[-1] == NONE).any(), batches)
-    step = int(train_step.step_count)
+    step = train_step.step
     while step < last_step:
         if manager.pace.changed(step):
             return Outcome.REPLANNED
@@ -105,9 +105,9 @@ def finish_epoch(
     metrics = validate(train_step.ema, input_size) if validate else {}
     is_best = manager.update_best(metrics, input_size)
     if validate:
-        step, seconds = int(train_step.step_count), time.monotonic() - started
+        step, seconds = train_step.step, time.monotonic() - started
         logger.log_validation(step, metrics, is_best, seconds, validate)
-    logger.log_network(int(train_step.step_count), train_step.ema)
+    logger.log_network(train_step.step, train_step.ema)
     manager.epochs_done = epoch + 1
     if is_best:
         manager.save("best", input_size, logger)

@@ -81,14 +81,14 @@ class Step:
     ema, is_frozen, config = None, False, Config()
 
     def __init__(self, clock, load):
-        self.clock, self.load, self.step_count = clock, load, 0
+        self.clock, self.load, self.step = clock, load, 0
 
     def seconds(self, size, images):
         return SECONDS[size] * images * self.load(self.clock.now)
 
     def __call__(self, size):
         self.clock.now += self.seconds(size, 4)
-        self.step_count += 1
+        self.step += 1
         return {"skipped_in_a_row": tf.constant(0)}
 
 
@@ -104,7 +104,7 @@ def run(minutes, load, images=1000, is_measured=True):
 
     def validate(_, size):
         clock.now += step.seconds(size, 0.3 * COSTS.validated) + COSTS.save
-        clock.now += 2.0 if step.step_count == pace.schedule.last_step(0) else 0  # its graph
+        clock.now += 2.0 if step.step == pace.schedule.last_step(0) else 0  # its graph
         return {}
 
     def batches(size, steps):
