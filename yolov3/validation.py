@@ -1,9 +1,9 @@
 """Losses and mAP of a network over annotated images."""
 
-from collections import Counter
 from itertools import islice
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from yolov3 import metrics
@@ -20,6 +20,7 @@ from yolov3.yolov3 import to_float
 
 BATCH_SIZE = 8
 NUM_EXAMPLES = 4  # images to look at
+LOSSES = ("giou", "conf", "prob")
 
 
 class Validator:
@@ -45,15 +46,22 @@ class Validator:
             refold(self.network, model)
         else:
             self.network = fold(model, self.precision)
-        sums, detections, heights = Counter(), [], []
-        for *batch, sizes_hw in evaluation_batches(self.records, BATCH_SIZE, input_size):
-            losses, detected = self._run(*batch)
-            sums.update({name: len(sizes_hw) * float(loss) for name, loss in losses.items()})
+        return self._judge(*self._measure(self.records, input_size))
+
+    def _measure(self, records, input_size):
+        """Return the `LOSSES` of each image, its detections, and its height, 0 if unreadable."""
+        losses, detections, heights = [], [], []
+        for *batch, sizes_hw in evaluation_batches(records, BATCH_SIZE, input_size):
+            means, detected = self._run(*batch)
+            losses += [[float(means[name]) for name in LOSSES]] * len(sizes_hw)
             detections += unletterbox(*detected, sizes_hw.numpy(), (input_size, input_size))
             heights += sizes_hw[:, 0].numpy().tolist()
+        return losses, detections, heights
+
+    def _judge(self, losses, detections, heights):
         sized = zip(self.records, heights, strict=True)
         self.unreadable = [record.image_path for record, height in sized if not height]
-        figures = {name: value / len(self.records) for name, value in sums.items()}
+        figures = dict(zip(LOSSES, np.mean(losses, axis=0).tolist(), strict=True))
         figures["total"] = sum(figures.values())
         limits = len(self.class_names), self.limit
         self.matches = metrics.match_detections(self.records, detections, *limits)
