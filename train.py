@@ -6,11 +6,13 @@
     python train.py --weights FILE       start from a checkpoint or from Darknet weights
     python train.py --config my.yaml     with the settings in a file, by their names: 'tiny: yes'
     python train.py --resume             resume the newest run where it stopped
+    python train.py --worker-hosts a:2222,b:2222 --worker-index 0     with other machines, on each
 
 Every setting of yolov3/configs.py is a flag, and a flag wins over a file. Before the first epoch a
 run says what it trains and how long it takes. It writes its checkpoints and its log to folders of
 its own and never touches those of another. Ctrl-C ends it with a checkpoint. Exit codes: 0, 1
-(failed: the loss diverged, the disk is full), 2 (bad input), 130 (Ctrl-C).
+(failed: the loss diverged, the disk is full), 2 (bad input), 75 (another machine is gone), 130
+(Ctrl-C).
 """
 
 import time
@@ -31,9 +33,12 @@ def parse_args(argv=None):
         "paths in it are relative to the current folder, as those of flags"
     )
     name = "name of the run's folders of checkpoints and log (default: network and time)"
+    hosts = "machines that train together, or slurm (default: TF_CONFIG's, or this one alone)"
     add("--resume", nargs="?", const="", metavar="CHECKPOINT", help=resume)
     add("--config", metavar="FILE", help=config)
     add("--name", type=run_name, metavar="NAME", help=name)
+    add("--worker-hosts", metavar="HOST:PORT,...", help=hosts)
+    add("--worker-index", type=int, metavar="N", help="which it is, from 0")
     parser.set_defaults(started=time.monotonic())  # importing TensorFlow counts for --max-minutes
     add_config_flags(parser)
     args = parser.parse_args(argv)

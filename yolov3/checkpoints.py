@@ -53,6 +53,7 @@ class Checkpoint:
     best_epoch: int  # how many were finished then, with it
     trained_on: str  # fingerprint of the records
     validated_on: str
+    replicas: int  # devices that shared each batch
 
     def weights(self) -> dict[str, np.ndarray]:
         """Read the EMA weights by name."""
@@ -173,6 +174,7 @@ def _read_state(folder) -> dict:
     """Read the fields of `Checkpoint` from class_names on. Raises ValueError for anything else."""
     state = read_json(folder / STATE)
     state.setdefault("best_epoch", state.get("epoch"))  # older versions did not count it
+    state.setdefault("replicas", 1)
     state = {name: state.get(name) for name in STATE_TYPES}
     for name, kind in STATE_TYPES.items():
         if not is_a(state[name], kind) or not _is_possible(name, state[name]):

@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from perfect_network import SETTINGS, SIZE, dense_record, perfect_network
 
-from yolov3.runs.distribution import replicas_for
+from yolov3 import validation
+from yolov3.configs import Config
+from yolov3.runs import distribution
+from yolov3.runs.distribution import SharedValidator, replicas_for
 
 PREPARE = """
 import keras, numpy as np, tensorflow as tf
@@ -22,6 +27,10 @@ from yolov3.weights import assign_by_name, state_dict
 
 DEVICES = ["CPU:0", "CPU:1"]
 networks._tiny = thin_network
+
+def batches_of(batch):
+    whole = tf.data.Dataset.from_tensor_slices(batch)
+    return lambda share: whole.batch(len(batch[0]) // share.replicas)
 """
 
 DIFFERENT_IMAGES = """
@@ -40,7 +49,7 @@ def build():
 
 def steps(train_step, number):
     for _ in range(number):
-        [shared] = distribute_batches(strategy, tf.data.Dataset.from_tensor_slices(batch).batch(4))
+        [shared] = distribute_batches(strategy, batches_of(batch))
         for part, all_of_it in zip(shared, batch):
             np.testing.assert_array_equal(gather(strategy, part), all_of_it)
         metrics.append(train_step(*shared))
@@ -101,7 +110,7 @@ assert np.isfinite(norms[0]) and not np.isfinite(norms[1]), norms
 train_step.optimizer.dynamic_scale.assign(2.0 ** (exponent + 1))  # of which each device has half
 before = state_dict(train_step.variables())
 batch = tuple(np.concatenate(parts) for parts in zip(quiet, loud))
-[shared] = distribute_batches(strategy, tf.data.Dataset.from_tensor_slices(batch).batch(2))
+[shared] = distribute_batches(strategy, batches_of(batch))
 metrics = train_step(*shared)
 assert metrics["finite"] and not np.isfinite(metrics["gradient_norm"])
 assert int(metrics["skipped_steps"]) == 0
@@ -136,3 +145,35 @@ def test_two_devices_learn_what_one_learns(script):
 )
 def test_as_many_devices_are_used_as_can_share_a_batch_equally(batch_size, available, expected):
     assert replicas_for(batch_size, available) == expected
+
+
+class TakingTurns:
+    """The workers of a cluster, one after another: the chief, who hears the others, is the last."""
+
+    def __init__(self, count):
+        self.count, self.said = count, {}
+
+    def to_chief(self, data):
+        self.said[self.index] = data
+        return [] if self.index else [self.said[index] for index in range(self.count)]
+
+    def from_chief(self, value):
+        return value
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_measure_what_one_measures(count, tmp_path, monkeypatch):
+    config, record = Config(**SETTINGS), dense_record(tmp_path, (3, 2))
+    lost = replace(record, image_path=str(tmp_path / "lost.png"))
+    network = perfect_network(record, 2, config.anchors)
+    monkeypatch.setattr(validation, "fold", lambda *_: network)
+    for module in (validation, distribution):
+        monkeypatch.setattr(module, "BATCH_SIZE", 1)  # of three batches, a fourth worker has none
+    arguments = config, [record, lost, record], ["nut", "washer"], "float32"
+    alone, workers = validation.Validator(*arguments), TakingTurns(count)
+    expected = alone(None, SIZE)
+    for index in reversed(range(count)):
+        workers.index, shared = index, SharedValidator(workers, *arguments)
+        found = shared(None, SIZE)
+    assert found == expected and expected["mAP"] > 0
+    assert shared.unreadable == alone.unreadable == [lost.image_path]

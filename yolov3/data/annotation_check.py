@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.annotations import BAD_CLASS, Problem, Record, Records, box_text, scan, stack_boxes
-from yolov3.class_names import case_twins, check_numbering
+from yolov3.checkpoints import Checkpoint
+from yolov3.class_names import case_twins, check_numbering, read_class_names
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
@@ -63,6 +64,24 @@ class Report:
                 if count > SHOWN_PER_KIND:
                     lines.append(f"  and {count - SHOWN_PER_KIND:,} more")
         return "\n".join(lines)
+
+
+def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str]:
+    """Return the class names. Raises ValueError if they do not fit checkpoint or test images."""
+    path, usual = config.train_classes, Config()
+    class_names = read_class_names(existing_file(path))
+    if checkpoint and checkpoint.class_names != class_names:
+        raise ValueError(
+            f"{path}: expected the class names of {checkpoint.path}, {checkpoint.class_names}; "
+            f"received {class_names}"
+        )
+    are_own = path != usual.train_classes and config.train_annot_path != usual.train_annot_path
+    if not checkpoint and are_own and config.test_annot_path == usual.test_annot_path:
+        raise ValueError(
+            f"{path}: the tutorial's {config.test_annot_path} has other classes; give "
+            "--test-annot-path with images of these, or '' to train without validation"
+        )
+    return class_names
 
 
 def load_data(config: Config, class_names: list[str]) -> tuple[Sequence[Record], Sequence[Record]]:

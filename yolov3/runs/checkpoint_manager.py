@@ -18,6 +18,8 @@ BEST_IS_RESET = "weights unaffected; best checkpoint reset"
 CHANGED_DATA = {  # by the names of `Checkpoint`
     "trained_on": "images to train on, or their boxes (the run will differ)",
     "validated_on": f"images to validate on, or their boxes ({BEST_IS_RESET})",
+    "replicas": "number of devices (the same images and rates; rounding and the parts of a batch "
+    "that are normalised together differ)",
 }
 LOSS_SCALE = "optimizer/loss_scale/"  # of float16 alone, as `TrainStep.variables` names them
 USED = "seconds_used"  # of a budget, beside these variables
@@ -28,10 +30,8 @@ FIRST_VALIDATION = 60.0  # seconds: a guess until one was measured
 class CheckpointManager:
     """Save what a run has learned, and how good that is; resume it."""
 
-    def __init__(
-        self, config: Config, class_names: list[str], train_step: TrainStep, data: dict[str, str]
-    ):
-        """Save what `train_step` learns; `data` is the fingerprints trained_on and validated_on."""
+    def __init__(self, config: Config, class_names: list[str], train_step: TrainStep, data: dict):
+        """Save what `train_step` learns from `data`, whose names are those of `CHANGED_DATA`."""
         self.config, self.class_names = config, class_names
         self.train_step, self.data = train_step, data
         self.epochs_done = 0  # trained, validated and saved
@@ -41,8 +41,8 @@ class CheckpointManager:
         self.best_epoch = 0  # how many were done with it
         self.pace = Pace(config.max_minutes)
 
-    def start(self, folder: Path) -> None:
-        """Save to a run's folder from now on."""
+    def start(self, folder: Path | None) -> None:
+        """Save to a run's folder from now on; without one, another process does."""
         self.folder, self.timer = folder, SaveTimer()
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -92,10 +92,12 @@ class CheckpointManager:
 
         The log is written first: it may hold more than the checkpoint, but never less.
         """
+        if not self.folder:
+            return
         logger.flush()
         state = {
             "class_names": self.class_names,
-            "step": int(self.train_step.step_count),
+            "step": self.train_step.step,
             "epoch": self.epochs_done,
             "metrics": self.metrics,
             "best_mAP": self.best_mAP,

@@ -182,8 +182,9 @@ def plan(training, started: float, checkpoint=None) -> None:
     It has `started` to use it at a time of `time.monotonic`, unless it resumes a checkpoint.
     Raises ValueError if the budget is over before the next step.
     """
-    pace, costs = training.manager.pace, measure_costs(training)
-    used = pace.used_before if checkpoint else pace.clock() - started
+    pace, workers = training.manager.pace, training.workers
+    costs = measure_costs(training, workers.now)
+    used = pace.used_before if checkpoint else workers.from_chief(pace.clock() - started)
     if training.config.max_minutes not in (0, checkpoint and checkpoint.config.max_minutes):
         training.follow(fit_to(training.schedule, costs, pace.budget - used, training.step))
     pace.start(costs, training.schedule, training.step, used)

@@ -1,6 +1,8 @@
 """From flags to a finished run: find what to resume, check, build, say what will happen, train."""
 
 import argparse
+import dataclasses
+import functools
 import shlex
 import time
 from dataclasses import dataclass
@@ -11,17 +13,24 @@ import tensorflow as tf
 from yolov3.annotations import Record
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
-from yolov3.class_names import read_class_names
 from yolov3.cli.flags import config_from_flags
 from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
 from yolov3.configs import Config
-from yolov3.data.annotation_check import existing_file, fingerprint, load_data
+from yolov3.data.annotation_check import check_class_names, fingerprint, load_data
 from yolov3.dataset import training_batches
 from yolov3.kernels.hardware import choose_precision, hardware_name
 from yolov3.metrics import limit_note
 from yolov3.runs.checkpoint_manager import CHANGED_DATA, CheckpointManager
-from yolov3.runs.distribution import distribute_batches, distribution_strategy, gather, replicas_for
+from yolov3.runs.distribution import (
+    SharedValidator,
+    digest_of,
+    distribute_batches,
+    distribution_strategy,
+    facts,
+    gather,
+    replicas_for,
+)
 from yolov3.runs.resources import check_disk, check_memory, plan, time_text
 from yolov3.runs.run_folders import (
     Run,
@@ -35,6 +44,7 @@ from yolov3.runs.run_folders import (
 )
 from yolov3.runs.run_logger import RunLogger
 from yolov3.runs.tensorboard import TensorBoardLog
+from yolov3.runs.workers import ALONE, Alone, SilentLogger, join_workers
 from yolov3.schedule import TrainingSchedule, is_out_of_patience, set_length
 from yolov3.text import missing_letters
 from yolov3.train_step import TrainStep
@@ -56,6 +66,7 @@ class Training:
     manager: CheckpointManager
     is_validated: bool = True  # if the last step ends an epoch
     is_logged: bool = False  # the settings are in the log already
+    workers: Alone = ALONE
 
     @property
     def config(self) -> Config:
@@ -65,7 +76,7 @@ class Training:
     @property
     def step(self) -> int:
         """Steps done since the start of the run, resumed ones included."""
-        return int(self.train_step.step_count)
+        return self.train_step.step
 
     def batches(self, input_size: int, steps: tuple[int, int]):
         """Yield the batches of a range of steps of one epoch, as `train` takes them."""
@@ -76,9 +87,9 @@ class Training:
         if not self.schedule.mixes_images(steps[0] // self.schedule.steps_per_epoch):
             augmentation = augmentation._replace(mosaic=0.0, mixup=0.0)
         sizes = config.train_batch_size, input_size, steps, config.train_input_size
-        batches = training_batches(self.records, augmentation, config.seed, *sizes)
-        for *batch, indices in distribute_batches(strategy, batches):
-            yield (*batch, gather(strategy, indices))
+        make = functools.partial(training_batches, self.records, augmentation, config.seed, *sizes)
+        for *batch, indices in distribute_batches(strategy, make):
+            yield (*batch, self.workers.exchange(gather(strategy, indices)))
 
     def follow(self, schedule: TrainingSchedule) -> None:
         """Train by another schedule from now on."""
@@ -93,11 +104,19 @@ def start_training(args: argparse.Namespace) -> int:
     memory or disk, and for a run that another process trains: all before anything is written.
     Raises OSError that says how to resume if the disk fails.
     """
+    with join_workers(args.worker_hosts, args.worker_index) as workers:
+        return start_or_resume(args, workers)
+
+
+def start_or_resume(args: argparse.Namespace, workers: Alone) -> int:
+    """Do as `start_training` says, with the other workers; of all, the chief writes."""
     if args.resume is None:
         config = config_from_flags(args)
-        if args.name:
+        if args.name and not workers.index:
             named_run(config, args.name)  # refused before anything is measured
-        training = prepare(config, args.started)
+        training = prepare(config, args.started, workers)
+        if workers.index:
+            return fit(training, None).value
         run = new_run(training.config, args.name)
         with locked(run.checkpoints):
             return report(training, run)
@@ -110,23 +129,30 @@ def start_training(args: argparse.Namespace) -> int:
         print(f"{checkpoint.path.parent}: was finished after {epochs}; more with {flag}")
         return Outcome.FINISHED.value
     print_changes(checkpoint, config, args)
+    if workers.index:
+        return fit(prepare(config, args.started, workers, checkpoint), None).value
     with locked(checkpoint.path.resolve().parent):
-        training = prepare(config, args.started, checkpoint)
+        training = prepare(config, args.started, workers, checkpoint)
         return report(training, resumed_run(config, checkpoint))
 
 
-def prepare(config: Config, started: float, checkpoint: Checkpoint | None = None) -> Training:
+def prepare(
+    config: Config, started: float, workers: Alone, checkpoint: Checkpoint | None = None
+) -> Training:
     """Check data and machine, build what is trained, from a checkpoint if there is one, time it."""
     class_names = check_class_names(config, checkpoint)
     if config.freeze_epochs and not config.weights:
         raise ValueError("--freeze-epochs needs --weights: a random backbone must learn")
     if config.patience and not config.test_annot_path:
         raise ValueError("--patience needs --test-annot-path: it goes by the validation mAP")
-    check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
+    if not workers.index:
+        check_disk(config, len(class_names), checkpoint and checkpoint.path.parent)
     if not tf.config.list_physical_devices("GPU"):
-        check_memory(config, len(class_names), choose_precision(config.precision))
+        batch_size = -(-config.train_batch_size // workers.count)
+        part = dataclasses.replace(config, train_batch_size=batch_size)
+        check_memory(part, len(class_names), choose_precision(config.precision))
     records, test_records = load_data(config, class_names)
-    training = build(config, records, test_records, class_names)
+    training = build(config, records, test_records, class_names, workers)
     if checkpoint:
         resume(training, checkpoint)
     elif config.weights:
@@ -134,39 +160,31 @@ def prepare(config: Config, started: float, checkpoint: Checkpoint | None = None
         settings = {"scope": config.transfer, "anchors": config.anchors}
         print(transfer_weights(model, config.weights, **settings), flush=True)
         training.train_step.reset_ema()
+    if workers.cluster:
+        workers.check({"weights": digest_of(training.train_step.variables())})
     plan(training, started, checkpoint)
     return training
 
 
-def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str]:
-    """Return the class names. Raises ValueError if they do not fit checkpoint or test images."""
-    path, usual = config.train_classes, Config()
-    class_names = read_class_names(existing_file(path))
-    if checkpoint and checkpoint.class_names != class_names:
-        raise ValueError(
-            f"{path}: expected the class names of {checkpoint.path}, {checkpoint.class_names}; "
-            f"received {class_names}"
-        )
-    are_own = path != usual.train_classes and config.train_annot_path != usual.train_annot_path
-    if not checkpoint and are_own and config.test_annot_path == usual.test_annot_path:
-        raise ValueError(
-            f"{path}: the tutorial's {config.test_annot_path} has other classes; give "
-            "--test-annot-path with images of these, or '' to train without validation"
-        )
-    return class_names
-
-
-def build(config: Config, records, test_records, class_names) -> Training:
-    """Build the parts of a new run."""
+def build(config: Config, records, test_records, class_names, workers=ALONE) -> Training:
+    """Build the parts of a new run. Raises ValueError where workers differ."""
+    data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
+    precision = choose_precision(config.precision)
+    if workers.cluster:
+        workers.check(facts(config, data, class_names, precision, workers.cluster))
+    strategy = distribution_strategy(config.train_batch_size, workers.cluster)  # before TensorFlow
+    data["replicas"] = strategy.num_replicas_in_sync
     keras.utils.set_random_seed(config.seed)
     schedule = TrainingSchedule(config, len(records))
-    precision = choose_precision(config.precision)
-    with distribution_strategy(config.train_batch_size).scope():
+    with strategy.scope():
         train_step = TrainStep(config, len(class_names), schedule.steps_per_epoch, precision)
-    validate = Validator(config, test_records, class_names, precision) if test_records else None
-    data = {"trained_on": fingerprint(records), "validated_on": fingerprint(test_records)}
+    arguments = config, test_records, class_names, precision
+    alone, shared = Validator, functools.partial(SharedValidator, workers)
+    validate = (shared if workers.cluster else alone)(*arguments) if test_records else None
     manager = CheckpointManager(config, class_names, train_step, data)
-    return Training(records, test_records, class_names, schedule, train_step, validate, manager)
+    manager.pace.clock = workers.clock
+    parts = schedule, train_step, validate, manager
+    return Training(records, test_records, class_names, *parts, workers=workers)
 
 
 def resume(training: Training, checkpoint: Checkpoint) -> None:
@@ -190,22 +208,24 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
         print(f"changed: {CHANGED_DATA[data]}")
 
 
-def fit(training: Training, run: Run) -> Outcome:
-    """Train until the end, writing to the folders of a run. Raises OSError if the disk fails."""
-    train_step, manager = training.train_step, training.manager
-    write_origin(run.log, training.config, len(training.records), manager.data)
-    log = TensorBoardLog(run.log, training.step, training.is_validated)
-    data = training.records, training.class_names
-    logger = RunLogger(log, training.schedule, *data, train_step.strategy)
-    manager.start(run.checkpoints)
+def fit(training: Training, run: Run | None) -> Outcome:
+    """Train until the end, writing to the folders of a run if given. Raises OSError of the disk."""
+    train_step, manager, logger = training.train_step, training.manager, SilentLogger()
+    if run:
+        write_origin(run.log, training.config, len(training.records), manager.data)
+        log = TensorBoardLog(run.log, training.step, training.is_validated)
+        data = training.records, training.class_names
+        logger = RunLogger(log, training.schedule, *data, train_step.strategy)
+    manager.start(run and run.checkpoints)
     with logger, StopRequest() as stop:
+        stop = training.workers.agree_on(stop)
         config = None if training.is_logged else training.config
         logger.log_start(training.step, config, train_step.ema)
         learner, others = (train_step, training.batches, training.validate), (manager, logger, stop)
         while (outcome := train(*learner, training.schedule, *others)) is Outcome.REPLANNED:
             training.follow(manager.pace.schedule)
             logger.log_schedule(training.step, training.schedule)
-        logger.log_end(training.step, outcome, int(train_step.skipped_steps))
+        logger.log_end(training.step, outcome, int(train_step.skipped_steps.numpy()))
     return outcome
 
 
