@@ -26,6 +26,7 @@ FAMILIES = {  # module: how many faults in full
     "mutations": 2_000,
     "disk": 24,
     "kills": 60,
+    "workers": 20,
 }
 
 
