@@ -31,6 +31,7 @@ OTHER_FLAGS = {
     "--only",
     "--rename",
     "--data-binary",
+    *("--nodes", "--ntasks-per-node", "--gpus-per-node", "--requeue", "--distribution"),  # Slurm's
 }
 
 
