@@ -12,6 +12,7 @@ requirements-export.txt. Exit codes: 0, 1 (a file differs more, or a failure), 2
 (Ctrl-C).
 """
 
+import math
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import EVAL_SCORE_THRESHOLD
+from yolov3.exported import format_of
 
 PACKAGES = {  # of each format, beside TensorFlow
     "saved_model": [],
@@ -49,7 +51,7 @@ def parse_args(argv=None):
         "annotations of images whose ranges int8 takes, but for litert (default: the training's)"
     )
     add("--calibrate", metavar="FILE", help=training)
-    images = "images for the check; boxes may be left out (default: those of the run's validation)"
+    images = "images for the check; float32 needs no boxes (default: those of the run's validation)"
     add("--annotations", metavar="FILE", help=images)
     add("--images", type=positive_int, metavar="N", help="check on the first N (default: all)")
     add("--output", metavar="DIR", help="new or empty folder (default: a new one in exports)")
@@ -67,16 +69,21 @@ def parse_args(argv=None):
 
 def main(argv=None) -> int:
     args = parse_args(argv)
+    if format_of(args.weights):
+        expected = "a checkpoint or Darknet weights; received an exported file"
+        raise ValueError(f"{args.weights}: expected {expected}")
     import_tensorflow()
     from yolov3.data.annotation_check import load_records
     from yolov3.detection import Detector
     from yolov3.files import output_folder, require_empty
-    from yolov3.tensorflow_backend import open_network
+    from yolov3.tensorflow_backend import TensorFlowBackend, open_network
 
     if args.output:
         require_empty(args.output)
     settings = detector_settings(args)
-    detector = Detector(**settings, precision="float32")
+    model, *_ = opened = open_network(args.weights, settings.pop("anchors"))
+    settings["source"] = TensorFlowBackend(opened, "float32")
+    detector = Detector(**settings)
     run = detector.config if detector.checkpoint else None  # Darknet weights name no images
 
     def records_of(flag, path):
@@ -86,15 +93,15 @@ def main(argv=None) -> int:
 
     path = args.annotations or (run and run.test_annot_path)
     records, samples = records_of("--annotations", path)[: args.images], []
+    if args.precision != PRECISIONS[0] and not any(len(record.classes) for record in records):
+        raise ValueError(f"{path}: {args.precision} is judged by mAP50: give images with boxes")
     if args.precision == "int8" and {"onnx", "openvino"} & set(args.format):
         samples = records_of("--calibrate", args.calibrate or (run and run.train_annot_path))
-    model = open_network(detector.checkpoint or args.weights, settings["anchors"])[0]
     with output_folder(args.output, "exports") as folder:
         about = metadata(detector, args)
         files = [write(kind, model, folder, about, args.nms, samples) for kind in args.format]
         settings["score_threshold"] = EVAL_SCORE_THRESHOLD
-        detector = Detector(**settings, precision="float32")
-        return compare(detector, files, records, about)
+        return compare(Detector(**settings), files, records, about)
 
 
 def metadata(detector, args) -> dict:
@@ -159,15 +166,20 @@ def compare(detector, files, records, about) -> int:
         return result.detections, result.figures["mAP50"], sum(list(times.values())[1:])
 
     ours, our_map, our_ms = measured(detector)
-    code = 0
+    least, code = about["score_threshold"], 0
+    if not any((scores >= least).any() for _, scores, _ in ours):
+        least = EVAL_SCORE_THRESHOLD  # rather than nothing
     print(ROW.format(*HEADER))
     for path in files:
         theirs, its_map, its_ms = measured(Detector(path, score_threshold=EVAL_SCORE_THRESHOLD))
-        pixels, score = largest_difference(ours, theirs, about["score_threshold"])
+        pixels, score = largest_difference(ours, theirs, least)
         is_same = pixels <= MOST_PIXELS and score <= MOST_SCORE
-        is_good = is_same if about["precision"] == "float32" else not our_map - its_map > MOST_MAP
-        code |= not is_good
-        name = path.name + ("" if is_good else " DIFFERS")
+        is_good = is_same if about["precision"] == "float32" else its_map >= our_map - MOST_MAP
+        verdict = "" if is_good else " DIFFERS"
+        if math.isnan(pixels):  # neither found anything, so nothing was compared
+            verdict = " FOUND NOTHING"
+        code |= verdict != ""
+        name = path.name + verdict
         differences = file_megabytes(path), pixels, score
         print(FIGURES.format(name, *differences, its_map, our_map, its_ms, our_ms), flush=True)
     return code

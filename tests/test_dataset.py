@@ -17,7 +17,6 @@ from yolov3.dataset import (
     evaluation_batches,
     shuffled_index,
     training_batches,
-    usable_cores,
 )
 from yolov3.images import read_image
 
@@ -202,14 +201,3 @@ def test_boxes_are_in_pixels_of_the_letterbox(records):
     assert classes.numpy().tolist() == [[3, 3, 3]]
     column = images[0, :, 0, 0].numpy()
     assert (column[10:53] == 90).all() and (column[:10] == 128).all() and (column[53:] == 128).all()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes")
-def test_only_cores_that_the_process_may_use_count():
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert usable_cores() == 1
-    finally:
-        os.sched_setaffinity(0, before)
-    assert usable_cores() == len(before)

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from checkpoint_samples import save
 from random_network import SIZE, random_images, random_network
-from script_runs import refusal
+from script_runs import refusal, write
 
 import evaluate_mAP
 import export
@@ -67,6 +69,42 @@ def test_what_cannot_be_exported_is_refused(in_folder, monkeypatch, capfd):
         assert message in capfd.readouterr().err
     line = refusal(capfd, export.main, ["--weights=.", "--format", "litert", "--output=."])
     assert "not empty" in line
+    line = refusal(capfd, export.main, ["--weights=a.onnx", "--format", "litert"])
+    assert "a.onnx: expected a checkpoint or Darknet weights; received an exported file" in line
+    write(in_folder / "empty.txt", "0.png\n")
+    flags = ["--weights=.", "--format", "litert", "--annotations=empty.txt", "--precision=float16"]
+    assert "empty.txt: float16 is judged by mAP50" in refusal(capfd, export.main, flags)
+
+
+class StandIn:
+    """A detector in the place of one of a file."""
+
+    def __init__(self, *_, **settings):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("scores", "its_scores", "verdict"),
+    [
+        ([0.9], [0.9], ""),
+        ([0.9], [0.89], " DIFFERS"),
+        ([0.2], [0.19], " DIFFERS"),  # none is shown: lower ones are compared
+        ([], [], " FOUND NOTHING"),
+    ],
+)
+def test_a_check_that_compares_nothing_fails(scores, its_scores, verdict, monkeypatch, capsys):
+    def evaluate(detector, records):
+        chosen = np.float32(scores if detector == "ours" else its_scores)
+        boxes, classes = np.zeros((len(chosen), 4)), np.zeros(len(chosen), int)
+        figures = {"mAP50": float("nan")}
+        return SimpleNamespace(detections=[(boxes, chosen, classes)], figures=figures)
+
+    monkeypatch.setattr("yolov3.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("yolov3.evaluation.time_stages", lambda *_, **__: {"network": 0})
+    monkeypatch.setattr("yolov3.detection.Detector", StandIn)
+    about = {"precision": "float32", "score_threshold": 0.3}
+    assert export.compare("ours", [Path("a.onnx")], [], about) == bool(verdict)
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"a.onnx{verdict}   ")
 
 
 def test_the_largest_difference_is_between_the_nearest_of_a_class():

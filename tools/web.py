@@ -4,10 +4,12 @@
     python tools/web.py --weights model_data/yolov3.weights --input-size 608
     curl --data-binary @photo.jpg 'http://127.0.0.1:7860/detect?score_threshold=0.5'
 
-`make web` installs what it needs, requirements-web.txt. Of a folder of runs, the page offers each.
+`make web` installs what it needs, requirements-web.txt. Of a folder of runs or exports, the page
+offers each.
 Only this machine can connect unless --host says otherwise; there are no passwords. POST /detect
-answers with JSON as detect.py --json writes it for an image, and with 404 (no such network),
-413 (upload too large), 415 (no image) or 422 (threshold out of range). Ctrl-C ends it.
+answers with JSON as detect.py --json writes it for an image, and with 404 (no such network), 413
+(upload too large), 415 (no image), 422 (threshold out of range) or 503 (damaged network). Ctrl-C
+ends it.
 """
 
 import functools
@@ -27,6 +29,7 @@ CANVAS = 416  # pixels, as a scene of the tutorial
 BRUSH = 4  # pixels, half of a stroke: that of a large digit
 SHOWN = 1280  # pixels, the longest side of an image with boxes on the page
 CACHE_SECONDS = (600, 3600)  # every so often images of the page that are older than this go
+AS_BODY = "send the file itself as the body: curl --data-binary @FILE"
 OPEN_NETWORKS = 2  # at once; a third takes the place of that used least recently
 
 
@@ -36,7 +39,7 @@ def parse_args(argv=None):
     host = "address to listen at (default: %(default)s, this machine; 0.0.0.0: the whole network)"
     parser.add_argument("--host", default="127.0.0.1", help=host)
     port = "default: %(default)s; 0: any free one"
-    parser.add_argument("--port", type=flags.natural, default=PORT, metavar="N", help=port)
+    parser.add_argument("--port", type=flags.port, default=PORT, metavar="N", help=port)
     return parser.parse_args(argv)
 
 
@@ -66,12 +69,15 @@ class Networks:
     """The networks that visitors may choose from by name, and detection with one at a time."""
 
     def __init__(self, settings: dict):
-        """Look for the networks of a `Detector`'s settings; its source may be a folder of runs."""
+        """Look for the networks of a `Detector`'s settings; its source may hold runs or exports."""
         from yolov3.checkpoints import run_folders
+        from yolov3.exported import format_of
 
         source = Path(settings["source"])
         self._settings = settings
         self.paths = {run.name: run for run in run_folders(source) if run != source}
+        files = sorted([*source.glob("*"), *source.glob("*/*")], reverse=True)  # the newest first
+        self.paths |= {str(path.relative_to(source)): path for path in files if format_of(path)}
         self.paths = self.paths or {source.name: source}
         self.first = next(iter(self.paths))
         self.open = functools.lru_cache(OPEN_NETWORKS)(self._open)
@@ -89,7 +95,8 @@ class Networks:
     def detect(self, image, name: str, score_threshold: float | None = None) -> tuple:
         """Return an image, its boxes_xyxy, scores and classes, and the detector.
 
-        `image` is RGB uint8 (H, W, 3) or a file's path. Raises ImageFileError.
+        `image` is RGB uint8 (H, W, 3) or a file's path. Raises ImageFileError, or another
+        ValueError where the network cannot be opened.
         """
         from yolov3.images import read_image
 
@@ -119,6 +126,8 @@ def make_app(networks: Networks):
         if network not in networks.paths:
             expected = ", ".join(networks.paths)
             raise HTTPException(404, f"network: expected one of {expected}; received {network}")
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise HTTPException(415, AS_BODY)
         with tempfile.NamedTemporaryFile() as upload:
             async for chunk in request.stream():
                 upload.write(chunk)
@@ -130,6 +139,8 @@ def make_app(networks: Networks):
                 image_rgb, *found, detector = await run_in_threadpool(*job)
             except ImageFileError as error:
                 raise HTTPException(415, f"expected an image; received {error.reason}") from None
+            except ValueError as error:  # of a run that cannot be opened
+                raise HTTPException(503, str(error)) from None
         height, width = image_rgb.shape[:2]
         objects = describe_objects(*found, detector.class_names)
         return {"network": network, "width": width, "height": height, "objects": objects}

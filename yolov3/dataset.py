@@ -5,7 +5,6 @@ image that cannot be read is tried again each time it is due, so what replaces i
 the files alone.
 """
 
-import os
 from typing import NamedTuple
 
 import cv2
@@ -106,14 +105,6 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
     return tf.random.experimental.index_shuffle(place, [seed, epoch], count - 1)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use: fewer than all under `taskset`, say."""
-    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
-        return os.process_cpu_count() or 1
-    has_affinity = hasattr(os, "sched_getaffinity")  # on Linux
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-
-
 def _batches(positions, load, batch_size, capacity, drop_remainder):
     cv2.setNumThreads(0)  # tf.data already loads an image per core
 
@@ -128,7 +119,7 @@ def _batches(positions, load, batch_size, capacity, drop_remainder):
             tf.ensure_shape(about, [2]),
         )
 
-    workers = min(usable_cores(), MAX_WORKERS)
+    workers = min(cv2.getNumberOfCPUs(), MAX_WORKERS)  # those that this process may use
     dataset = positions.map(load_in_graph, num_parallel_calls=workers, deterministic=True)
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     options = tf.data.Options()

@@ -20,7 +20,7 @@ class Detector:
 
     `source` is a trained Keras model of `build_yolov3`, a `Checkpoint`, or the path of a
     checkpoint, of a folder of them, of a file of Darknet weights, or of one of export.py, which
-    another runtime runs. `names` are its class names, a
+    another runtime runs; or a backend of `open_backend`. `names` are its class names, a
     list or the path of a names file; a model and Darknet weights also take `anchors`, numbers or
     the name of a preset. Input size, one number or (height, width), and thresholds are those of the
     checkpoint unless given: the size it was last trained at, the score threshold that was best in
@@ -63,7 +63,9 @@ class Detector:
             fixed = "{}x{}".format(*backend.input_size)
             raise ValueError(f"input_size: {self.weights} takes {fixed} alone, not {input_size!r}")
         self.classes = None if classes is None else class_indices(classes, self.class_names)
-        self.score_threshold = _threshold(score_threshold, self._default_threshold())
+        known = backend.score_threshold
+        default = SHOWN_SCORE_THRESHOLD if known is None else known
+        self.score_threshold = _threshold(score_threshold, default)
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.multi_label = agnostic_nms, multi_label
         self.max_detections, self.max_per_class = max_detections, None
@@ -87,11 +89,6 @@ class Detector:
         is_best = self.score_threshold == metrics.get("best_threshold")
         why = f", the best of the validation (F1 {metrics.get('F1', 0):.2f})" if is_best else ""
         return f"score threshold {self.score_threshold:g}{why}"
-
-    def _default_threshold(self) -> float:
-        metrics = self.checkpoint.metrics if self.checkpoint else {}
-        best = metrics.get("best_threshold", SHOWN_SCORE_THRESHOLD)
-        return self.config.test_score_threshold or best
 
     def for_metrics(self, max_per_class: int) -> "Detector":
         """Return a detector of this network for mAP: several classes of a prediction count.
@@ -154,22 +151,24 @@ class Detector:
 
 
 def open_backend(source, anchors=None, precision: str = "auto"):
-    """Open the source of a `Detector` with what runs it.
+    """Open the source of a `Detector` with what runs it; a backend is one already.
 
     A backend has `config`, `class_names`, `weights` (where they are from), `checkpoint` or None,
-    `precision`, `input_size`, that of its training, and `is_dynamic`, whether it takes others, as
-    attributes. `run(images)` runs the network on uint8 (B, h, w, 3), letterboxed.
-    `suppression(agnostic, max_detections, max_per_class)` returns the NMS behind it, `(what run
-    returned, score_threshold, iou_threshold)` -> boxes_xyxy, scores, classes and counts as of
-    `postprocess.detect_boxes`.
+    `precision`, `score_threshold` or None, `input_size`, that of its training, and `is_dynamic`,
+    whether it takes others, as attributes. `run(images)` runs the network on uint8 (B, h, w, 3),
+    letterboxed. `suppression(agnostic, max_detections, max_per_class)` returns the NMS behind it,
+    `(what run returned, score_threshold, iou_threshold)` -> boxes_xyxy, scores, classes and counts
+    as of `postprocess.detect_boxes`.
     """
     if format_of(source):
         if anchors is not None or precision != "auto":
             raise ValueError(f"{source}: has anchors and a precision of its own")
         return ExportedBackend(source)
-    from yolov3.tensorflow_backend import TensorFlowBackend
+    if hasattr(source, "suppression"):
+        return source
+    from yolov3.tensorflow_backend import TensorFlowBackend, open_network
 
-    return TensorFlowBackend(source, anchors, precision)
+    return TensorFlowBackend(open_network(source, anchors), precision)
 
 
 def class_indices(words, class_names) -> list[int]:

@@ -6,10 +6,12 @@ in [0, 1] of the input, and `scores` (B, K, C), float32, before NMS; the file ho
 
 import json
 import os
+import warnings
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from yolov3.configs import Config
@@ -28,8 +30,10 @@ def format_of(source) -> str | None:
     """Return the format of an exported file or folder by its name, None for any other source."""
     if not isinstance(source, str | Path):
         return None
-    is_folder = (Path(source) / SAVED_MODEL).is_file()
-    suffix = "" if is_folder else Path(source).suffix.lower() or None
+    path = Path(source)
+    if path.is_dir():
+        return "saved_model" if (path / SAVED_MODEL).is_file() else None
+    suffix = path.suffix.lower() or None
     return next((kind for kind, own in SUFFIXES.items() if own == suffix), None)
 
 
@@ -57,6 +61,7 @@ class ExportedBackend:
                 test_score_threshold=about["score_threshold"],
                 test_iou_threshold=about["iou_threshold"],
             )
+            self.score_threshold = self.config.test_score_threshold
             self.class_names, self.precision = about["class_names"], about["precision"]
             self.input_size, self.is_dynamic = tuple(about["input_size_hw"]), about["dynamic"]
             if not is_a(self.class_names, list[str]):
@@ -121,7 +126,9 @@ def _litert(path):
         Interpreter = tf.lite.Interpreter
     with zipfile.ZipFile(path) as archive:
         text = archive.read(METADATA).decode()
-    run = Interpreter(path, num_threads=os.cpu_count()).get_signature_runner(PREDICT)
+    with warnings.catch_warnings(action="ignore"):  # TensorFlow's will go one day, it says
+        interpreter = Interpreter(path, num_threads=cv2.getNumberOfCPUs())
+    run = interpreter.get_signature_runner(PREDICT)
 
     def predict(images):
         outputs = run(images=images)

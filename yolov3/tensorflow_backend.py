@@ -16,18 +16,19 @@ from yolov3.yolov3 import build_yolov3, to_float
 
 
 class TensorFlowBackend:
-    """Run the network of a source: see `detection.open_backend`.
+    """Run what `open_network` returned: see `detection.open_backend`.
 
     Batch normalisation is folded into the convolutions.
     """
 
     is_dynamic = True
 
-    def __init__(self, source, anchors, precision: str):
-        grow_gpu_memory()  # the network is the first to use it
+    def __init__(self, opened: tuple, precision: str):
         model, self.checkpoint, self.config, self.class_names, self.input_size, self.weights = (
-            open_network(source, anchors)
+            opened
         )
+        metrics = self.checkpoint.metrics if self.checkpoint else {}
+        self.score_threshold = self.config.test_score_threshold or metrics.get("best_threshold")
         self.precision = choose_precision(precision)
         self.network = fold(model, self.precision)
 
@@ -55,6 +56,7 @@ def open_network(source, anchors=None) -> tuple:
 
     Returns network, checkpoint or None, configuration, class names, input size and origin.
     """
+    grow_gpu_memory()  # the network is the first to use it
     checkpoint = None
     if isinstance(source, keras.Model):
         own_names = [str(index) for index in range(class_count(source))]

@@ -1,6 +1,10 @@
 """Exported files, each in the runtime of its format, against the network in TensorFlow."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +13,9 @@ from random_network import SIZE, random_images, random_network
 
 import export
 from yolov3.annotations import Record
-from yolov3.configs import Config
+from yolov3.configs import REPO, Config
 from yolov3.detection import Detector
+from yolov3.export.onnx_file import write_openvino
 from yolov3.exported import needs_tensorflow
 from yolov3.images import read_image, write_image
 
@@ -67,8 +72,12 @@ def file_of(model, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("kind", "precision", "dynamic"), CASES)
-def test_a_file_computes_what_the_network_does(file_of, model, detector, kind, precision, dynamic):
+def test_a_file_computes_what_the_network_does(
+    file_of, model, detector, kind, precision, dynamic, caplog, recwarn
+):
     ours = Detector(file_of(kind, precision, dynamic))
+    assert not [record for record in caplog.records if record.name == "root"]
+    assert not [warning for warning in recwarn if "Interpreter" in str(warning.message)]
     assert ours.class_names == ["cat", "dog"] and ours.precision == precision
     assert (ours.input_hw, ours.score_threshold) == ((SIZE, SIZE), 0.001)
     rng, (most_pixels, most_score) = np.random.default_rng(5), TOLERANCES[precision]
@@ -145,16 +154,64 @@ def test_another_file_is_refused_in_one_line(name, tmp_path):
         Detector(path)
 
 
-def test_settings_of_a_file_are_its_own(file_of):
+def test_settings_of_a_file_are_its_own(file_of, tmp_path):
     path = file_of("onnx")
     assert not needs_tensorflow(path) and needs_tensorflow("checkpoints")
     with pytest.raises(ValueError, match="has anchors and a precision of its own"):
         Detector(path, anchors="yolov3-tiny")
+    (tmp_path / "run.onnx").mkdir()  # a folder may have any name
+    with pytest.raises(ValueError, match="no checkpoint in this folder"):
+        Detector(tmp_path / "run.onnx")
     import onnx
 
     damaged = onnx.load(path)
     about = json.loads(damaged.metadata_props[0].value)
+    damaged.metadata_props[0].value = json.dumps(about | {"score_threshold": 0})
+    onnx.save(damaged, tmp_path / "zero.onnx")
+    assert Detector(tmp_path / "zero.onnx").score_threshold == 0
     damaged.metadata_props[0].value = json.dumps(about | {"class_names": "cat"})
-    onnx.save(damaged, path.with_name("b.onnx"))
+    onnx.save(damaged, tmp_path / "b.onnx")
     with pytest.raises(ValueError, match="b.onnx: no file of export.py: class_names of .cat."):
-        Detector(path.with_name("b.onnx"))
+        Detector(tmp_path / "b.onnx")
+
+
+def test_a_failure_leaves_no_half_of_an_openvino_model(file_of, tmp_path, monkeypatch):
+    openvino, path = pytest.importorskip("openvino"), file_of("onnx")
+
+    def fail(model, path, **_):
+        Path(path).write_text("half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(openvino, "save_model", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_openvino(path, tmp_path / "model.xml", {"precision": "float32"})
+    assert not list(tmp_path.iterdir())
+
+
+LITERT = """
+import os, sys, zipfile
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from yolov3 import exported
+with zipfile.ZipFile("a.tflite", "w") as archive:
+    archive.writestr(exported.METADATA, "{}")
+exported.OPENERS["litert"]("a.tflite")
+"""
+STAND_IN = """
+class Interpreter:
+    def __init__(self, path, num_threads):
+        print(num_threads)
+    def get_signature_runner(self, name): ...
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes")
+def test_litert_takes_the_cores_that_its_process_may_use(tmp_path):
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "__init__.py").touch()
+    (tmp_path / "ai_edge_litert" / "interpreter.py").write_text(STAND_IN)
+    paths = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"}
+    words = [sys.executable, "-c", LITERT]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True
+    )
+    assert done.stdout == "1\n", done.stderr

@@ -15,7 +15,7 @@ import zlib
 import keras
 import numpy as np
 import pytest
-from checkpoint_samples import save
+from checkpoint_samples import save, truncate
 from random_network import SIZE, random_images, random_network
 from script_runs import TIMEOUT_S, command, environment, exit_code, refusal
 
@@ -39,6 +39,9 @@ def runs(tmp_path_factory):
         saved = {"size": SIZE, "weights": weights, "state": {"class_names": NAMES}}
         save(folder / name, "best", 5, **saved, **settings)
         os.utime(folder / name, (10**9 - age, 10**9 - age))
+    shutil.copytree(folder / "new", folder / "bad")
+    truncate(folder / "bad" / "best-000005", "model.safetensors")
+    os.utime(folder / "bad", (10**8, 10**8))
     return folder
 
 
@@ -63,10 +66,10 @@ def photo(tmp_path):
     return tmp_path / "photo.png"
 
 
-def post(url, content):
+def post(url, content, headers=None):
     """Return the status of an answer, and what its JSON holds."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, content)) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, content, headers or {})) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)["detail"]
@@ -106,7 +109,7 @@ def test_the_route_answers_what_the_detector_of_that_run_finds(address, runs, ph
         ("", png_of(64, 64)[:-12], 415, "received cut off"),
         ("", png_of(10_000, 5_001), 415, "exceeds limit of 50000000 pixels"),
         ("", bytes((web.MAX_MEGABYTES << 20) + 1), 413, "at most 20 MiB"),
-        ("?network=/etc", b"", 404, "expected one of new, old; received /etc"),
+        ("?network=/etc", b"", 404, "expected one of new, old, bad; received /etc"),
         ("?score_threshold=1.5", b"", 422, "less than or equal to 1"),
         ("?score_threshold=nan", b"", 422, "less than or equal to 1"),
     ],
@@ -114,6 +117,20 @@ def test_the_route_answers_what_the_detector_of_that_run_finds(address, runs, ph
 def test_a_bad_upload_is_answered_in_words(address, query, content, status, message):
     received, detail = post(f"{address}/detect{query}", content)
     assert received == status and message in str(detail)
+
+
+def test_a_form_and_a_damaged_network_are_answered_in_words(address, photo):
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert post(f"{address}/detect", b"--x--", form) == (415, web.AS_BODY)
+    status, detail = post(f"{address}/detect?network=bad", photo.read_bytes())
+    assert status == 503 and "bad: no checkpoint in this folder" in detail
+
+
+def test_exported_files_of_a_folder_are_choices(tmp_path):
+    for name in ("1/a.onnx", "2/a.tflite", "2/a.xml", "2/a.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(web.Networks({"source": tmp_path}).paths) == ["2/a.xml", "2/a.tflite", "1/a.onnx"]
 
 
 @pytest.mark.slow
@@ -160,6 +177,7 @@ def test_what_cannot_be_served_is_refused_in_one_line(runs, tmp_path, monkeypatc
     assert "pip install -r requirements-web.txt" in refusal(capfd, web.main, [])
     monkeypatch.delitem(sys.modules, "gradio")
     pytest.importorskip("gradio")
+    assert "from 0 to 65535" in refusal(capfd, web.main, ["--port=99999"])
     assert "no such checkpoint" in refusal(capfd, web.main, ["--weights", tmp_path / "gone"])
     with web.socket.create_server(("127.0.0.1", 0)) as taken:
         port = f"--port={taken.getsockname()[1]}"

@@ -110,6 +110,7 @@ integer = _parser_of(int, "a whole number")
 number = _parser_of(float, "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
 natural = _parser_of(int, "a whole number of at least 0", lambda value: value >= 0)
+port = _parser_of(int, "a whole number from 0 to 65535", range(2**16).__contains__)
 fraction = _parser_of(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 _SIZES = f"of {INPUT_SIZES.step} up to {INPUT_SIZES[-1]}"
 input_size = _parser_of(int, f"a multiple {_SIZES}", INPUT_SIZES.__contains__)

@@ -1,6 +1,8 @@
 """A network as an ONNX file: batch normalisation folded, boxes decoded, NMS if wanted."""
 
 import json
+import logging
+import os
 import tempfile
 from pathlib import Path
 
@@ -214,7 +216,9 @@ def _quantize(plain: Path, path, model: keras.Model, images) -> None:
     inner = [layer.name for layer in model.layers if not getattr(layer, "use_bias", False)]
     settings = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
     settings |= {"nodes_to_quantize": inner, "per_channel": True}
+    logging.disable(logging.WARNING)  # it advises steps that this graph does not need
     quantize_static(plain, path, Reader(), **settings)
+    logging.disable(logging.NOTSET)
 
 
 def write_openvino(onnx_path, path, about: dict) -> None:
@@ -223,4 +227,8 @@ def write_openvino(onnx_path, path, about: dict) -> None:
 
     model = openvino.convert_model(onnx_path)
     model.set_rt_info(json.dumps(about), [KEY])
-    openvino.save_model(model, path, compress_to_fp16=about["precision"] == "float16")
+    is_half, path = about["precision"] == "float16", Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        openvino.save_model(model, Path(folder, path.name), compress_to_fp16=is_half)
+        for name in (path.with_suffix(".bin").name, path.name):  # the .xml says that both are there
+            os.replace(Path(folder, name), path.with_name(name))
