@@ -105,14 +105,13 @@ def letterboxed_batches(records, batch_size, size) -> Iterator[tuple[np.ndarray,
             return np.full((size, size, 3), GREY, np.uint8), (0, 0)
         return letterbox(image_rgb, (size, size)), image_rgb.shape[:2]
 
-    starts = range(0, len(records) + batch_size, batch_size)
+    batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
     with ThreadPoolExecutor() as pool:
-        ahead = iter(())
-        for start in starts:
-            batch, ahead = ahead, pool.map(load, records[start : start + batch_size])
-            if start:
-                images, sizes_hw = zip(*batch, strict=True)
-                yield np.stack(images), sizes_hw
+        ahead = pool.map(load, batches[0])
+        for following in [*batches[1:], []]:
+            batch, ahead = ahead, pool.map(load, following)
+            images, sizes_hw = zip(*batch, strict=True)
+            yield np.stack(images), sizes_hw
 
 
 def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> None:

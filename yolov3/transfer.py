@@ -5,17 +5,9 @@ from typing import NamedTuple
 
 import keras
 
+from yolov3 import weights
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import identify_network, read_darknet_weights, read_header
-from yolov3.weights import (
-    assign_by_name,
-    backbone_layers,
-    class_count,
-    conv_layers,
-    is_tiny,
-    network_name,
-    norm_of,
-)
 
 
 class _Source(NamedTuple):
@@ -39,17 +31,17 @@ def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> str:
     """
     trained = _read_source(Path(source), model)
     _require_fit(trained, model, scope, anchors)
-    convs = conv_layers(model)
+    convs = weights.conv_layers(model)
     wanted = {
-        "backbone": backbone_layers(model),
-        "all-but-heads": [conv for conv in convs if norm_of(model, conv)],
+        "backbone": weights.backbone_layers(model),
+        "all-but-heads": [conv for conv in convs if weights.norm_of(model, conv)],
         "all": convs,
     }[scope]
     copied = [conv for conv in wanted if conv.kernel.path in trained.weights]
-    layers = [layer for conv in copied for layer in (conv, norm_of(model, conv)) if layer]
+    layers = [layer for conv in copied for layer in (conv, weights.norm_of(model, conv)) if layer]
     variables = {weight.path: weight for layer in layers for weight in layer.weights}
-    weights = {name: trained.weights[name] for name in variables if name in trained.weights}
-    assign_by_name(variables, weights)
+    arrays = {name: trained.weights[name] for name in variables if name in trained.weights}
+    weights.assign_by_name(variables, arrays)
     others = ", ".join(conv.name for conv in convs if conv not in copied) or "none"
     counts = f"{len(copied)} of {len(convs)} convolutions"
     return f"weights of {source} ({scope}): {counts} copied; left as they were: {others}"
@@ -58,12 +50,12 @@ def transfer_weights(model: keras.Model, source, *, scope: str, anchors) -> str:
 def _read_source(path, model) -> _Source:
     if path.is_file():
         network = identify_network(read_header(path)[1])
-        classes = network[1] if network and network[0] == is_tiny(model) else None
+        classes = network[1] if network and network[0] == weights.is_tiny(model) else None
         return _Source(str(path), classes, None, read_darknet_weights(path, model, classes))
     checkpoint = find_checkpoint(path)
     config = checkpoint.config
-    if config.tiny != is_tiny(model):
-        expected, received = network_name(is_tiny(model)), network_name(config.tiny)
+    if config.tiny != weights.is_tiny(model):
+        expected, received = map(weights.network_name, (not config.tiny, config.tiny))
         raise ValueError(f"{path}: expected weights of {expected}; received those of {received}")
     classes = len(checkpoint.class_names)
     return _Source(str(checkpoint.path), classes, config.anchors, checkpoint.weights())
@@ -74,7 +66,7 @@ def _require_fit(trained, model, scope, anchors):
     if scope != "backbone" and trained.anchors not in (None, anchors):
         advice = f"give --anchors {trained.name}/config.json, or --transfer backbone"
         raise ValueError(f"{trained.name}: trained with other anchors than this run; {advice}")
-    classes = class_count(model)
+    classes = weights.class_count(model)
     if scope == "all" and trained.classes != classes:
         received = "none" if trained.classes is None else trained.classes  # of a backbone alone
         what = f"weights for {classes} classes, to copy all of them; received those for {received}"
