@@ -3,7 +3,7 @@
 import pytest
 from perfect_network import DENSE, SETTINGS, SIZE, dense_record, perfect_network
 
-from yolov3 import validation
+from yolov3 import draw, validation
 from yolov3.configs import Config
 from yolov3.validation import BATCH_SIZE, Validator
 
@@ -30,7 +30,7 @@ def test_examples_show_one_label_on_one_object(tmp_path, monkeypatch):
 
     drawn = []
     monkeypatch.setattr(validation, "fold", lambda *_: unsure)
-    monkeypatch.setattr(validation, "draw_pair", lambda *objects: drawn.append(objects))
+    monkeypatch.setattr(draw, "draw_pair", lambda *objects: drawn.append(objects))
     Validator(config, [record], ["nut", "washer"], "float32")(None, SIZE)
     [(image, true, (boxes_xyxy, _, classes), _)] = drawn
     assert image.shape == (SIZE, SIZE, 3) and true is record

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolov3.files import is_a, read_json
+from yolov3.text import require
 
 STRIDES = (8, 16, 32)  # pixels of the input per cell, fine to coarse
 TINY_STRIDES = (16, 32)
@@ -167,11 +168,12 @@ class Config:
             if field.default is None and getattr(self, field.name) is None:
                 object.__setattr__(self, field.name, self._default(field))
             check(field, getattr(self, field.name))
-        if self.train_lr_end > self.train_lr_init:
-            refuse("train_lr_end", "0 to train_lr_init", self.train_lr_end)
-        if not fit_network(self.anchors, scales := len(self.strides)):
-            sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
-            refuse("anchors", f"for {self.network} {sizes}", self.anchors)
+        has_fallen = self.train_lr_end <= self.train_lr_init
+        require(has_fallen, "train_lr_end", "0 to train_lr_init", self.train_lr_end)
+        scales = len(self.strides)
+        sizes = f"{scales} scales of {ANCHORS_PER_SCALE} widths and heights above 0"
+        expected = f"for {self.network} {sizes}"
+        require(fit_network(self.anchors, scales), "anchors", expected, self.anchors)
 
     def _default(self, field):
         if field.name == "anchors":
@@ -221,16 +223,10 @@ def default_lr_end(train_lr_init: float) -> float:
 
 def check(field: dataclasses.Field, value) -> None:
     """Raise ValueError unless a setting may have this value."""
-    rule = field.metadata["rule"]
-    if not is_a(value, field.type):
-        refuse(field.name, SPELLED.get(field.type) or field.type.__name__, value)
-    if rule and not rule.holds(value):
-        refuse(field.name, rule.expected, value)
-
-
-def refuse(name: str, expected: str, value) -> None:
-    """Raise ValueError for the value of a setting."""
-    raise ValueError(f"{name}: expected {expected}; received {value!r:.80}")
+    kind, rule = field.type, field.metadata["rule"]
+    require(is_a(value, kind), field.name, SPELLED.get(kind) or kind.__name__, value)
+    if rule:
+        require(rule.holds(value), field.name, rule.expected, value)
 
 
 def changed_settings(before: Config, now: Config) -> list[str]:
@@ -241,8 +237,7 @@ def changed_settings(before: Config, now: Config) -> list[str]:
 def _preset_or_tuples(anchors):
     if not isinstance(anchors, str):
         return as_tuples(anchors)
-    if anchors not in ANCHOR_PRESETS:
-        refuse("anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
+    require(anchors in ANCHOR_PRESETS, "anchors", f"one of {', '.join(ANCHOR_PRESETS)}", anchors)
     return ANCHOR_PRESETS[anchors]
 
 

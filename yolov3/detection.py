@@ -11,6 +11,7 @@ from yolov3.exported import ExportedBackend, format_of
 from yolov3.images import letterbox
 from yolov3.metrics import one_label
 from yolov3.nms import MAX_DETECTIONS, unletterbox
+from yolov3.text import require
 
 ROOM = 4  # times as many boxes as are kept: some are a second label, or of other classes
 
@@ -180,9 +181,7 @@ def class_indices(words, class_names) -> list[int]:
     indices = {name: index for index, name in reversed(list(enumerate(class_names)))}
     indices = {str(index): index for index in range(len(class_names))} | indices
     for word in words:
-        if str(word) not in indices:
-            names = ", ".join(class_names)
-            raise ValueError(f"classes: expected some of {names}; received {word!r}")
+        require(str(word) in indices, "classes", f"some of {', '.join(class_names)}", word)
     return [indices[str(word)] for word in words]
 
 
@@ -209,6 +208,5 @@ def _threshold(value, default) -> float:
 
 
 def _checked(name: str, value, rule):
-    if not rule.holds(value):
-        raise ValueError(f"{name}: expected {rule.expected}; received {value!r}")
+    require(rule.holds(value), name, rule.expected, value)
     return value

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from yolov3.images import read_image
+from yolov3.metrics import one_label
 from yolov3.text import Run, default_font, in_font, load_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
@@ -78,6 +80,16 @@ def draw_pair(image_rgb: np.ndarray, record, detections, names: Sequence[str]) -
     found = draw_boxes(image_rgb, boxes_xyxy * scale, classes, names, scores)
     framed = [np.pad(one, FRAME, constant_values=FRAME_GREY) for one in (truth, found)]
     return np.hstack([framed[0], np.full((len(framed[0]), GAP, 3), 255, np.uint8), framed[1]])
+
+
+def draw_comparison(record, detections, threshold: float, names: Sequence[str]) -> np.ndarray:
+    """Draw the pair of a record's image, with what a `Detector` shows above a score threshold.
+
+    `detections` may hold several labels of an object. Raises ImageFileError.
+    """
+    shown = one_label(*detections) & (detections[1] >= threshold)
+    found = [part[shown] for part in detections]
+    return draw_pair(read_image(record.image_path), record, found, names)
 
 
 class _Space:

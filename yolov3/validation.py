@@ -9,8 +9,7 @@ import tensorflow as tf
 from yolov3 import metrics
 from yolov3.configs import EVAL_SCORE_THRESHOLD, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.dataset import evaluation_batches
-from yolov3.draw import draw_pair
-from yolov3.images import read_image
+from yolov3.draw import draw_comparison
 from yolov3.kernels.folding import fold, refold
 from yolov3.losses import batch_losses
 from yolov3.nms import unletterbox
@@ -28,7 +27,7 @@ class Validator:
 
     One forward pass gives the losses and the mAP of the same raw maps. Of the last measurement,
     `unreadable` holds the paths of the images that could not be read; `matches`, `curves` (3, C, S)
-    and `threshold` what was found; and `examples` the first images of `draw_pair`.
+    and `threshold` what was found; and `examples` the first images of `draw_comparison`.
     """
 
     def __init__(self, config: Config, records, class_names, precision: str):
@@ -73,14 +72,9 @@ class Validator:
         self.threshold = self.config.test_score_threshold or best
         found = zip(self.records, detections, strict=True)
         readable = (pair for pair in found if pair[0].image_path not in self.unreadable)
-        self.examples = [self._draw(*pair) for pair in islice(readable, NUM_EXAMPLES)]
+        shown = self.threshold, self.class_names
+        self.examples = [draw_comparison(*pair, *shown) for pair in islice(readable, NUM_EXAMPLES)]
         return figures
-
-    def _draw(self, record, detections):
-        """Draw the true boxes of an image, and beside them what a `Detector` would find."""
-        shown = metrics.one_label(*detections) & (detections[1] >= self.threshold)
-        found = [part[shown] for part in detections]
-        return draw_pair(read_image(record.image_path), record, found, self.class_names)
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)
     def _run(self, images, boxes_xyxy, classes):

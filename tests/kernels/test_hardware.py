@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+import yolov3
 from yolov3.kernels import hardware
 from yolov3.kernels.hardware import (
     GRAPPLER_OFF,
@@ -28,7 +29,7 @@ def cpu(tmp_path, monkeypatch):
     def have(flags):
         path = tmp_path / "cpuinfo"
         path.write_text(CPUINFO.format(flags=flags))
-        monkeypatch.setattr(hardware, "CPUINFO", path)
+        monkeypatch.setattr(yolov3, "CPUINFO", path)
         have_gpus(monkeypatch)
 
     return have
@@ -86,7 +87,7 @@ def test_weakest_gpu_decides(cpu, monkeypatch, capabilities, expected):
 def test_hardware_has_a_name(cpu, monkeypatch, tmp_path):
     cpu("")
     assert hardware_name() == "Some CPU @ 2.00GHz"
-    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "missing")  # not Linux
+    monkeypatch.setattr(yolov3, "CPUINFO", tmp_path / "missing")  # not Linux
     assert hardware_name() and choose_precision("auto") == "float32"
     have_gpus(monkeypatch, {"device_name": "Big GPU"}, {"device_name": "Big GPU"})
     assert hardware_name() == "2 x Big GPU"

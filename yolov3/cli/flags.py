@@ -10,7 +10,7 @@ import sys
 from yolov3 import configs
 from yolov3.configs import ANCHOR_PRESETS, INPUT_SIZES, RECIPES, Config
 from yolov3.files import read_json
-from yolov3.text import printable
+from yolov3.text import printable, require
 
 SPELLED = {"True": "yes", "False": "no", "": "none"}  # defaults in the help
 SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -211,9 +211,8 @@ def read_anchors(source) -> tuple:
     except (OSError, ValueError) as error:
         expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
         raise ValueError(f"anchors: expected {expected}; received {error}") from None
-    if not any(configs.fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values()):
-        expected = "anchors as tools/anchors.py writes them"
-        raise ValueError(f"{source}: expected {expected}; received {anchors!r:.80}")
+    fit = any(configs.fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values())
+    require(fit, source, "anchors as tools/anchors.py writes them", anchors)
     return anchors
 
 

@@ -13,6 +13,7 @@ from yolov3.draw import draw_boxes
 from yolov3.files import check_outputs, short_name
 from yolov3.images import IMAGE_SUFFIXES, read_image
 from yolov3.inference.sources import own_names
+from yolov3.text import require
 
 
 def choose_scenes(
@@ -38,8 +39,7 @@ def output_paths(output: str, image_paths) -> list[Path]:
     if target.suffix.lower() not in IMAGE_SUFFIXES:
         names = own_names(Path(Path(path).stem) for path in image_paths)
         return [target / short_name(str(name), ".png") for name in names]
-    if len(image_paths) > 1:
-        raise ValueError(f"--output: expected a folder for several images; received {output!r}")
+    require(len(image_paths) <= 1, "--output", "a folder for several images", output)
     return [target]
 
 

@@ -5,11 +5,11 @@ import os
 import platform
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import tensorflow as tf
 
-CPUINFO = Path("/proc/cpuinfo")
+from yolov3 import cpuinfo
+
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # without one of these, bfloat16 is emulated and slow
 # Limits that a user may set oneDNN (its dispatcher control), below those that have bfloat16.
 ISAS_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
@@ -65,7 +65,7 @@ def cpu_has_bf16() -> bool:
     """Tell whether oneDNN multiplies bfloat16 in hardware: by Linux's flags, and its own limit."""
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in ISAS_WITHOUT_BF16:
         return False
-    return not CPU_BF16_FLAGS.isdisjoint(_cpuinfo().split())
+    return not CPU_BF16_FLAGS.isdisjoint(cpuinfo().split())
 
 
 def hardware_name() -> str:
@@ -74,9 +74,5 @@ def hardware_name() -> str:
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
         return f"{len(gpus)} x {name}"
-    model = re.search(r"^model name\s*: (.+)$", _cpuinfo(), re.MULTILINE)
+    model = re.search(r"^model name\s*: (.+)$", cpuinfo(), re.MULTILINE)
     return model[1] if model else platform.processor() or platform.machine()
-
-
-def _cpuinfo() -> str:
-    return CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""

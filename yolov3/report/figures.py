@@ -1,13 +1,11 @@
-"""The figures of a report: curves, confusion, errors, calibration, images."""
+"""The figures of a report: curves, confusion, errors, calibration."""
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from yolov3.draw import draw_pair
 from yolov3.evaluation import Evaluation
-from yolov3.images import read_image
-from yolov3.metrics import SCORES, mean_over_classes, one_label, precision_curves
+from yolov3.metrics import SCORES, mean_over_classes, precision_curves
 from yolov3.plots import BLUE, GREY, INK, ORANGE, STYLE, confusion_figure, legible
 from yolov3.report.errors import BINS, KINDS, LEAST_SCORE, Errors, at_50
 
@@ -31,14 +29,6 @@ def draw_figures(evaluation: Evaluation, errors: Errors) -> dict[str, Figure]:
     shares = errors.confusion / np.maximum(errors.confusion.sum(axis=1, keepdims=True), 1)
     figures["confusion_matrix_normalized"] = confusion_figure(shares, names)
     return figures | {"calibration": _calibration(errors.bins)}
-
-
-def draw_image(evaluation: Evaluation, index: int) -> np.ndarray:
-    """Draw an image with its true boxes and beside it with its detections: RGB uint8."""
-    record, detections = evaluation.records[index], evaluation.detections[index]
-    shown = one_label(*detections) & (detections[1] >= evaluation.threshold)
-    found = [part[shown] for part in detections]
-    return draw_pair(read_image(record.image_path), record, found, evaluation.class_names)
 
 
 def _curves(x, curves, names, xlabel, ylabel):

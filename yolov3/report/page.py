@@ -11,6 +11,7 @@ from string import Template
 import numpy as np
 
 from yolov3.cli.progress import counted
+from yolov3.draw import draw_comparison
 from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, class_rows, write_json
 from yolov3.files import write_whole
 from yolov3.formats.coco import format_coco
@@ -19,7 +20,7 @@ from yolov3.images import write_image
 from yolov3.metrics import to_xywh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
-from yolov3.report.figures import draw_figures, draw_image
+from yolov3.report.figures import draw_figures
 from yolov3.text import printable
 
 PAGE = "report.html"  # beside this file: the template
@@ -131,10 +132,12 @@ def _texts(figures):
 def _pair(folder, evaluation, errors, index):
     """Write an image, truth beside detections, and return it with its errors for the page."""
     path = folder / "images" / f"{index + 1:06d}.jpg"
-    write_image(path, draw_image(evaluation, index))
+    record, found = evaluation.records[index], evaluation.detections[index]
+    shown = evaluation.threshold, evaluation.class_names
+    write_image(path, draw_comparison(record, found, *shown))
     counts = zip(errors.by_image[index].tolist(), KINDS, strict=True)
     what = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "no error"
-    return _inline(path, f"{what}: {evaluation.records[index].image_path}")
+    return _inline(path, f"{what}: {record.image_path}")
 
 
 def _inline(path, caption):

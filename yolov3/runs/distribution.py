@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.configs import REPO, Config, refuse
+from yolov3.configs import REPO, Config
 from yolov3.dataset import WHOLE, Share
 from yolov3.runs.cluster import Cluster
+from yolov3.text import require
 from yolov3.validation import BATCH_SIZE, Validator
 from yolov3.weights import state_dict
 
@@ -31,9 +32,8 @@ def distribution_strategy(
     gpus = len(tf.config.list_physical_devices("GPU"))
     if cluster:
         workers, devices = len(cluster.hosts), len(cluster.hosts) * max(1, gpus)
-        if batch_size % devices:
-            expected = f"a multiple of {devices}, the devices of {workers} workers"
-            refuse("train_batch_size", expected, batch_size)
+        expected = f"a multiple of {devices}, the devices of {workers} workers"
+        require(batch_size % devices == 0, "train_batch_size", expected, batch_size)
         os.environ["TF_CONFIG"] = cluster.tf_config()
         return tf.distribute.MultiWorkerMirroredStrategy()
     used = replicas_for(batch_size, gpus)
