@@ -22,7 +22,7 @@ from benchmarks.detection import MOST_RUNS, NETWORKS, ON_CPU, TURN_SECONDS, WARM
 from benchmarks.timing import Engine, machine, print_table, ratio, serve, take_turns, versions
 from yolov3.cli.run import import_tensorflow, run_script
 
-CALIBRATION = 8  # images; the time does not depend on what is in them
+CALIBRATION = 2  # images; the time does not depend on what is in them
 WEIGHTS = "network.weights"
 
 
