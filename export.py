@@ -20,7 +20,7 @@ from pathlib import Path
 from yolov3.cli.flags import Parser, add_detector_flags, detector_settings, positive_int
 from yolov3.cli.run import import_tensorflow, run_script
 from yolov3.configs import EVAL_SCORE_THRESHOLD
-from yolov3.exported import format_of
+from yolov3.exported import SUFFIXES, format_of
 
 PACKAGES = {  # of each format, beside TensorFlow
     "saved_model": [],
@@ -123,18 +123,12 @@ def metadata(detector, args) -> dict:
 
 def write(kind: str, model, folder: Path, about: dict, nms: bool, samples) -> Path:
     """Write a file of a format; return its path."""
-    from yolov3.exported import SUFFIXES
-
     path = folder / f"{about['network']}-{about['precision']}{SUFFIXES[kind]}"
     images = calibration_images(samples, about["input_size_hw"])
-    if kind == "saved_model":
-        from yolov3.export.tensorflow_files import write_saved_model
+    if kind in ("saved_model", "litert"):
+        from yolov3.export.tensorflow_files import write_litert, write_saved_model
 
-        write_saved_model(model, path, about)
-    elif kind == "litert":
-        from yolov3.export.tensorflow_files import write_litert
-
-        write_litert(model, path, about)
+        (write_litert if kind == "litert" else write_saved_model)(model, path, about)
     else:
         from yolov3.export.onnx_file import write_onnx, write_openvino
 
@@ -179,9 +173,8 @@ def compare(detector, files, records, about) -> int:
         if math.isnan(pixels):  # neither found anything, so nothing was compared
             verdict = " FOUND NOTHING"
         code |= verdict != ""
-        name = path.name + verdict
-        differences = file_megabytes(path), pixels, score
-        print(FIGURES.format(name, *differences, its_map, our_map, its_ms, our_ms), flush=True)
+        row = path.name + verdict, file_megabytes(path), pixels, score
+        print(FIGURES.format(*row, its_map, our_map, its_ms, our_ms), flush=True)
     return code
 
 

@@ -29,7 +29,6 @@ CANVAS = 416  # pixels, as a scene of the tutorial
 BRUSH = 4  # pixels, half of a stroke: that of a large digit
 SHOWN = 1280  # pixels, the longest side of an image with boxes on the page
 CACHE_SECONDS = (600, 3600)  # every so often images of the page that are older than this go
-AS_BODY = "send the file itself as the body: curl --data-binary @FILE"
 OPEN_NETWORKS = 2  # at once; a third takes the place of that used least recently
 
 
@@ -127,7 +126,7 @@ def make_app(networks: Networks):
             expected = ", ".join(networks.paths)
             raise HTTPException(404, f"network: expected one of {expected}; received {network}")
         if request.headers.get("content-type", "").startswith("multipart/"):
-            raise HTTPException(415, AS_BODY)
+            raise HTTPException(415, "send the file itself as the body: curl --data-binary @FILE")
         with tempfile.NamedTemporaryFile() as upload:
             async for chunk in request.stream():
                 upload.write(chunk)
@@ -156,24 +155,24 @@ def make_page(networks: Networks):
     import gradio as gr
     import numpy as np
 
+    def ask(question, *about):
+        try:
+            return question(*about)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
     def show(image, name, threshold):
         """Return the image with its boxes, and what to say about them."""
         image = image["composite"] if isinstance(image, dict) else image
         if image is None:
             return None, ""
         started = time.perf_counter()
-        try:
-            *found, detector = networks.detect(image, name, threshold)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        *found, detector = ask(networks.detect, image, name, threshold)
         milliseconds = 1000 * (time.perf_counter() - started)
         return draw(*found, detector.class_names), f"{len(found[1])} found, {milliseconds:.0f} ms"
 
     def threshold_of(name):
-        try:
-            return networks.open(name).score_threshold
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        return ask(networks.open, name).score_threshold
 
     white = np.full((CANVAS, CANVAS, 3), 255, np.uint8)  # without it, the pen must be chosen first
     pen = gr.Brush(default_size=BRUSH, colors=["#000000"], color_mode="fixed")

@@ -88,8 +88,7 @@ class ExportedBackend:
 
         def suppress_all(outputs, score_threshold, iou_threshold):
             thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
-            images = zip(*outputs, strict=True)
-            found = [suppress(*image, **thresholds, **rule) for image in images]
+            found = [suppress(*x, **thresholds, **rule) for x in zip(*outputs, strict=True)]
             boxes, scores, classes = map(list, zip(*found, strict=True))
             return boxes, scores, classes, list(map(len, scores))
 
@@ -99,8 +98,7 @@ class ExportedBackend:
 def _onnx(path):
     import onnxruntime
 
-    providers = onnxruntime.get_available_providers()
-    session = onnxruntime.InferenceSession(path, providers=providers)
+    session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
     text = session.get_modelmeta().custom_metadata_map[KEY]
     return text, lambda images: session.run(OUTPUTS, {"images": images})
 

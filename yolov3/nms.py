@@ -25,11 +25,9 @@ def suppress(
     (N,), falling, and classes (N,).
     """
     is_high = (scores >= score_threshold) & (scores > 0)
-    if agnostic:
-        rows = np.flatnonzero(is_high.any(axis=1))
-        labels = scores[rows].argmax(axis=1)
-    else:
-        rows, labels = np.nonzero(is_high)
+    if agnostic:  # the best class alone
+        is_high &= np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
+    rows, labels = np.nonzero(is_high)
     order = np.argsort(-scores[rows, labels], kind="stable")
     rows, labels = rows[order], labels[order]
     boxes_xyxy, scores = boxes_xyxy[rows], scores[rows, labels]

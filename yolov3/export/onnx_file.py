@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import tempfile
 from pathlib import Path
 
@@ -231,4 +230,4 @@ def write_openvino(onnx_path, path, about: dict) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         openvino.save_model(model, Path(folder, path.name), compress_to_fp16=is_half)
         for name in (path.with_suffix(".bin").name, path.name):  # the .xml says that both are there
-            os.replace(Path(folder, name), path.with_name(name))
+            Path(folder, name).replace(path.with_name(name))
