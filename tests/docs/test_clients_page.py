@@ -1,15 +1,21 @@
 """The programs of docs/clients.md: each finds what a `Detector` finds."""
 
 import contextlib
+import functools
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from random_network import SIZE, random_network
 
 import export
@@ -23,6 +29,14 @@ SERVERS = dict(
     re.findall(r"^## (TensorFlow Serving|Triton)$.*?```python\n(.*?)```", PAGE, re.M | re.S)
 )
 FOR_ALL = BLOCKS["For all:"]
+OTHERS = dict(re.findall(r"^```(js|cpp)\n(.*?)```", PAGE, re.M | re.S))
+JS_PACKAGES = [REPO / "node_modules", *map(Path, os.environ.get("NODE_PATH", "").split(":"))]
+NAMES = ["cat", "dog"]
+CHROMIUM = shutil.which("chromium")
+IN_PAGE = """async (size) => {
+  const image = await createImageBitmap(await (await fetch("small.png")).blob());
+  return (await import("/detect.mjs")).detect("model.onnx", size, image, 0.004, 0.45);
+}"""
 SETTINGS = {"input_size": SIZE, "score_threshold": 0.004, "precision": "float32"}
 
 
@@ -39,7 +53,7 @@ def file_of(model, tmp_path_factory):
         for package in export.PACKAGES[kind]:
             pytest.importorskip(package)
         config = Config(tiny=True)
-        about = {"network": config.network, "class_names": ["cat", "dog"], "dynamic": dynamic}
+        about = {"network": config.network, "class_names": NAMES, "dynamic": dynamic}
         about |= {"anchors": config.anchors, "strides": config.strides, "precision": "float32"}
         about |= {"input_size_hw": [SIZE, SIZE], "score_threshold": 0.004, "iou_threshold": 0.45}
         return export.write(kind, model, tmp_path_factory.mktemp(kind), about, False, [])
@@ -63,14 +77,23 @@ def printed(code, *arguments):
 
 
 def check(lines, model, photo):
-    boxes_xyxy, scores, classes = Detector(model, multi_label=True, **SETTINGS)(read_image(photo))
+    image = read_image(photo)
+    boxes_xyxy, scores, classes = Detector(model, multi_label=True, **SETTINGS)(image)
     found = np.array([line[1:] for line in lines], float)
     order = np.argsort(-found[:, 0], kind="stable")[:100]
     assert len(scores) == len(order) > 5
     assert [lines[i][0] for i in order].count("cat") == np.sum(classes == 0)
     np.testing.assert_allclose(found[order, 0], scores, atol=2e-4)
-    boxes = np.clip(found[order, 1:], 0, [150, 100, 150, 100])
+    boxes = np.clip(found[order, 1:], 0, [*image.shape[1::-1]] * 2)
     np.testing.assert_allclose(boxes.mean(axis=0), boxes_xyxy.mean(axis=0), atol=0.05)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Return an image of the input's size: nothing shrinks it in another way."""
+    rng = np.random.default_rng(3)
+    write_image(tmp_path / "small.png", rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8))
+    return tmp_path / "small.png"
 
 
 @contextlib.contextmanager
@@ -112,6 +135,48 @@ def test_the_letterbox_in_javascript_is_ours():
         found = subprocess.run(["node", "-e", code], capture_output=True, text=True).stdout
         fit = letterbox_params(image_hw, (416, 416))
         assert [int(word) for word in found.split()] == [*fit.size_wh, *fit.offset_xy]
+
+
+def test_a_program_in_cpp_finds_what_the_detector_finds(file_of, model, small):
+    openvino, folder = pytest.importorskip("openvino"), small.parent
+    package = Path(openvino.__file__).parent
+    if not (shutil.which("g++") and (package / "include").is_dir()):
+        pytest.skip("needs g++ and OpenVINO's headers")
+    assert len([line for line in OTHERS["cpp"].splitlines() if line]) <= 30
+    (folder / "client.cpp").write_text(OTHERS["cpp"])
+    libraries = [*(package / "libs").glob("libopenvino.so*"), f"-Wl,-rpath,{package / 'libs'}"]
+    flags = ["-std=c++17", f"-I{package / 'include'}", "-o", folder / "client"]
+    subprocess.run(["g++", folder / "client.cpp", *libraries, *flags], check=True)
+    Image.open(small).save(folder / "small.ppm")
+    words = [folder / "client", file_of("openvino"), folder / "small.ppm", "0.004", "0.45"]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in text.splitlines()]
+    lines = [(NAMES[int(label)], s, *(SIZE * float(x) for x in box)) for label, s, *box in rows]
+    check(lines, model, small)
+
+
+def test_a_program_in_javascript_finds_what_the_detector_finds(file_of, model, small):
+    playwright = pytest.importorskip("playwright.sync_api")
+    packages = [path for path in JS_PACKAGES if (path / "onnxruntime-web" / "dist").is_dir()]
+    if not (packages and CHROMIUM):
+        pytest.skip("needs Chromium and onnxruntime-web in node_modules")
+    folder = small.parent
+    (folder / "node_modules").symlink_to(packages[0].resolve())
+    (folder / "detect.mjs").write_text(OTHERS["js"])
+    (folder / "index.html").write_text("<html></html>")
+    shutil.copy(file_of("onnx"), folder / "model.onnx")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with playwright.sync_playwright() as engine:
+            browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+            found = page.evaluate(IN_PAGE, [SIZE, SIZE])
+            browser.close()
+        server.shutdown()
+    lines = [(NAMES[one["label"]], one["score"], *one["box"]) for one in found]
+    check(lines, model, small)
 
 
 def test_tensorflow_serving_is_asked_with_its_own_messages(file_of, model, photo):

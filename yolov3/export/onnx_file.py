@@ -1,7 +1,6 @@
 """A network as an ONNX file: batch normalisation folded, boxes decoded, NMS if wanted."""
 
 import json
-import logging
 import tempfile
 from pathlib import Path
 
@@ -205,6 +204,7 @@ def _quantize(plain: Path, path, model: keras.Model, images) -> None:
     A score, a centre and a size in one tensor of 8 bits would share a scale.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
         inputs = ({"images": image} for image in images)
@@ -215,9 +215,8 @@ def _quantize(plain: Path, path, model: keras.Model, images) -> None:
     inner = [layer.name for layer in model.layers if not getattr(layer, "use_bias", False)]
     settings = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
     settings |= {"nodes_to_quantize": inner, "per_channel": True}
-    logging.disable(logging.WARNING)  # it advises steps that this graph does not need
+    quant_pre_process(plain, plain, skip_optimization=True, skip_symbolic_shape=True)
     quantize_static(plain, path, Reader(), **settings)
-    logging.disable(logging.NOTSET)
 
 
 def write_openvino(onnx_path, path, about: dict) -> None:
