@@ -191,10 +191,9 @@ def _class_names(names, own_names, weights) -> list[str]:
         return own_names
     is_path = isinstance(names, str | Path)
     given = read_class_names(names) if is_path else list(names)
-    if len(given) != len(own_names):
-        count, where = len(own_names), names if is_path else "names"
-        expected = f"{count} class names, for the {count} classes of {weights}"
-        raise ValueError(f"{where}: expected {expected}; received {len(given)}")
+    count, where = len(own_names), names if is_path else "names"
+    expected = f"{count} class names, for the {count} classes of {weights}"
+    require(len(given) == count, where, expected, len(given))
     return given
 
 
