@@ -17,6 +17,7 @@ from yolov3.files import regular_size
 
 ENDING = ".tar"
 MARK = ENDING + "#"
+SMALL = 65536  # bytes that are read at once: as fast as a few of them
 
 
 class Place(NamedTuple):
@@ -34,16 +35,19 @@ def split_path(path) -> tuple[str, str]:
     return (shard + ENDING, name) if mark else (path, "")
 
 
-def find_image(path) -> Place:
-    """Find an image. A path that looks like one in a shard, which does not exist, is a file's.
-
-    Raises OSError, whose `strerror` tells why.
-    """
+def base_name(path) -> str:
+    """Return the name of an image without its folder or shard."""
     file, name = split_path(path)
-    if not name or not os.path.isfile(file):
-        return Place(path, 0, regular_size(path))
-    status = os.stat(file)
-    names, places, fault = _index(file, status.st_size, status.st_mtime_ns)
+    return os.path.basename(name or file)
+
+
+def find_image(path) -> Place:
+    """Find an image. Raises OSError, whose `strerror` tells why."""
+    file, name = split_path(path)
+    size = regular_size(file)
+    if not name:
+        return Place(file, 0, size)
+    names, places, fault = _index(file, size, os.stat(file).st_mtime_ns)
     name = os.fsencode(name.removeprefix("./"))
     row = names.searchsorted(name)
     if row < len(names) and names[row] == name:
@@ -55,7 +59,13 @@ def find_image(path) -> Place:
 
 def open_image(place: Place) -> BinaryIO:
     """Open an image that was found. Raises OSError."""
-    return io.BufferedReader(_Part(place)) if place.start else open(place.file, "rb")
+    if not place.start:
+        return open(place.file, "rb")
+    part = _Part(place)
+    if place.size > SMALL:
+        return io.BufferedReader(part)
+    with part:
+        return io.BytesIO(part.readall())
 
 
 @functools.cache
@@ -86,6 +96,8 @@ class _Part(io.RawIOBase):
     def __init__(self, place: Place):
         self._place, self._position = place, 0
         self._descriptor = os.open(place.file, os.O_RDONLY)
+        if hasattr(os, "posix_fadvise"):  # on Linux: do not read what lies behind the image
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
 
     def readable(self) -> bool:
         return True

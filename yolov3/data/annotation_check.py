@@ -16,8 +16,9 @@ from yolov3.class_names import case_twins, check_numbering, read_class_names
 from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
-from yolov3.data.image_files import content_keys, read_sizes
+from yolov3.data.image_files import content_keys, read_sizes, same_content
 from yolov3.files import read_bytes
+from yolov3.shards import base_name
 
 OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
@@ -167,14 +168,13 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
 
     An empty text stands for none.
     """
-    keys = content_keys([record.image_path for record in (*others, *records)])
-    first = dict(zip(reversed(keys[: len(others)]), reversed(others), strict=True))
-    found = zip(records, keys[len(others) :], strict=True)
-    same = [(record, first[key]) for record, key in found if key in first]
+    paths = ([record.image_path for record in part] for part in (records, others))
+    same = same_content(*paths)
     if not same:
         return ""
-    names = dict.fromkeys(repr(os.path.basename(record.image_path)) for record in same[0])
-    example = f"{' is '.join(names)} (lines {' and '.join(str(record.line) for record in same[0])})"
+    pair = records[same[0][0]], others[same[0][1]]
+    names = dict.fromkeys(repr(os.path.basename(record.image_path)) for record in pair)
+    example = f"{' is '.join(names)} (lines {' and '.join(str(record.line) for record in pair)})"
     share = f"{len(same):,} of {counted(len(records), 'image')}"
     return f"warning: {path} shares {share} with {other_path}, by their content: {example}"
 
@@ -182,11 +182,11 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
 def fingerprint(records: Sequence[Record]) -> str:
     """Return the SHA-256 of what records say: names of images, boxes and classes, in order.
 
-    Folders do not count: a data set may move.
+    Folders and shards do not count: a data set may move, or be packed.
     """
     digest = hashlib.sha256()
     for record in records:
-        name = os.path.basename(record.image_path).encode(errors="surrogateescape")
+        name = os.fsencode(base_name(record.image_path))
         digest.update(name + b"\n" + record.boxes_xyxy.tobytes() + record.classes.tobytes())
     return digest.hexdigest()
 

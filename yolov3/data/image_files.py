@@ -1,33 +1,51 @@
 """Many image files: their sizes by their headers, some 25,000 a second, and which are copies."""
 
+import contextlib
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from yolov3.cli.progress import track
+from yolov3.files import atomic_write
 from yolov3.images import ImageFileError, read_image_size
-from yolov3.shards import find_image, open_image
+from yolov3.shards import find_image, open_image, split_path
 
 PART_BYTES = 4096
+MANY = 20_000  # images, whose headers take a second
+CACHES = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+CACHE = Path(CACHES, "yolov3", "headers.npy")
+MAX_REMEMBERED = 8_000_000  # images, in 256 MB
+HEADER = np.dtype(
+    # The path as a number, size and time of its file, width and height of the image (0: not known).
+    [("path", "u8"), ("bytes", "i8"), ("mtime", "i8"), ("size_wh", "i4", 2)]
+)
 
 
 def read_sizes(paths: Sequence[str], label: str) -> tuple[np.ndarray, dict[str, ImageFileError]]:
     """Return the widths and heights of images (P, 2), and by path the errors of those with none.
 
-    These have 0 there. The progress is shown with a label.
+    These have 0 there. The progress is shown with a label. The headers of many images are
+    remembered in the user's cache folder, until an image, or its shard, changes in size or time.
     """
-    errors: dict[str, ImageFileError] = {}
-    place = {path: index for index, path in enumerate(dict.fromkeys(paths))}
-    sizes = np.zeros((len(place), 2), np.int32)
-    for path, index in track(place.items(), label, len(place)):
+    different = sorted(dict.fromkeys(paths))  # images of one shard together, mostly as they came
+    headers, errors, is_many = np.zeros(len(different), HEADER), {}, len(different) >= MANY
+    if is_many:
+        _recall(headers, different)
+    sizes_wh = headers["size_wh"]
+    unread = np.flatnonzero(sizes_wh[:, 0] == 0)
+    for index in track(unread, label, len(unread)):
         try:
-            sizes[index] = read_image_size(path)
+            sizes_wh[index] = read_image_size(different[index])
         except ImageFileError as error:
-            errors[path] = error
-    return sizes[[place[path] for path in paths]], errors
+            errors[different[index]] = error
+    if is_many and len(unread) > len(errors):
+        _remember(headers[sizes_wh[:, 0] > 0])
+    place = dict(zip(different, range(len(different)), strict=True))
+    return sizes_wh[[place[path] for path in paths]], errors
 
 
 def content_keys(paths: list[str], label: str = "comparing images") -> list[Hashable]:
@@ -48,8 +66,63 @@ def content_keys(paths: list[str], label: str = "comparing images") -> list[Hash
     return [keys[path] for path in paths]
 
 
-def _size(path: str) -> int:
-    return find_image(path).size
+def same_content(paths: list[str], others: list[str]) -> list[tuple[int, int]]:
+    """Return the index of each file that is also one of the others, and that of the first of them.
+
+    Few files are read: one that has the size of none on the other side has no copy there.
+    """
+    sizes = set(map(_size, paths))
+    near = [index for index, path in enumerate(others) if _size(path) in sizes]
+    keys = content_keys([*(others[index] for index in near), *paths])
+    first = dict(zip(reversed(keys[: len(near)]), reversed(near), strict=True))
+    found = enumerate(keys[len(near) :])
+    return [(index, first[key]) for index, key in found if key in first]
+
+
+def _recall(headers: np.ndarray, paths: list[str]) -> None:
+    """Fill in what tells images from others, and the sizes of those that the cache has."""
+    digests = (hashlib.blake2b(os.fsencode(path), digest_size=8).digest() for path in paths)
+    headers["path"] = np.frombuffer(b"".join(digests), "u8")
+    versions = np.fromiter(map(_version, paths), np.dtype(("i8", 2)), len(paths))
+    headers["bytes"], headers["mtime"] = versions.T
+    known = _load_cache()
+    found = known[known["path"].searchsorted(headers["path"]).clip(max=len(known) - 1)]
+    is_same = np.all([found[key] == headers[key] for key in ("path", "bytes", "mtime")], axis=0)
+    headers["size_wh"][is_same] = found["size_wh"][is_same]
+
+
+def _version(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(split_path(path)[0])
+    except (OSError, ValueError):  # `read_image_size` will say
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _remember(headers: np.ndarray) -> None:
+    """Add headers to the cache, if it can be written."""
+    table = np.concatenate([headers, _load_cache()])[:MAX_REMEMBERED]
+    newest = np.unique(table["path"], return_index=True)[1]
+    with contextlib.suppress(OSError), atomic_write(CACHE, durable=False) as partial:
+        with open(partial, "wb") as stream:
+            np.save(stream, table[newest])
+
+
+def _load_cache() -> np.ndarray:
+    """Return the cache, `HEADER` (N,) by path, N > 0; a file that cannot be read is as none."""
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        known = np.load(CACHE)
+        if known.dtype == HEADER and known.ndim == 1 and len(known):
+            return known
+    return np.zeros(1, HEADER)
+
+
+def _size(path: str) -> int | str:
+    """Return the bytes of a file; the path of one that cannot be read, which is like no other."""
+    try:
+        return find_image(path).size
+    except OSError:
+        return path
 
 
 def _part(path: str) -> bytes:
