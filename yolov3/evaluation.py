@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3 import metrics
-from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.detection import Detector
 from yolov3.files import write_whole
 from yolov3.images import GREY, letterbox, read_image
@@ -47,8 +46,7 @@ class Evaluation(NamedTuple):
     @property
     def threshold(self) -> float:
         """The best score threshold, or that of detection where none is."""
-        best = self.figures["best_threshold"]
-        return SHOWN_SCORE_THRESHOLD if math.isnan(best) else best
+        return max(metrics.shown_threshold(self.figures), self.figures.get("score_threshold", 0.0))
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
@@ -118,8 +116,8 @@ def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> N
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
     mean, least = metrics.mean_over_classes(curves), figures.get("score_threshold", 0.0)
     point = metrics.best_point(mean, least)
-    figures |= point or metrics.point_at(mean, SHOWN_SCORE_THRESHOLD) | {"best_threshold": math.nan}
-    threshold = point.get("best_threshold", SHOWN_SCORE_THRESHOLD)
+    threshold = max(metrics.shown_threshold(point), least)
+    figures |= point or metrics.point_at(mean, threshold) | {"best_threshold": math.nan}
     for label, row in enumerate(figures["per_class"].values()):
         own = metrics.best_point(curves[:, label], least)
         row |= metrics.point_at(curves[:, label], threshold)
@@ -185,17 +183,17 @@ def time_stages(detector: Detector, evaluation: Evaluation, batch_size: int) -> 
     return times
 
 
-def class_rows(figures: dict) -> dict[str, dict]:
-    """Return the figures of all classes together, under `MEAN_ROW`, and of each, by its name."""
+def class_rows(figures: dict) -> list[tuple[str, dict]]:
+    """Return the name and figures of all classes together, `MEAN_ROW`, and then of each."""
     means = {name: figures[f"m{name}"] for name in ("AP50", "AP75", "AP")}
     means |= {f"best_{name}": figures[name] for name in PER_POINT}
     means["boxes"] = sum(row["boxes"] for row in figures["per_class"].values())
-    return {MEAN_ROW: figures | means, **figures["per_class"]}
+    return [(MEAN_ROW, figures | means), *figures["per_class"].items()]
 
 
 def format_table(figures: dict) -> str:
     """Return the figures of `evaluate` as a table; a class without ground truth has dashes."""
-    mean, *rows = class_rows(figures).items()
+    mean, *rows = class_rows(figures)
     width = max(len(name) for name, _ in (mean, *rows))
     lines = [f"{'':{width}}  images   boxes       P       R      F1    AP50    AP75      AP"]
     for name, row in (*rows, mean):

@@ -9,6 +9,8 @@ import numpy as np
 from pycocotools import mask
 from pycocotools.cocoeval import COCOeval
 
+from yolov3.configs import SHOWN_SCORE_THRESHOLD
+
 COCO_LIMIT = 100  # detections that count per image and class
 HEAD_ROOM = 1.5  # of the limit over the true boxes, for false alarms among them
 IOUS = np.linspace(0.5, 0.95, 10)
@@ -136,20 +138,33 @@ def best_point(curves: np.ndarray, least: float = 0.0) -> dict[str, float]:
     It is where F1 is best; empty where no detection is right, or where there is no truth. So that a
     few boxes do not decide, F1 is smoothed over 0.1 of score, as Ultralytics does, the middle of
     equals is taken, and none below 0.1 or above 0.9, nor below `least`, the lowest score found.
+    Above 0.9 there is nothing to choose from: it is `least` itself.
     """
+    if least > SCORES[SANE][-1]:
+        point = point_at(curves, least)
+        return point if point["F1"] > 0 else {}
     padded = np.pad(curves[2], SMOOTHED // 2, mode="edge")
     smooth = np.convolve(padded, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")[SANE]
     smooth = np.where(SCORES[SANE] < least, 0, smooth)
     if not smooth.max() > 0:
         return {}
     best = np.flatnonzero(np.isclose(smooth, smooth.max()))
-    return point_at(curves, round(float(SCORES[SANE][best[len(best) // 2]]), 2))
+    return point_at(curves, max(least, round(float(SCORES[SANE][best[len(best) // 2]]), 2)))
 
 
 def point_at(curves: np.ndarray, threshold: float) -> dict[str, float]:
     """Return what `best_point` does, at any score threshold."""
     precision, recall, f1 = curves[:, round(threshold * (len(SCORES) - 1))].tolist()
     return {"best_threshold": threshold, "precision": precision, "recall": recall, "F1": f1}
+
+
+def shown_threshold(metrics: dict[str, float], chosen: float = 0.0) -> float:
+    """Return the score threshold to show detections at: the chosen one, or 0 for the best.
+
+    `metrics` are of `best_point`. Where none is best it is `SHOWN_SCORE_THRESHOLD`.
+    """
+    best = metrics.get("best_threshold", math.nan)
+    return chosen or (SHOWN_SCORE_THRESHOLD if math.isnan(best) else best)
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:

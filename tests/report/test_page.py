@@ -12,14 +12,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scenes_of_boxes import BOX, found, random_scenes, truth
 
-from yolov3.evaluation import STAGES, Evaluation, add_points
+from yolov3.evaluation import STAGES, Evaluation, add_points, format_table
 from yolov3.metrics import AREAS, average_precision, match_detections, score_curves
 from yolov3.report.page import write_report
 
 NAMES = ['<b>bold</b> & "so"', "_$x$\x1b[2J", "plain"]
 
 
-def evaluation_of(folder, records, detections, names):
+def evaluation_of(folder, records, detections, names, **settings):
     """Return what `evaluate` would, of images that are all one grey PNG."""
     path = folder / "<i>&.png"
     cv2.imwrite(str(path), np.full((420, 420, 3), 128, np.uint8))
@@ -27,7 +27,11 @@ def evaluation_of(folder, records, detections, names):
     matches = match_detections(records, detections, len(names), areas=tuple(AREAS))
     curves = score_curves(matches)
     figures = {**average_precision(matches, names, tuple(AREAS)), "images": len(records)}
-    figures |= {"images_per_second": 9.0, "milliseconds": dict.fromkeys(STAGES, 1.0)}
+    figures |= {
+        "images_per_second": 9.0,
+        "unreadable": 0,
+        "milliseconds": dict.fromkeys(STAGES, 1.0),
+    } | settings
     add_points(figures, matches, curves)
     sizes = np.full((len(records), 2), 420)
     return Evaluation(figures, records, names, detections, sizes, matches, curves)
@@ -69,7 +73,7 @@ def test_tables_and_numbers(report):
     assert [row["class"] for row in rows[1:]] == [NAMES[0], "_$x$\\x1b[2J", "plain"]
     for label, (row, name) in enumerate(zip(rows[1:], NAMES, strict=True)):
         of_class = figures["per_class"][name]
-        assert float(row["mAP50"]) == pytest.approx(of_class["AP50"], abs=6e-4)
+        assert float(row["mAP50"]) == of_class["AP50"]  # not rounded
         recall = matrix[label, label] / matrix[label].sum()
         precision = matrix[label, label] / matrix[:, label].sum()
         assert [of_class["recall"], of_class["precision"]] == pytest.approx([recall, precision])
@@ -110,3 +114,26 @@ def test_every_data_set_has_a_page(case, tmp_path):
     is_found = not np.isnan(evaluation.figures["best_threshold"])
     assert ("The best score threshold is" in page) == is_found
     json.loads((tmp_path / "report" / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_odd_names_have_a_row_that_spreadsheets_take_as_text(tmp_path):
+    names = ["all classes", "=1+1"]
+    evaluation = evaluation_of(tmp_path, [truth((BOX, 0))], [found((BOX, 0.9, 0))], names)
+    page = write_report(tmp_path / "report", evaluation, {}).read_text()
+    assert page.count("<td>all classes</td>") == 2 and "<td>=1+1</td>" in page
+    assert format_table(evaluation.figures).count("all classes ") == 2
+    with open(tmp_path / "report" / "classes.csv", newline="") as file:
+        _, mean, first, formula = csv.reader(file)
+    assert mean[:2] == first[:2] == ["all classes", "1"]
+    assert formula[0] == "'=1+1" and formula[6] == ""  # no box of it, so no AP
+
+
+@pytest.mark.parametrize(
+    ("score", "said"), [(0.99, "best score threshold is 0.95"), (0.2, "at 0.95")]
+)
+def test_detections_above_a_high_threshold_are_measured_there(score, said, tmp_path):
+    found_at = [found((BOX, score, 0))] if score > 0.95 else [found()]
+    evaluation = evaluation_of(tmp_path, [truth((BOX, 0))], found_at, ["a"], score_threshold=0.95)
+    page = write_report(tmp_path / "report", evaluation, {}).read_text()
+    assert said in page and evaluation.threshold == 0.95
+    assert ("No detection above a score of 0.95 is right" in page) == (score < 0.95)

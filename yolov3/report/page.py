@@ -17,7 +17,7 @@ from yolov3.files import write_whole
 from yolov3.formats.coco import format_coco
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import write_image
-from yolov3.metrics import to_xywh
+from yolov3.metrics import SANE, SCORES, to_xywh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
 from yolov3.report.figures import draw_figures
@@ -51,7 +51,8 @@ def write_report(folder: Path, evaluation: Evaluation, about: dict) -> Path:
     write_json(folder / "report.json", figures)
     write_coco(folder, evaluation)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_rows(figures))
+    rows = [list(map(_cell, row)) for row in _rows(figures)]
+    csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(folder / "classes.csv", text.getvalue().encode())
     parts = _texts(figures)
     for name, figure in draw_figures(evaluation, errors).items():
@@ -94,15 +95,21 @@ def write_coco(folder: Path, evaluation: Evaluation) -> None:
 
 
 def _rows(figures):
-    """Return the heading and a row of text per class, that of all classes first."""
-    keys = COLUMNS.values()
-    rows = class_rows(figures).items()
-    cells = [[printable(name), *(_number(row[key]) for key in keys)] for name, row in rows]
-    return [["class", *COLUMNS], *cells]
+    """Return the heading and a row per class, its name and figures, that of all classes first."""
+    keys, rows = COLUMNS.values(), class_rows(figures)
+    rows = [[printable(name), *(row[key] for key in keys)] for name, row in rows]
+    return [["class", *COLUMNS], *rows]
+
+
+def _cell(value):
+    """Return a value for a spreadsheet: nothing for NaN, and a name that is no formula."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+    return "" if np.isnan(value) else value
 
 
 def _number(value):
-    if isinstance(value, int):
+    if isinstance(value, int | str):
         return f"{value}"
     return "–" if np.isnan(value) else f"{value:.3f}"
 
@@ -114,7 +121,8 @@ def _texts(figures):
     texts["threshold"] = f"{figures['threshold']:g}"
     texts["images_per_second"] = f"{figures['images_per_second']:.1f}"
     is_best = not np.isnan(figures["best_threshold"])
-    none = "No detection is right, so no score threshold is best; at"
+    least = max(SCORES[SANE][0], figures.get("score_threshold", 0))
+    none = f"No detection above a score of {least:g} is right, so no threshold is best; at"
     texts["advice"] = f"{'The best score threshold is' if is_best else none} {texts['threshold']}"
     texts["which_images"] = IMAGES.get(figures.get("images_are"), "").capitalize()
     times = figures["milliseconds"].items()
@@ -124,7 +132,7 @@ def _texts(figures):
         for name, value in figures.items()
         if isinstance(value, str | int) or name in DETECTOR_SETTINGS
     )
-    lines = [[f"<td>{escape(cell)}</td>" for cell in row] for row in _rows(figures)]
+    lines = [[f"<td>{escape(_number(cell))}</td>" for cell in row] for row in _rows(figures)]
     texts["classes"] = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     return texts
 
