@@ -51,7 +51,7 @@ class Run(NamedTuple):
     @property
     def best(self) -> dict[str, float]:
         """The validation whose checkpoint is kept."""
-        return max(self.rows, key=lambda row: (row["input_size"], row["mAP"]))
+        return max(reversed(self.rows), key=lambda row: (row["input_size"], row["mAP"]))
 
 
 def parse_args(argv=None):
@@ -102,9 +102,11 @@ def read_run(folder: Path) -> Run:
         run = Run(folder.name, config, int(data["images"]), checksums, rows)
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise ValueError(f"{folder}: damaged, or of an earlier version: {error!r}") from None
-    rows[:] = (row for row in rows if row["mAP"] >= 0)  # NaN: no box to find
     if not rows:
         raise ValueError(f"{folder}: no validation yet")
+    rows[:] = (row for row in rows if row["mAP"] >= 0)  # NaN: no box to find
+    if not rows:
+        raise ValueError(f"{folder}: no mAP, as its validation images have no boxes")
     return run
 
 
@@ -156,7 +158,7 @@ def verdict(number: int, groups: list[list[Run]]) -> str:
     spread = f"{counted(len(values), 'seed')}, {min(values):.3f} to {max(values):.3f}"
     line = f"group {number}: median mAP {statistics.median(values):.3f} ({spread})"
     chance = 2 / math.comb(len(values) + len(best), len(values))  # of either order
-    said = f", all below group 1; seeds alone would part them so in {chance:.0%} of cases"
+    said = f", all below group 1; with equal settings that happens in {chance:.0%} of cases"
     if max(values) >= min(best):
         said = ", overlaps with group 1: seeds alone may make the difference"
     if groups[number - 1][0].data[1] != groups[0][0].data[1]:

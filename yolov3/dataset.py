@@ -16,8 +16,8 @@ from yolov3.augment import MOSAIC, Augmentation, training_sample
 from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, read_image
 from yolov3.schedule import size_of_step
 
-NONE = -1  # in place of a record's index
-BLANK = np.full((1, 1, 3), GREY, np.uint8)  # in place of an image
+NONE = -1  # the index where no record can be read
+BLANK = np.full((1, 1, 3), GREY, np.uint8)  # stands for an image that cannot be read
 MAX_WORKERS = 16  # threads that load images
 BATCHES_AHEAD = 2
 

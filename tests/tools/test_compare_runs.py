@@ -1,5 +1,6 @@
 """compare_runs: the table, what tells a difference from seeds, and what is no run."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -54,8 +55,8 @@ def test_the_table_has_the_settings_that_differ_and_what_the_runs_took(run, tmp_
     ("first", "second", "said"),
     [
         ((0.8, 0.6), (0.4, 0.72), "overlaps with group 1: seeds alone may make the difference"),
-        ((0.8,), (0.4,), "all below group 1; seeds alone would part them so in 100% of cases"),
-        ((0.8, 0.7, 0.9), (0.4, 0.6, 0.5), "seeds alone would part them so in 10% of cases"),
+        ((0.8,), (0.4,), "all below group 1; with equal settings that happens in 100% of cases"),
+        ((0.8, 0.7, 0.9), (0.4, 0.6, 0.5), "with equal settings that happens in 10% of cases"),
     ],
 )
 def test_groups_are_parted_by_more_than_seeds_or_not(first, second, said, run, tmp_path, capsys):
@@ -80,6 +81,7 @@ def test_places_make_no_other_group_but_data_does(run, tmp_path, capsys):
 def test_what_is_no_validated_run_is_left_out(run, tmp_path, capsys):
     log = Path(run("whole", 0.5)).parent
     run("early")
+    run("empty", math.nan)
     Path(run("damaged", 0.5), "results.csv").write_text(",".join(COLUMNS) + "\n1,2,x\n")
     Path(run("old", 0.5), "results.csv").write_text("epoch,step\n1,2\n")
     Path(run("odd", 0.5), "data.json").write_text("{}")
@@ -89,8 +91,9 @@ def test_what_is_no_validated_run_is_left_out(run, tmp_path, capsys):
     why = "damaged, or of an earlier version"
     assert skipped[0].startswith(f"skipped: {log}/damaged: {why}: ValueError(")
     assert skipped[1] == f"skipped: {log}/early: no validation yet"
-    assert skipped[2] == f"skipped: {log}/odd: {why}: KeyError('trained_on')"
-    assert skipped[3] == f"skipped: {log}/old: {why}: KeyError('minutes')"
+    assert skipped[2] == f"skipped: {log}/empty: no mAP, as its validation images have no boxes"
+    assert skipped[3] == f"skipped: {log}/odd: {why}: KeyError('trained_on')"
+    assert skipped[4] == f"skipped: {log}/old: {why}: KeyError('minutes')"
     with pytest.raises(ValueError, match=f"{tmp_path}/none: no logs of runs"):
         compare_runs.main([f"{tmp_path}/none"])
 
@@ -114,3 +117,7 @@ def test_runs_of_one_name_are_kept_apart(run, tmp_path):
     deeper = shutil.copytree(first, tmp_path / "log" / "demo" / "a")
     names = {found.name for found in compare_runs.read_runs([str(tmp_path), f"{first}/"])}
     assert names == {"a", str(deeper)}
+
+
+def test_the_kept_checkpoint_is_the_last_of_equals(run):
+    assert compare_runs.read_run(Path(run("a", 0.5, 0.5, 0.4))).best["epoch"] == 2
