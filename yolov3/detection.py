@@ -9,8 +9,7 @@ from yolov3.class_names import read_class_names
 from yolov3.configs import FRACTION, INPUT_SIZE, SHOWN_SCORE_THRESHOLD, Config
 from yolov3.exported import ExportedBackend, format_of
 from yolov3.images import letterbox
-from yolov3.metrics import one_label
-from yolov3.nms import MAX_DETECTIONS, unletterbox
+from yolov3.nms import MAX_DETECTIONS, one_label, unletterbox
 from yolov3.text import require
 
 ROOM = 4  # times as many boxes as are kept: some are a second label, or of other classes
@@ -27,7 +26,7 @@ class Detector:
     checkpoint unless given: the size it was last trained at, the score threshold that was best in
     its validation, or that of its configuration if the run set one, as for the IoU threshold.
     With `classes`, names or indices, no others are found, and with `agnostic_nms` NMS does not
-    distinguish classes. An object gets its best class, see `metrics.one_label`, with `multi_label`
+    distinguish classes. An object gets its best class, see `nms.one_label`, with `multi_label`
     each class above the threshold. Of each image the best `max_detections` are kept. The network
     runs with batch normalisation folded into the convolutions, in the precision that suits this
     hardware. On a CPU it runs faster where nothing else is done with TensorFlow: call

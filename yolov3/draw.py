@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from yolov3.images import read_image
-from yolov3.metrics import one_label
+from yolov3.nms import one_label
 from yolov3.text import Run, default_font, in_font, load_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height

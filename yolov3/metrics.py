@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from pycocotools import mask
 from pycocotools.cocoeval import COCOeval
 
 from yolov3.configs import SHOWN_SCORE_THRESHOLD
+from yolov3.nms import one_label, paired_ious, to_xywh
 
 COCO_LIMIT = 100  # detections that count per image and class
 HEAD_ROOM = 1.5  # of the limit over the true boxes, for false alarms among them
@@ -26,8 +26,6 @@ SCORES = np.linspace(0, 1, 1001)  # thresholds that are tried
 SMOOTHED = 101  # of them: 0.1
 SANE = slice(100, 901)  # of them: 0.1 to 0.9
 LEAST_SHOWN = 0.01  # score: of lower ones each counts, as nobody looks at them
-# Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
-SAME_OBJECT_IOU = 0.6
 
 
 @dataclass(frozen=True)
@@ -190,36 +188,6 @@ def limit_note(records) -> str:
         return ""
     why = f"an image has more true boxes of a class than COCO's {COCO_LIMIT}"
     return f"mAP counts up to {limit:,} detections per image and class: {why}"
-
-
-def one_label(boxes_xyxy, scores, classes) -> np.ndarray:
-    """Tell which of the detections (N,) that NMS per class keeps are the one label of an object.
-
-    The best first, each takes away those of other classes whose IoU with it is above
-    `SAME_OBJECT_IOU`. What is taken away takes nothing away.
-    """
-    order = np.argsort(-scores, kind="stable")
-    boxes_xyxy, classes = boxes_xyxy[order], classes[order]
-    is_same = paired_ious(boxes_xyxy, boxes_xyxy) > SAME_OBJECT_IOU
-    is_same &= classes[:, np.newaxis] != classes
-    shown = np.ones(len(scores), bool)
-    for place in np.flatnonzero(is_same.any(axis=1)):
-        if shown[order[place]]:
-            shown[order[place + 1 :][is_same[place, place + 1 :]]] = False
-    return shown
-
-
-def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
-    """Return the IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
-    shape = len(boxes_xyxy), len(others_xyxy)
-    ious = mask.iou(to_xywh(boxes_xyxy), to_xywh(others_xyxy), np.zeros(shape[1]))
-    return np.reshape(ious, shape)  # a list where there are none
-
-
-def to_xywh(boxes_xyxy) -> np.ndarray:
-    """Turn corners (N, 4) into left, top, width and height."""
-    left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
-    return np.hstack([left_top, right_bottom - left_top])
 
 
 def _summary(precision):

@@ -1,12 +1,15 @@
-"""NMS without TensorFlow, and detections back to the pixels of their images."""
+"""NMS without TensorFlow, one label per object, and boxes back to the pixels of their images."""
 
 import cv2
 import numpy as np
+from pycocotools import mask
 
 from yolov3.images import boxes_from_letterbox, letterbox_params
 
 MAX_DETECTIONS = 100  # per image
 CANDIDATES = 3000  # of a class: with more, which only very low thresholds have, NMS takes seconds
+# Boxes of two classes above this are one object. Of people and their clothes or horses it is less.
+SAME_OBJECT_IOU = 0.6
 
 
 def suppress(
@@ -31,11 +34,11 @@ def suppress(
     order = np.argsort(-scores[rows, labels], kind="stable")
     rows, labels = rows[order], labels[order]
     boxes_xyxy, scores = boxes_xyxy[rows], scores[rows, labels]
-    boxes_xywh = np.hstack([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]])
+    boxes_xywh = to_xywh(boxes_xyxy)
     of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     kept = np.zeros(len(rows), bool)
     for group in [np.arange(len(rows))] if agnostic else of_class:
-        candidates = boxes_xywh[group].astype(float), scores[group]
+        candidates = boxes_xywh[group], scores[group]
         best = cv2.dnn.NMSBoxes(*candidates, 0.0, iou_threshold, top_k=CANDIDATES)
         kept[group[np.array(best, int)]] = True
     if max_per_class:
@@ -43,6 +46,36 @@ def suppress(
             kept[group[kept[group]][max_per_class:]] = False
     kept = np.flatnonzero(kept)[: None if max_per_class else max_detections]
     return boxes_xyxy[kept], scores[kept], labels[kept].astype(np.int32)
+
+
+def one_label(boxes_xyxy, scores, classes) -> np.ndarray:
+    """Tell which of the detections (N,) that NMS per class keeps are the one label of an object.
+
+    The best first, each takes away those of other classes whose IoU with it is above
+    `SAME_OBJECT_IOU`. What is taken away takes nothing away.
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes_xyxy, classes = boxes_xyxy[order], classes[order]
+    is_same = paired_ious(boxes_xyxy, boxes_xyxy) > SAME_OBJECT_IOU
+    is_same &= classes[:, np.newaxis] != classes
+    shown = np.ones(len(scores), bool)
+    for place in np.flatnonzero(is_same.any(axis=1)):
+        if shown[order[place]]:
+            shown[order[place + 1 :][is_same[place, place + 1 :]]] = False
+    return shown
+
+
+def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
+    """Return the IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
+    shape = len(boxes_xyxy), len(others_xyxy)
+    ious = mask.iou(to_xywh(boxes_xyxy), to_xywh(others_xyxy), np.zeros(shape[1]))
+    return np.reshape(ious, shape)  # a list where there are none
+
+
+def to_xywh(boxes_xyxy) -> np.ndarray:
+    """Turn corners (N, 4) into left, top, width and height."""
+    left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
+    return np.hstack([left_top, right_bottom - left_top])
 
 
 def unletterbox(boxes_xyxy, scores, classes, counts, image_sizes_hw, input_hw) -> list[tuple]:

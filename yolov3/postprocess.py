@@ -29,7 +29,7 @@ def detect_boxes(
     anchor, has every class with a score of at least the threshold. NMS works per class: a box goes
     when its IoU with a better one of its class exceeds `iou_threshold`. With `agnostic`, a Python
     bool, a prediction has its best class alone, and a box also goes for a better one of any class.
-    For one label per object without that, see `metrics.one_label`.
+    For one label per object without that, see `nms.one_label`.
     """
     # The kernels take scores above a threshold; a score of zero is no detection.
     score_threshold = tf.math.nextafter(tf.cast(score_threshold, tf.float32), 0.0)

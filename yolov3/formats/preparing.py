@@ -18,7 +18,7 @@ from yolov3.data.image_files import content_keys, read_sizes
 from yolov3.formats.common import IMAGES_HINT, ConversionLog
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import ImageFileError
-from yolov3.metrics import paired_ious
+from yolov3.nms import paired_ious
 from yolov3.text import require
 
 # A millionth of a pixel: floating point dust goes, so every format gives the same boxes back.

@@ -17,7 +17,8 @@ from yolov3.files import write_whole
 from yolov3.formats.coco import format_coco
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import write_image
-from yolov3.metrics import SANE, SCORES, to_xywh
+from yolov3.metrics import SANE, SCORES
+from yolov3.nms import to_xywh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
 from yolov3.report.figures import draw_figures
