@@ -14,6 +14,7 @@ the same command continues the search. Exit codes: 0, 1 (the first trial failed)
 """
 
 import contextlib
+import math
 import signal
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def main(argv=None) -> int:
     if optuna is None:
         raise ValueError("the search needs Optuna: pip install 'optuna>=4.1,<6'")
     given = config_from_flags(train.parse_args(args.flags))
+    if taken := {flag.partition("=")[0] for flag in args.flags} & {"--name", "--resume"}:
+        raise ValueError(
+            f"{min(taken)}: not behind --; a trial is a new run with a name of its own"
+        )
+    if not 0 <= args.minutes < math.inf:
+        raise ValueError(f"--minutes: expected a number of 0 or more; received {args.minutes:g}")
     ends = time.monotonic() + 60 * args.minutes
     space = dict(range_of(text, args.flags, given) for text in args.tried or TRIED)
     log, checkpoints = Path(given.train_logdir, args.name), given.train_checkpoints_folder
@@ -67,7 +74,8 @@ def main(argv=None) -> int:
 
     def tidy(study, trial) -> None:
         """Say how a trial ended; keep the checkpoints of the best; see whether another one fits."""
-        print(f"{run_of(trial)}: {trial.state.name.lower()}, mAP {trial.value or 0:.4f}", end=": ")
+        reached = "" if trial.value is None else f", mAP {trial.value:.4f}"
+        print(f"{run_of(trial)}: {trial.state.name.lower()}{reached}", end=": ")
         print(*flags_of(trial.params), flush=True)
         best, trials = study.best_trials[:1], study.trials
         for other in [one for one in trials if one.state.is_finished() and one not in best]:
@@ -106,7 +114,7 @@ def range_of(text: str, flags: list[str], given: Config) -> tuple[str, dict]:
     name, _, ends = text.partition("=")
     name = name.replace("-", "_")
     value = getattr(given, name, None)
-    if ".." not in ends or not isinstance(value, int | float):
+    if ".." not in ends or type(value) not in (int, float):
         raise ValueError(f"--try: expected NAME=LOW..HIGH of a setting; received {text}")
     flag = f"--{name.replace('_', '-')}="
     tried = [config_from_flags(train.parse_args([*flags, flag + x])) for x in ends.split("..")]

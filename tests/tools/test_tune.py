@@ -127,6 +127,10 @@ def test_ctrl_c_ends_the_trial_in_hand(number, search, tmp_path):
     [
         (["--try=foo=1..2"], "--try: expected NAME=LOW..HIGH of a setting; received foo=1..2"),
         (["--try=seed=5"], "--try: expected NAME=LOW..HIGH of a setting; received seed=5"),
+        (["--try=tiny=0..1"], "--try: expected NAME=LOW..HIGH of a setting; received tiny=0..1"),
+        (["--minutes=nan"], "--minutes: expected a number of 0 or more; received nan"),
+        (["--minutes=-5"], "--minutes: expected a number of 0 or more; received -5"),
+        (["--", "--name=x"], "--name: not behind --; a trial is a new run with a name of its own"),
         (["--try=train_lr_init=0..1"], "train_lr_init: expected more than 0; received 0.0"),
         (["--", "--tiny"], "log/tune: began with other flags; choose another --name"),
     ],
