@@ -109,6 +109,12 @@ def test_settings_that_are_not_the_defaults_come_first_and_in_bold(log):
     assert text_of(log, "config").decode() == settings_table(CONFIG)
 
 
+def test_settings_that_follow_from_others_are_not_marked_as_changed():
+    table = settings_table(Config(train_lr_init=3e-4, train_input_scales=(0.5,)))
+    assert re.findall(r"\*\*(\w+)", table) == ["train_lr_init", "train_input_scales"]
+    assert "train_lr_end | `3e-05` | `3e-05`" in table  # not 2.9999999999999997e-05
+
+
 def test_pr_curves_count_what_is_right_and_wrong_above_each_threshold():
     boxes_xyxy = np.array([[0, 0, 9, 9], [20, 20, 29, 29], [50, 50, 59, 59]], float)
     record = Record("a.png", boxes_xyxy[:2], np.array([0, 2]), 1)

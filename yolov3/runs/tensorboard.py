@@ -32,6 +32,7 @@ LOG_FILES = "events.out.tfevents.*"
 VALIDATION_TAGS = ("validate", "mAP/", "PR", "outputs/", "weights/")
 PR_EVERY = 10  # of `SCORES`
 SAMPLED = 4_000  # numbers of a histogram
+FOLLOWED = ("train_lr_init", "train_input_scales")  # other settings are chosen by these
 LOSS_TEXTS = {
     "total": "The sum of the box, confidence and class losses",
     "giou": "Box loss: 1 - GIoU of predicted and true boxes, 0 where they are equal",
@@ -81,10 +82,9 @@ class TensorBoardLog:
         again = [] if is_validated else training_values(folder, range(step, step + 1))[step]
         with self._disk_errors():
             self._writer = tf.summary.create_file_writer(str(folder))
-            event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
-            event.session_log.status = tf.compat.v1.SessionLog.START
-            # TensorFlow has no public function for an event that is no summary.
-            tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
+        event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
+        event.session_log.status = tf.compat.v1.SessionLog.START
+        self._put(tf.raw_ops.ImportEvent, event=event.SerializeToString())
         self._described = set()  # tags whose description this file has
         if again:
             self.write(step, tf.compat.v1.Summary(value=again.values()))
@@ -97,9 +97,7 @@ class TensorBoardLog:
                 text = DESCRIPTIONS.get(value.tag) or DESCRIPTIONS.get(value.tag.partition("/")[0])
                 value.metadata.summary_description = text or ""
         joined = b"".join(summary.SerializeToString() for summary in summaries)
-        with self._disk_errors():  # without `tf.summary`, which takes longer than the rest
-            writer = self._writer._resource
-            tf.raw_ops.WriteRawProtoSummary(writer=writer, step=step, tensor=joined)
+        self._put(tf.raw_ops.WriteRawProtoSummary, step=step, tensor=joined)
 
     def scalars(self, step: int, values: dict) -> None:
         """Write scalars by tag."""
@@ -127,8 +125,7 @@ class TensorBoardLog:
         table = text_pb("config", settings_table(config))
         self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings))
         graph = keras_model_to_graph_def(json.loads(network.to_json())).SerializeToString()
-        with self._disk_errors():
-            tf.raw_ops.WriteGraphSummary(writer=self._writer._resource, step=step, tensor=graph)
+        self._put(tf.raw_ops.WriteGraphSummary, step=step, tensor=graph)
 
     def validation(self, step: int, validate: Validator) -> None:
         """Write what a `Validator` has found: images, confusions and PR curves."""
@@ -162,6 +159,11 @@ class TensorBoardLog:
     def close(self) -> None:
         with self._disk_errors():
             self._writer.close()
+
+    def _put(self, operation, **values):
+        """Call the writer's own operation: `tf.summary` has none for other events, and is slow."""
+        with self._disk_errors():
+            operation(writer=self._writer._resource, **values)
 
     @contextlib.contextmanager
     def _disk_errors(self):
@@ -218,11 +220,16 @@ def _sample(values) -> np.ndarray:
 
 def settings_table(config: Config) -> str:
     """Return the settings in Markdown, those that differ from the defaults first and in bold."""
-    usual, rows = Config(tiny=config.tiny, recipe=config.recipe), []
+    network, rows = {"tiny": config.tiny, "recipe": config.recipe}, []
+    own = Config(**network)
+    usual = Config(**network, **{name: getattr(config, name) for name in FOLLOWED})
     for field in dataclasses.fields(config):
         name, value = field.name, getattr(config, field.name)
-        default = getattr(usual, name) if field.default is None else field.default
-        values = (f"`{json.dumps(x)}`" for x in (value, default))
+        default = getattr(own if name in FOLLOWED else usual, name)
+        default = default if field.default is None else field.default
+        values = (
+            f"`{x:g}`" if isinstance(x, float) else f"`{json.dumps(x)}`" for x in (value, default)
+        )
         cells = (name if value == default else f"**{name}**", *values, field.metadata["help"])
         rows.append((value == default, " | ".join(cell.replace("|", r"\|") for cell in cells)))
     rows = [row for _, row in sorted(rows, key=lambda row: row[0])]
