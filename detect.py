@@ -26,7 +26,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     sources = "image, video, folder (with all in it), 'pattern', number of a camera, or URL"
     add("sources", nargs="+", metavar="SOURCE", help=sources)
     flags.add_detector_flags(parser, size=flags.input_hw)
-    add("--classes", type=lambda text: text.split(","), metavar="CLASS,...", help="find only these")
+    add("--classes", metavar="CLASS,...", help="find only these")
     several = "each class of an object above the threshold, not only the best"
     add("--multi-label", action="store_true", help=several)
     best = "objects per frame, the best first (default: %(default)s)"

@@ -182,12 +182,17 @@ def test_what_nms_takes_away_takes_nothing_away(model):
 
 def test_a_class_is_found_by_name_before_number():
     assert class_indices(["1", "b", 2], ["1", "0", "b"]) == [0, 2, 2]
-    with pytest.raises(ValueError, match="classes: expected some of 1, 0, b; received '3'"):
+    with pytest.raises(ValueError, match="classes: expected some of '1', '0', 'b'; received '3'"):
         class_indices(["0", "3"], ["1", "0", "b"])
 
 
 def test_one_class_may_be_given_as_a_string():
     assert class_indices("10", [str(index) for index in range(11)]) == [10]
+
+
+def test_the_name_of_a_class_may_have_a_comma():
+    assert class_indices("a, b", ["b", "a, b"]) == [1]
+    assert class_indices("b,1", ["b", "a, b"]) == [0, 1]
 
 
 @pytest.mark.parametrize(

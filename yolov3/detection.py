@@ -172,15 +172,18 @@ def open_backend(source, anchors=None, precision: str = "auto"):
 
 
 def class_indices(words, class_names) -> list[int]:
-    """Return the indices of one class or several, given by name or else by index.
+    """Return the indices of classes, given by name or else by index.
 
+    They are a list, or one text with commas between them, unless it is the name of a class.
     Raises ValueError that lists the names for one that is neither.
     """
-    words = [words] if isinstance(words, str) else words
     indices = {name: index for index, name in reversed(list(enumerate(class_names)))}
     indices = {str(index): index for index in range(len(class_names))} | indices
+    if isinstance(words, str):
+        words = [words] if words in indices else words.split(",")
     for word in words:
-        require(str(word) in indices, "classes", f"some of {', '.join(class_names)}", word)
+        expected = f"some of {', '.join(map(repr, class_names))}"
+        require(str(word) in indices, "classes", expected, word)
     return [indices[str(word)] for word in words]
 
 
