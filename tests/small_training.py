@@ -3,7 +3,6 @@
 import csv
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import Mock
 
 import keras
@@ -19,7 +18,6 @@ from yolov3.runs import start
 from yolov3.runs.run_folders import new_run
 from yolov3.runs.run_logger import RESULTS, RunLogger
 from yolov3.runs.start import Training
-from yolov3.runs.tensorboard import LOG_FILES
 from yolov3.training import Outcome
 
 NAMES = list("0123456789")
@@ -89,12 +87,7 @@ def thin_network(net, image):
 
 def read_log(folder: Path) -> EventAccumulator:
     """Read a log as TensorBoard does."""
-    with TemporaryDirectory() as in_order:
-        # By name the tenth file of a process comes before the ninth, if of the same second.
-        for number, path in enumerate(sorted(folder.glob(LOG_FILES), key=_second_and_counter)):
-            Path(in_order, f"tfevents.{number:04d}").symlink_to(path.absolute())
-        log = EventAccumulator(in_order, size_guidance={"tensors": 0})
-        return log.Reload()
+    return EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
 
 
 # Keras numbers the layers of the graph by process, and each process that ends a run says so.
@@ -118,11 +111,6 @@ def results_of(folder: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(stream))
     assert all(float(row.pop("minutes")) >= 0 for row in rows)
     return rows
-
-
-def _second_and_counter(path: Path) -> tuple[int, int]:
-    parts = path.name.split(".")  # events.out.tfevents.SECOND.HOST.PROCESS.COUNTER.v2
-    return int(parts[3]), int(parts[-2])
 
 
 def scalars_of(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -18,7 +18,6 @@ from tensorboard.plugins.hparams import api
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.plugins.pr_curve.summary import raw_data_pb
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 
 from yolov3.configs import Config
@@ -29,6 +28,7 @@ from yolov3.report.errors import above, confusion_matrix
 from yolov3.validation import Validator
 
 LOG_FILES = "events.out.tfevents.*"
+SCALAR = {"plugin_data": {"plugin_name": "scalars"}, "data_class": "DATA_CLASS_SCALAR"}
 VALIDATION_TAGS = ("validate", "mAP/", "PR", "outputs/", "weights/")
 PR_EVERY = 10  # of `SCORES`
 SAMPLED = 4_000  # numbers of a histogram
@@ -80,11 +80,12 @@ class TensorBoardLog:
         """Begin after `step` steps; a validation after the last of them comes again unless done."""
         self.folder, self.step, self.begins_at = folder, step, step + is_validated
         again = [] if is_validated else training_values(folder, range(step, step + 1))[step]
-        with self._disk_errors():
-            self._writer = tf.summary.create_file_writer(str(folder))
-        event = tf.compat.v1.Event(wall_time=time.time(), step=self.begins_at)
-        event.session_log.status = tf.compat.v1.SessionLog.START
-        self._put(tf.raw_ops.ImportEvent, event=event.SerializeToString())
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._disk_errors():  # TensorBoard reads files by their names, so the newest last
+            name = LOG_FILES.replace("*", f"{time.time():.6f}")
+            self._writer = tf.io.TFRecordWriter(str(folder / name))
+        self._put(file_version="brain.Event:2")
+        self._put(step=self.begins_at, session_log={"status": "START"})
         self._described = set()  # tags whose description this file has
         if again:
             self.write(step, tf.compat.v1.Summary(value=again.values()))
@@ -97,11 +98,16 @@ class TensorBoardLog:
                 text = DESCRIPTIONS.get(value.tag) or DESCRIPTIONS.get(value.tag.partition("/")[0])
                 value.metadata.summary_description = text or ""
         joined = b"".join(summary.SerializeToString() for summary in summaries)
-        self._put(tf.raw_ops.WriteRawProtoSummary, step=step, tensor=joined)
+        self._put(step=step, summary=tf.compat.v1.Summary.FromString(joined))
 
     def scalars(self, step: int, values: dict) -> None:
         """Write scalars by tag."""
-        self.write(step, *(scalar_pb(tag, float(value)) for tag, value in values.items()))
+        tensors = {
+            tag: {"dtype": "DT_FLOAT", "tensor_shape": {}, "float_val": [float(value)]}
+            for tag, value in values.items()
+        }
+        scalars = [{"tag": tag, "tensor": x, "metadata": SCALAR} for tag, x in tensors.items()]
+        self.write(step, tf.compat.v1.Summary(value=scalars))
 
     def images(self, step: int, tag: str, images) -> None:
         """Write RGB images uint8 (H, W, 3) under a tag; their sizes may differ."""
@@ -125,7 +131,7 @@ class TensorBoardLog:
         table = text_pb("config", settings_table(config))
         self.write(step, layout_pb(layout), table, names, api.hparams_pb(settings))
         graph = keras_model_to_graph_def(json.loads(network.to_json())).SerializeToString()
-        self._put(tf.raw_ops.WriteGraphSummary, step=step, tensor=graph)
+        self._put(step=step, graph_def=graph)
 
     def validation(self, step: int, validate: Validator) -> None:
         """Write what a `Validator` has found: images, confusions and PR curves."""
@@ -160,10 +166,11 @@ class TensorBoardLog:
         with self._disk_errors():
             self._writer.close()
 
-    def _put(self, operation, **values):
-        """Call the writer's own operation: `tf.summary` has none for other events, and is slow."""
+    def _put(self, **values):
+        """Append an event; the writer of `tf.summary` would take several times as long."""
+        event = tf.compat.v1.Event(wall_time=time.time(), **values)
         with self._disk_errors():
-            operation(writer=self._writer._resource, **values)
+            self._writer.write(event.SerializeToString())
 
     @contextlib.contextmanager
     def _disk_errors(self):
