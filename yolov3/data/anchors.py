@@ -6,6 +6,7 @@ the mean: sizes have a long tail, and a few huge boxes would pull the mean above
 is the exact minimum of this distance, so the best anchors of all rounds are kept, not the last.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ class Boxes(NamedTuple):
     sizes_wh: np.ndarray  # (M, 2)
 
 
-def letterboxed(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Boxes:
+def letterboxed(records: Sequence[Record], sizes_wh: np.ndarray, input_size: int) -> Boxes:
     """Return the boxes of records, whose images have the sizes (R, 2) in pixels.
 
     Boxes of one size in images of one size give the same numbers, wherever they are.

@@ -3,14 +3,14 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from yolov3.annotations import BAD_CLASS, Problem, Record, Records, box_text, scan, stack_boxes
+from yolov3.annotations import BAD_CLASS, Problem, Records, box_text, scan, stack_boxes
 from yolov3.checkpoints import Checkpoint
 from yolov3.class_names import case_twins, check_numbering, read_class_names
 from yolov3.cli.progress import counted, listed
@@ -85,7 +85,7 @@ def check_class_names(config: Config, checkpoint: Checkpoint | None) -> list[str
     return class_names
 
 
-def load_data(config: Config, class_names: list[str]) -> tuple[Sequence[Record], Sequence[Record]]:
+def load_data(config: Config, class_names: list[str]) -> tuple[Records, Records]:
     """Return the records to train and to validate on; say what is in them, and in both.
 
     Raises ValueError for bad lines, and for classes that are numbered otherwise.
@@ -148,7 +148,7 @@ def check_annotations(path: str | Path, num_classes: int, by_content: bool = Fal
     return Report(path, records, problems, warnings)
 
 
-def describe_classes(path, records: Sequence[Record], class_names: list[str]) -> list[str]:
+def describe_classes(path, records: Records, class_names: list[str]) -> list[str]:
     """Return lines that count the boxes of each class, and name classes that may be mistakes."""
     counts = np.bincount(stack_boxes(records)[2], minlength=len(class_names)).tolist()
     order = range(len(counts))
@@ -163,7 +163,7 @@ def describe_classes(path, records: Sequence[Record], class_names: list[str]) ->
     return lines + [f"note: these classes differ only in case: {group}" for group in twins]
 
 
-def describe_overlap(path, records: list[Record], other_path, others: list[Record]) -> str:
+def describe_overlap(path, records: Records, other_path, others: Records) -> str:
     """Say how many images of one annotation file are images of the other, too, by their content.
 
     An empty text stands for none.
@@ -179,7 +179,7 @@ def describe_overlap(path, records: list[Record], other_path, others: list[Recor
     return f"warning: {path} shares {share} with {other_path}, by their content: {example}"
 
 
-def fingerprint(records: Sequence[Record]) -> str:
+def fingerprint(records: Records) -> str:
     """Return the SHA-256 of what records say: names of images, boxes and classes, in order.
 
     Folders and shards do not count: a data set may move, or be packed.

@@ -1,5 +1,6 @@
 """The boxes of a data set as a network sees them, in numbers, with or without augmentation."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ def read_sized_annotations(path, num_classes: int = MAX_EXACT) -> tuple[Records,
     return records, sizes_wh
 
 
-def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
+def statistics_of(records: Sequence[Record], sizes_wh: np.ndarray, input_size: int) -> Statistics:
     """Collect the boxes of records, whose images have the sizes (R, 2) in pixels."""
     boxes_per_image = np.array([len(record.classes) for record in records], int)
     boxes = letterboxed(records, sizes_wh, input_size)
@@ -43,8 +44,12 @@ def statistics_of(records: list[Record], sizes_wh: np.ndarray, input_size: int) 
 
 
 def augment_boxes(
-    records: list[Record], sizes_wh: np.ndarray, settings: Augmentation, seed: int, input_size: int
-) -> tuple[list[Record], np.ndarray]:
+    records: Sequence[Record],
+    sizes_wh: np.ndarray,
+    settings: Augmentation,
+    seed: int,
+    input_size: int,
+) -> tuple[Sequence[Record], np.ndarray]:
     """Return records with the boxes that training has, and their sizes (R, 2), those of the input.
 
     Of many records, a part spread evenly is taken. Boxes move with the size of an image and not

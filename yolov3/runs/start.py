@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from yolov3.annotations import Record
+from yolov3.annotations import Records
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.cli.flags import config_from_flags
@@ -57,8 +57,8 @@ from yolov3.validation import Validator
 class Training:
     """The parts of a run; nothing is written before `fit`."""
 
-    records: list[Record]
-    test_records: list[Record]  # may be empty, for no validation
+    records: Records
+    test_records: Records  # or an empty list, for no validation
     class_names: list[str]
     schedule: TrainingSchedule
     train_step: TrainStep
