@@ -221,6 +221,16 @@ def default_lr_end(train_lr_init: float) -> float:
     return min(LEARNING_RATE_END, train_lr_init / 10)
 
 
+def shown_threshold(metrics: dict[str, float], chosen: float = 0.0) -> float:
+    """Return the score threshold at which detections are shown.
+
+    It is the chosen one; where that is 0 the best one, as `metrics.best_point` has it among the
+    figures; and where no validation has found one, `SHOWN_SCORE_THRESHOLD`.
+    """
+    best = metrics.get("best_threshold", math.nan)
+    return chosen or (SHOWN_SCORE_THRESHOLD if math.isnan(best) else best)
+
+
 def check(field: dataclasses.Field, value) -> None:
     """Raise ValueError unless a setting may have this value."""
     kind, rule = field.type, field.metadata["rule"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from yolov3.class_names import read_class_names
-from yolov3.configs import FRACTION, INPUT_SIZE, SHOWN_SCORE_THRESHOLD, Config
+from yolov3.configs import FRACTION, INPUT_SIZE, Config
 from yolov3.exported import ExportedBackend, format_of
 from yolov3.images import letterbox
 from yolov3.nms import MAX_DETECTIONS, one_label, unletterbox
@@ -63,9 +63,7 @@ class Detector:
             fixed = "{}x{}".format(*backend.input_size)
             raise ValueError(f"input_size: {self.weights} takes {fixed} alone, not {input_size!r}")
         self.classes = None if classes is None else class_indices(classes, self.class_names)
-        known = backend.score_threshold
-        default = SHOWN_SCORE_THRESHOLD if known is None else known
-        self.score_threshold = _threshold(score_threshold, default)
+        self.score_threshold = _threshold(score_threshold, backend.score_threshold)
         self.iou_threshold = _threshold(iou_threshold, self.config.test_iou_threshold)
         self.agnostic_nms, self.multi_label = agnostic_nms, multi_label
         self.max_detections, self.max_per_class = max_detections, None
@@ -154,8 +152,8 @@ def open_backend(source, anchors=None, precision: str = "auto"):
     """Open the source of a `Detector` with what runs it; a backend is one already.
 
     A backend has `config`, `class_names`, `weights` (where they are from), `checkpoint` or None,
-    `precision`, `score_threshold` or None, `input_size`, that of its training, and `is_dynamic`,
-    whether it takes others, as attributes. `run(images)` runs the network on uint8 (B, h, w, 3),
+    `precision`, `score_threshold`, `input_size`, that of its training, and `is_dynamic`, whether it
+    takes others, as attributes. `run(images)` runs the network on uint8 (B, h, w, 3),
     letterboxed. `suppression(agnostic, max_detections, max_per_class)` returns the NMS behind it,
     `(what run returned, score_threshold, iou_threshold)` -> boxes_xyxy, scores, classes and counts
     as of `postprocess.detect_boxes`.

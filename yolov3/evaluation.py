@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yolov3 import metrics
+from yolov3.configs import shown_threshold
 from yolov3.detection import Detector
 from yolov3.files import write_whole
 from yolov3.images import GREY, letterbox, read_image
@@ -46,7 +47,7 @@ class Evaluation(NamedTuple):
     @property
     def threshold(self) -> float:
         """The best score threshold, or that of detection where none is."""
-        return max(metrics.shown_threshold(self.figures), self.figures.get("score_threshold", 0.0))
+        return self.figures["threshold"]
 
 
 def evaluate(detector: Detector, records, batch_size: int = 8) -> Evaluation:
@@ -116,7 +117,7 @@ def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> N
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
     mean, least = metrics.mean_over_classes(curves), figures.get("score_threshold", 0.0)
     point = metrics.best_point(mean, least)
-    threshold = max(metrics.shown_threshold(point), least)
+    figures["threshold"] = threshold = max(shown_threshold(point), least)
     figures |= point or metrics.point_at(mean, threshold) | {"best_threshold": math.nan}
     for label, row in enumerate(figures["per_class"].values()):
         own = metrics.best_point(curves[:, label], least)

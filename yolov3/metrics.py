@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-from yolov3.configs import SHOWN_SCORE_THRESHOLD
 from yolov3.nms import one_label, paired_ious, to_xywh
 
 COCO_LIMIT = 100  # detections that count per image and class
@@ -154,15 +153,6 @@ def point_at(curves: np.ndarray, threshold: float) -> dict[str, float]:
     """Return what `best_point` does, at any score threshold."""
     precision, recall, f1 = curves[:, round(threshold * (len(SCORES) - 1))].tolist()
     return {"best_threshold": threshold, "precision": precision, "recall": recall, "F1": f1}
-
-
-def shown_threshold(metrics: dict[str, float], chosen: float = 0.0) -> float:
-    """Return the score threshold to show detections at: the chosen one, or 0 for the best.
-
-    `metrics` are of `best_point`. Where none is best it is `SHOWN_SCORE_THRESHOLD`.
-    """
-    best = metrics.get("best_threshold", math.nan)
-    return chosen or (SHOWN_SCORE_THRESHOLD if math.isnan(best) else best)
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:

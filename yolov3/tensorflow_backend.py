@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from yolov3.checkpoints import Checkpoint, find_checkpoint
-from yolov3.configs import ANCHORS_PER_SCALE, Config
+from yolov3.configs import ANCHORS_PER_SCALE, Config, shown_threshold
 from yolov3.darknet import network_floats, open_darknet
 from yolov3.kernels.folding import fold
 from yolov3.kernels.hardware import choose_precision, grow_gpu_memory
@@ -28,7 +28,7 @@ class TensorFlowBackend:
             opened
         )
         metrics = self.checkpoint.metrics if self.checkpoint else {}
-        self.score_threshold = self.config.test_score_threshold or metrics.get("best_threshold")
+        self.score_threshold = shown_threshold(metrics, self.config.test_score_threshold)
         self.precision = choose_precision(precision)
         self.network = fold(model, self.precision)
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolov3 import metrics
-from yolov3.configs import EVAL_SCORE_THRESHOLD, Config
+from yolov3.configs import EVAL_SCORE_THRESHOLD, Config, shown_threshold
 from yolov3.dataset import evaluation_batches
 from yolov3.draw import draw_comparison
 from yolov3.kernels.folding import fold, refold
@@ -68,7 +68,7 @@ class Validator:
         figures |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
         self.curves = metrics.score_curves(self.matches)
         figures |= metrics.best_point(metrics.mean_over_classes(self.curves))
-        self.threshold = metrics.shown_threshold(figures, self.config.test_score_threshold)
+        self.threshold = shown_threshold(figures, self.config.test_score_threshold)
         found = zip(self.records, detections, strict=True)
         readable = (pair for pair in found if pair[0].image_path not in self.unreadable)
         shown = self.threshold, self.class_names

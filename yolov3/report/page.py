@@ -38,11 +38,9 @@ def write_report(folder: Path, evaluation: Evaluation, about: dict) -> Path:
 
     `about` names what was evaluated, for the JSON and the settings on the page.
     """
-    threshold = evaluation.threshold
-    errors = find_errors(evaluation.matches, len(evaluation.records), threshold)
+    errors = find_errors(evaluation.matches, len(evaluation.records), evaluation.threshold)
     figures = evaluation.figures | {
         **about,
-        "threshold": threshold,
         "errors": dict(zip(KINDS, errors.by_image.sum(axis=0).tolist(), strict=True)),
         "mAP50_costs": errors.costs,
         "calibration_error": errors.calibration_error,
