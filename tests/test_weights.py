@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from weight_changes import changed_layers, changed_names, snapshot
 
-from yolov3.kernels.adamw import FusedAdamW
+from yolov3.kernels.substitute import FusedAdamW
 from yolov3.weights import (
     backbone_layers,
     class_count,

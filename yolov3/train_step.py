@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 
 from yolov3.configs import Config
-from yolov3.kernels.adamw import FusedAdamW
 from yolov3.kernels.hardware import POLICIES, without_grappler
-from yolov3.kernels.substitute import for_training
+from yolov3.kernels.substitute import FusedAdamW, for_training
 from yolov3.losses import batch_losses
 from yolov3.schedule import learning_rate_schedule, lengths
 from yolov3.weights import backbone_layers, freeze_backbone
