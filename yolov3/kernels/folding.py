@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolov3.kernels import winograd
-from yolov3.kernels.substitute import clone, dtype_of, like
+from yolov3.kernels.substitute import dtype_of, like
 
 LARGEST_RESCALING = 0.01  # no normal number moves that far by rounding; what underflows would
 
@@ -22,11 +22,11 @@ def fold(model: keras.Model, dtype: str = "float32", portable: bool = False) -> 
     batch normalisation. The outputs stay float32. In float32 on a CPU, many of the 3 x 3
     convolutions are those of `winograd`, unless the network is to be `portable`.
     """
-    folded = clone(
-        model,
-        lambda layer: _folded_layer(layer, dtype_of(layer, model, dtype), portable),
-        _skip_norms,
-    )
+
+    def replace(layer):
+        return _folded_layer(layer, dtype_of(layer, model, dtype), portable)
+
+    folded = keras.models.clone_model(model, clone_function=replace, call_function=_skip_norms)
     refold(folded, model)
     return folded
 

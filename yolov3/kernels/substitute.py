@@ -23,15 +23,13 @@ def for_training(model: keras.Model, dtype: str = "float32") -> keras.Model:
         x = layer(*args, **kwargs)
         return like(model.get_layer(late[layer.name]), dtype=dtype)(x) if layer.name in late else x
 
-    fast = clone(model, lambda layer: _fast(layer, dtype_of(layer, model, dtype)), call)
+    def replace(layer):
+        return _fast(layer, dtype_of(layer, model, dtype))
+
+    fast = keras.models.clone_model(model, clone_function=replace, call_function=call)
     for ours, theirs in zip(fast.variables, model.variables, strict=True):
         ours.assign(theirs)
     return fast
-
-
-def clone(model: keras.Model, replace, call=None) -> keras.Model:
-    """Return `model` with each layer replaced by `replace(layer)`, and its own input."""
-    return keras.models.clone_model(model, clone_function=replace, call_function=call)
 
 
 def dtype_of(layer, model: keras.Model, dtype: str) -> str:
