@@ -34,11 +34,10 @@ BOX_SHAPE = "xmin,ymin,xmax,ymax,label"
 _SUFFIXES = "|".join(map(re.escape, sorted(IMAGE_SUFFIXES)))
 _PATH = re.compile(rf".*(?:{_SUFFIXES})(?=\s|$)", re.IGNORECASE | re.DOTALL)
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_LABEL = r"[+-]?[0-9]+(?:\.0*)?"
-_BOX = re.compile(rf"(?:{_NUMBER},){{4}}{_LABEL}")
+_BOX = re.compile(rf"(?:{_NUMBER},){{4}}[+-]?[0-9]+(?:\.0*)?")
 # Nearly all lines are of a narrower form, which takes a tenth of the time.
-_PLAIN_NUMBER = r"[0-9]{1,8}+(?:\.[0-9]*+)?+"
-_PLAIN_BOXES = rf"(?: (?:{_PLAIN_NUMBER},){{4}}+[0-9]{{1,8}}+)*+"
+_PLAIN_NUMBER = r"[0-9]{1,8}+(?:\.[0-9]*+|)"
+_PLAIN_BOXES = rf"(?: {f'{_PLAIN_NUMBER},' * 4}[0-9]{{1,8}}+)*+"
 _PLAIN_LINE = re.compile(rf"([^\0]*(?:{_SUFFIXES}))({_PLAIN_BOXES})", re.IGNORECASE)
 
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -92,6 +91,8 @@ class Records(Sequence):
 
     def select(self, is_kept: np.ndarray) -> "Records":
         """Return the images for which `is_kept` (R,) is True."""
+        if is_kept.all():
+            return self
         boxes, counts = is_kept[self.image_index], np.diff(self.starts)[is_kept]
         of_images = self.image_paths[is_kept], self.lines[is_kept], _starts(counts)
         return Records(*of_images, self.boxes_xyxy[boxes], self.classes[boxes])
@@ -139,13 +140,13 @@ def scan(content: bytes, path, num_classes: int = MAX_EXACT) -> tuple[Records, l
         if start.match(content.removeprefix(UTF8_BOM)):
             hint = f"convert it: python tools/convert.py --from {name}"
             raise ValueError(f"{path}: this is {kind}, no annotation file; {hint}")
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")
     image_paths, lines, texts, problems = [], [], [], []
     for line, raw in numbered_lines(content):
         try:
             if text := decode_line(raw):
                 image_path, boxes = _path_and_boxes(text, num_classes)
-                image_paths.append(os.path.join(folder, image_path))  # leaves an absolute one alone
+                image_paths.append(image_path if image_path[0] == os.sep else folder + image_path)
                 lines.append(line)
                 texts.append(boxes)
         except LineError as error:
@@ -160,7 +161,7 @@ def scan(content: bytes, path, num_classes: int = MAX_EXACT) -> tuple[Records, l
         except LineError as error:
             problems.append(Problem(error.kind, lines[index], str(error)))
     problems.sort(key=lambda problem: problem.line)
-    return records if is_good.all() else records.select(is_good), problems
+    return records.select(is_good), problems
 
 
 def numbered_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -182,8 +183,7 @@ def parse_line(text: str, num_classes: int = MAX_EXACT) -> tuple[str, np.ndarray
     image_path, words = _split_line(text.strip())
     table = np.array([_parse_box(word, num_classes) for word in words], np.float32).reshape(-1, 5)
     boxes_xyxy = table[:, :4].copy()
-    is_empty = _is_empty(boxes_xyxy)
-    if is_empty.any():
+    if (is_empty := _is_empty(boxes_xyxy)).any():
         raise LineError(BAD_CORNERS, "xmin < xmax and ymin < ymax", words[int(is_empty.argmax())])
     return image_path, boxes_xyxy, table[:, 4].astype(np.int32)
 
@@ -235,7 +235,8 @@ def _parse_boxes(texts: list[str], num_classes: int) -> tuple[np.ndarray, ...]:
     """
     starts = _starts([text.count(" ") for text in texts])
     fields = "".join(texts)[1:].replace(" ", ",")
-    table = (np.fromstring(fields, sep=",") if fields else np.zeros(0)).reshape(-1, 5)
+    kind = float if any(mark in fields for mark in ".eE") else int  # which is read in a third
+    table = (np.fromstring(fields, kind, sep=",") if fields else np.zeros(0)).reshape(-1, 5)
     boxes_xyxy = table[:, :4].astype(np.float32)
     is_bad = (table > [*[MAX_EXACT] * 4, num_classes - 1]).any(axis=1)
     bad = np.flatnonzero(is_bad | _is_empty(boxes_xyxy))

@@ -231,6 +231,8 @@ def _repeated_images(records: Records, by_content: bool) -> list[Problem]:
     """Warn of every image that an earlier line lists as well, perhaps as a copy."""
     paths = list(map(os.path.normpath, records.image_paths))
     keys = content_keys(paths) if by_content else paths
+    if len(set(keys)) == len(keys):
+        return []
     firsts: dict[Hashable, int] = {}
     found = []
     for index, key in enumerate(keys):
@@ -251,7 +253,9 @@ def _repeated_boxes(records: Records) -> list[Problem]:
     boxes_xyxy, image_index = records.boxes_xyxy, records.image_index
     columns = [records.classes, *boxes_xyxy.T, image_index]
     chosen = np.arange(len(boxes_xyxy))
-    for keys in (columns[-2:], columns):  # two leave few boxes to sort by all, which is slow
+    # Image and lowest edge, in one number, leave few boxes to sort by all, which is slow.
+    edge = boxes_xyxy[:, 3].copy().view("u4") | image_index.astype("u8") << 32
+    for keys in ([edge], columns):
         order = chosen[np.lexsort([key[chosen] for key in keys])]
         is_same = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
         repeats = np.sort(order[1:][is_same])  # lexsort is stable: the first of equals is before

@@ -1,6 +1,7 @@
 """Many image files: their sizes by their headers, some 25,000 a second, and which are copies."""
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections import Counter
@@ -12,7 +13,7 @@ import numpy as np
 from yolov3.cli.progress import track
 from yolov3.files import atomic_write
 from yolov3.images import ImageFileError, read_image_size
-from yolov3.shards import find_image, open_image, split_path
+from yolov3.shards import MARK, find_image, open_image, split_path
 
 PART_BYTES = 4096
 MANY = 20_000  # images, whose headers take a second
@@ -21,7 +22,7 @@ CACHE = Path(CACHES, "yolov3", "headers.npy")
 MAX_REMEMBERED = 8_000_000  # images, in 256 MB
 HEADER = np.dtype(
     # The path as a number, size and time of its file, width and height of the image (0: not known).
-    [("path", "u8"), ("bytes", "i8"), ("mtime", "i8"), ("size_wh", "i4", 2)]
+    [("path", "u8"), ("version", "i8", 2), ("size_wh", "i4", 2)]
 )
 
 
@@ -31,21 +32,22 @@ def read_sizes(paths: Sequence[str], label: str) -> tuple[np.ndarray, dict[str, 
     These have 0 there. The progress is shown with a label. The headers of many images are
     remembered in the user's cache folder, until an image, or its shard, changes in size or time.
     """
-    different = sorted(dict.fromkeys(paths))  # images of one shard together, mostly as they came
+    numbers = _numbers(paths)
+    different, firsts, places = np.unique(numbers, return_index=True, return_inverse=True)
     headers, errors, is_many = np.zeros(len(different), HEADER), {}, len(different) >= MANY
     if is_many:
-        _recall(headers, different)
+        headers["path"], headers["version"] = different, _versions(paths)[firsts]
+        _recall(headers)
     sizes_wh = headers["size_wh"]
-    unread = np.flatnonzero(sizes_wh[:, 0] == 0)
-    for index in track(unread, label, len(unread)):
+    unread = [(paths[firsts[index]], index) for index in np.flatnonzero(sizes_wh[:, 0] == 0)]
+    for path, index in track(sorted(unread), label, len(unread)):  # images of one shard together
         try:
-            sizes_wh[index] = read_image_size(different[index])
+            sizes_wh[index] = read_image_size(path)
         except ImageFileError as error:
-            errors[different[index]] = error
+            errors[path] = error
     if is_many and len(unread) > len(errors):
         _remember(headers[sizes_wh[:, 0] > 0])
-    place = dict(zip(different, range(len(different)), strict=True))
-    return sizes_wh[[place[path] for path in paths]], errors
+    return sizes_wh[places], errors
 
 
 def content_keys(paths: list[str], label: str = "comparing images") -> list[Hashable]:
@@ -79,24 +81,33 @@ def same_content(paths: list[str], others: list[str]) -> list[tuple[int, int]]:
     return [(index, first[key]) for index, key in found if key in first]
 
 
-def _recall(headers: np.ndarray, paths: list[str]) -> None:
-    """Fill in what tells images from others, and the sizes of those that the cache has."""
-    digests = (hashlib.blake2b(os.fsencode(path), digest_size=8).digest() for path in paths)
-    headers["path"] = np.frombuffer(b"".join(digests), "u8")
-    versions = np.fromiter(map(_version, paths), np.dtype(("i8", 2)), len(paths))
-    headers["bytes"], headers["mtime"] = versions.T
+def _numbers(paths: Sequence[str]) -> np.ndarray:
+    """Return a number (P,) for each path, its own: of 64 bits, which no two are likely to share."""
+    digests = [hashlib.blake2b(os.fsencode(path), digest_size=8).digest() for path in paths]
+    return np.frombuffer(b"".join(digests), "u8")
+
+
+def _versions(paths: Sequence[str]) -> np.ndarray:
+    """Return size and time (P, 2) of the files that hold images, 0 where there is none."""
+
+    @functools.lru_cache(1)  # one look at a shard for all images of it that follow each other
+    def version(file):
+        try:
+            found = os.stat(file)
+        except (OSError, ValueError):  # `read_image_size` will say
+            return 0, 0
+        return found.st_size, found.st_mtime_ns
+
+    each = (version(split_path(path)[0] if MARK in path else path) for path in paths)
+    return np.fromiter(each, np.dtype(("i8", 2)), len(paths))
+
+
+def _recall(headers: np.ndarray) -> None:
+    """Fill in the sizes of the images that the cache has."""
     known = _load_cache()
     found = known[known["path"].searchsorted(headers["path"]).clip(max=len(known) - 1)]
-    is_same = np.all([found[key] == headers[key] for key in ("path", "bytes", "mtime")], axis=0)
+    is_same = (found["path"] == headers["path"]) & (found["version"] == headers["version"]).all(1)
     headers["size_wh"][is_same] = found["size_wh"][is_same]
-
-
-def _version(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(split_path(path)[0])
-    except (OSError, ValueError):  # `read_image_size` will say
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
 
 
 def _remember(headers: np.ndarray) -> None:
