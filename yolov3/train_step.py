@@ -108,8 +108,9 @@ class TrainStep:
         learning_rate = tf.cast(self.learning_rate(self.step_count), tf.float32)
         statistics = [tf.identity(weight) for weight in self._statistics]
         metrics, gradients = self.strategy.run(self._gradients, (images, boxes_xyxy, classes))
+        # All replicas have the same.
         metrics = {
-            name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+            name: self.strategy.experimental_local_results(value)[0]
             for name, value in metrics.items()
         }
         finite = self._is_finite(metrics)
@@ -129,7 +130,7 @@ class TrainStep:
         }
 
     def _gradients(self, images, boxes_xyxy, classes):
-        """Return the losses of one replica's part of the batch, and the gradients of all of it."""
+        """Return the losses of the batch and its gradients, from one replica's part of it."""
         anchors, strides = self.config.anchors, self.config.strides
         with tf.GradientTape() as tape:
             raw_maps = self.model(to_float(images), training=True)
@@ -138,24 +139,26 @@ class TrainStep:
             scale = self.optimizer.scale_loss(1.0)
             scaled = total * (scale / self.strategy.num_replicas_in_sync)
         gradients = tape.gradient(scaled, self.model.trainable_variables)
+        losses["total"] = total
         if self.strategy.num_replicas_in_sync > 1:
-            gradients = self._share(gradients)
-        norm = tf.linalg.global_norm(gradients) / scale
-        return {**losses, "total": total, "gradient_norm": norm}, gradients
+            losses, gradients = self._share(losses, gradients)
+        return {**losses, "gradient_norm": tf.linalg.global_norm(gradients) / scale}, gradients
 
-    def _share(self, gradients):
-        """Return the sum of all replicas' gradients, and average their moving statistics.
+    def _share(self, losses, gradients):
+        """Return the mean losses and summed gradients of replicas, and average their statistics.
 
         All that a verdict on the step needs is the same everywhere then: replicas that judged for
         themselves would wait for each other for ever.
         """
         replica, reduce = tf.distribute.get_replica_context(), tf.distribute.ReduceOp
-        if moving := _moving(norm for norm in self._norms if norm.trainable):
-            mean = replica.all_reduce(reduce.MEAN, tf.concat(moving, axis=0))
-            parts = tf.split(mean, [weight.shape[0] for weight in moving])
-            for weight, part in zip(moving, parts, strict=True):
-                weight.assign(part)
-        return replica.all_reduce(reduce.SUM, gradients)
+        moving = _moving(norm for norm in self._norms if norm.trainable)
+        # Together, as each exchange takes a time of its own.
+        mean = replica.all_reduce(reduce.MEAN, tf.concat([*moving, [*losses.values()]], axis=0))
+        *parts, values = tf.split(mean, [*(weight.shape[0] for weight in moving), len(losses)])
+        for weight, part in zip(moving, parts, strict=True):
+            weight.assign(part)
+        losses = dict(zip(losses, tf.unstack(values), strict=True))
+        return losses, replica.all_reduce(reduce.SUM, gradients)
 
     def _is_finite(self, metrics):
         """Tell whether loss, gradient and moving statistics are finite: a scalar bool.
