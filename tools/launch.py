@@ -42,12 +42,13 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     command, folder = args.command, checkpoints_of(args.command)
     earlier = set(folder.glob("*/"))
-    for left in reversed(range(args.restarts + 1)):
+    for restart in range(1, args.restarts + 2):
         code = exit_code(run_all(command, args.processes))
-        if code != GONE or not left:
+        if code != GONE or restart > args.restarts:
             return code
         command = resuming(command, set(folder.glob("*/")) - earlier)
-        print(f"starting again: {shlex.join(command)}", file=sys.stderr, flush=True)
+        note = f"starting again ({restart} of at most {args.restarts}): {shlex.join(command)}"
+        print(note, file=sys.stderr, flush=True)
     return code
 
 

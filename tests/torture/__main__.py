@@ -10,6 +10,7 @@ was not survived; the folder of what failed is then kept.
 """
 
 import argparse
+import logging
 import math
 import random
 import shutil
@@ -42,6 +43,7 @@ def parse_args(arguments=None) -> argparse.Namespace:
 
 def main(arguments=None) -> int:
     args = parse_args(arguments)
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns of every restart in a log
     seed = random.randrange(10**6) if args.seed is None else args.seed
     folder = Path(tempfile.mkdtemp(prefix="torture-")).resolve()
     rows = []

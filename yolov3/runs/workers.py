@@ -24,6 +24,7 @@ LONGEST_HELLO, LONGEST_REASON = 100, 1000  # bytes
 TRY_AGAIN, FIRST_NOTE, PATIENCE = 0.3, 5.0, 10.0  # seconds
 VERDICT = 25.0  # seconds: within these the death of a machine is noticed
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+CLEAR = b"\r\x1b[2K\x1b[?25h"  # a progress line, which nobody else ends, and shows the cursor
 # TensorFlow's errors where another worker is gone, by name: this module does without TensorFlow.
 LOST = {"UnavailableError", "AbortedError", "InternalError", "CancelledError"}
 LOST |= {"DeadlineExceededError"}
@@ -174,6 +175,8 @@ class Workers(Alone):
             self._tell(reason)
         print(f"failed: {reason}; start all workers again, with --resume", file=sys.stderr)
         sys.stderr.flush()
+        if os.isatty(2):
+            os.write(2, CLEAR)
         os._exit(GONE)
 
     def _tell(self, reason):
