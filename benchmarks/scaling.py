@@ -81,7 +81,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     if args.worker:
-        return work(args, *json.loads(args.worker))
+        work(args, *json.loads(args.worker))
     if not args.predict:
         measured = {count: run_workers(count, args) for count in WORKERS[: 2 if args.quick else 3]}
         print_measured(measured, args)
@@ -110,7 +110,7 @@ def run_workers(count: int, args) -> dict[str, float]:
     return json.loads(said[0].partition(MARK)[2])
 
 
-def work(args, hosts: list[str], index: int, core: int) -> int:
+def work(args, hosts: list[str], index: int, core: int) -> None:
     """Be a worker: time steps and sums by turns, and tell the medians."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
@@ -159,7 +159,8 @@ def work(args, hosts: list[str], index: int, core: int) -> int:
     found = {name: median(times[WARM_UP:]) for name, times in seconds.items()}
     found["bytes"] = sum(4 * weight.shape.num_elements() for weight in weights)
     print(MARK + json.dumps(found), flush=True)
-    return 0
+    time.sleep(1)  # others may still fetch their part of the last sum
+    os._exit(0)  # TensorFlow might wait for a worker that has gone
 
 
 def print_measured(measured: dict[int, dict], args) -> None:
