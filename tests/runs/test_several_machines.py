@@ -19,7 +19,7 @@ from yolov3.configs import REPO
 from yolov3.runs.workers import GONE
 
 PAGE = (REPO / "docs" / "several_machines.md").read_text(encoding="utf-8")
-EPOCHS, STEPS = 4, 8
+EPOCHS, STEPS = 2, 8  # each epoch ends with a validation, which takes longer than its steps
 
 
 def run(folder: Path, commands, signalled=0, has_norms=True) -> tuple[list[int], str]:
@@ -71,8 +71,8 @@ def results(folder: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def flags(digit_scenes):
-    small = ["--train-input-size=32", f"--train-epochs={EPOCHS}", "--augment-flip=0.5"]
-    return [*training_flags(digit_scenes), *small]
+    small = ["--train-input-size=32", "--train-batch-size=2", "--augment-flip=0.5"]
+    return [*training_flags(digit_scenes), *small, f"--train-epochs={EPOCHS}"]
 
 
 @pytest.fixture(scope="module")
