@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def run(count: int, seed: int, folder: Path) -> list[Row]:
         faults = [kill(job, rng) for _ in range(min(KILLS_PER_RUN, count - len(outcomes)))]
         last = finish(job) or job.broken() or difference(job.results(), expected)
         outcomes += [fault or last for fault in faults]
+        survived = outcomes.count("")
+        print(f"workers: {survived} of {len(outcomes)} kills survived", file=sys.stderr, flush=True)
         if not any(faults) and not last:
             shutil.rmtree(job.folder)
     return [row_of("SIGKILL of a worker at a random moment", outcomes, "two workers; bits equal")]
