@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -233,8 +232,7 @@ def _repeated_images(records: Records, by_content: bool) -> list[Problem]:
     keys = content_keys(paths) if by_content else paths
     if len(set(keys)) == len(keys):
         return []
-    firsts: dict[Hashable, int] = {}
-    found = []
+    firsts, found = {}, []
     for index, key in enumerate(keys):
         first = firsts.setdefault(key, index)
         if first == index:

@@ -32,7 +32,8 @@ def read_sizes(paths: Sequence[str], label: str) -> tuple[np.ndarray, dict[str, 
     These have 0 there. The progress is shown with a label. The headers of many images are
     remembered in the user's cache folder, until an image, or its shard, changes in size or time.
     """
-    numbers = _numbers(paths)
+    digests = [hashlib.blake2b(os.fsencode(path), digest_size=8).digest() for path in paths]
+    numbers = np.frombuffer(b"".join(digests), "u8")  # which no two paths are likely to share
     different, firsts, places = np.unique(numbers, return_index=True, return_inverse=True)
     headers, errors, is_many = np.zeros(len(different), HEADER), {}, len(different) >= MANY
     if is_many:
@@ -79,12 +80,6 @@ def same_content(paths: list[str], others: list[str]) -> list[tuple[int, int]]:
     first = dict(zip(reversed(keys[: len(near)]), reversed(near), strict=True))
     found = enumerate(keys[len(near) :])
     return [(index, first[key]) for index, key in found if key in first]
-
-
-def _numbers(paths: Sequence[str]) -> np.ndarray:
-    """Return a number (P,) for each path, its own: of 64 bits, which no two are likely to share."""
-    digests = [hashlib.blake2b(os.fsencode(path), digest_size=8).digest() for path in paths]
-    return np.frombuffer(b"".join(digests), "u8")
 
 
 def _versions(paths: Sequence[str]) -> np.ndarray:
