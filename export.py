@@ -29,7 +29,7 @@ PACKAGES = {  # of each format, beside TensorFlow
     "openvino": ["onnx", "onnxruntime", "openvino"],  # the second for int8
 }
 PRECISIONS = ("float32", "float16", "int8")
-CALIBRATED = 100  # images
+CALIBRATED = 32  # images
 MOST_PIXELS, MOST_SCORE = 0.05, 1e-4  # by which a file of float32 may differ
 MOST_MAP = 0.01  # that others may lose
 ROW = "{:40} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7} {:>7}"
@@ -134,7 +134,7 @@ def write(kind: str, model, folder: Path, about: dict, nms: bool, samples) -> Pa
 
         with tempfile.TemporaryDirectory() as temporary:
             onnx_path = path if kind == "onnx" else Path(temporary, "model.onnx")
-            write_onnx(model, onnx_path, about, nms, images)
+            write_onnx(model, onnx_path, about, nms, images, for_openvino=kind == "openvino")
             if kind == "openvino":
                 write_openvino(onnx_path, path, about)
     print(f"wrote {path}", flush=True)

@@ -59,13 +59,14 @@ class Graph:
         onnx.save(model, path)
 
 
-def write_onnx(model: keras.Model, path, about: dict, nms: bool = False, images=()) -> None:
+def write_onnx(model, path, about: dict, nms=False, images=(), for_openvino=False) -> None:
     """Write a network of `build_yolov3` for detection, with the metadata `about`.
 
     It maps `images` uint8 (B, H, W, 3) to `boxes` (B, K, 4) and `scores` (B, K, C): see `exported`.
     With `nms` there are `detection_boxes` (N, 4), `detection_scores` (N,), `detection_classes` (N,)
     and `detection_images` (N,) too, which image of the batch. For int8, `images` uint8 (1, H, W, 3)
-    are of the kind that it will see: they say how large its numbers get.
+    are of the kind that it will see: they say how large its numbers get; `for_openvino` tells that
+    `write_openvino` takes the file.
     """
     graph, num_classes = Graph(), len(about["class_names"])
     size_hw = None if about["dynamic"] else about["input_size_hw"]
@@ -87,7 +88,7 @@ def write_onnx(model: keras.Model, path, about: dict, nms: bool = False, images=
         plain = Path(folder, "plain.onnx") if is_int8 else partial
         graph.save(plain, inputs, outputs, **{KEY: json.dumps(about)})
         if is_int8:
-            _quantize(plain, partial, model, images)
+            _quantize(plain, partial, model, images, for_openvino)
 
 
 def add_network(graph: Graph, model: keras.Model, images: str, precision="float32") -> list:
@@ -198,10 +199,11 @@ def _add_nms(graph, about) -> dict:
     return dict(zip(names, kinds, strict=True))
 
 
-def _quantize(plain: Path, path, model: keras.Model, images) -> None:
+def _quantize(plain: Path, path, model: keras.Model, images, for_openvino: bool) -> None:
     """Give a file of `write_onnx` 8 bits. The outputs and what follows stay float32.
 
-    A score, a centre and a size in one tensor of 8 bits would share a scale.
+    A score, a centre and a size in one tensor of 8 bits would share a scale. A range is
+    the mean of those of the images: that of all together is 1.4 times as wide, for few numbers.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -215,6 +217,10 @@ def _quantize(plain: Path, path, model: keras.Model, images) -> None:
     inner = [layer.name for layer in model.layers if not getattr(layer, "use_bias", False)]
     settings = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
     settings |= {"nodes_to_quantize": inner, "per_channel": True}
+    settings["extra_options"] = options = {"CalibMovingAverage": True}
+    if for_openvino:  # it computes a convolution and its leaky ReLU at once, with 8 bits going in
+        settings["op_types_to_quantize"] = ["Conv"]
+        options["OpTypesToExcludeOutputQuantization"] = ["Conv"]
     quant_pre_process(plain, plain, skip_optimization=True, skip_symbolic_shape=True)
     quantize_static(plain, path, Reader(), **settings)
 
