@@ -28,6 +28,7 @@ CASES = [
     ("onnx", "float16", False),
     ("onnx", "int8", False),
     ("openvino", "float32", True),
+    ("openvino", "int8", False),
     ("litert", "float32", False),
     ("litert", "int8", False),
     ("saved_model", "float32", True),
