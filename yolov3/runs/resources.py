@@ -13,7 +13,7 @@ from yolov3.cli.flags import int_or_float
 from yolov3.cli.progress import format_seconds
 from yolov3.configs import Config
 from yolov3.darknet import FLOAT_BYTES, network_floats
-from yolov3.schedule import TrainingSchedule
+from yolov3.schedule import TrainingSchedule, rounded_size
 from yolov3.weights import assign_by_name, state_dict
 
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
@@ -192,14 +192,14 @@ def plan(training, started: float, checkpoint=None) -> None:
 
 def measure_costs(training, clock=time.perf_counter) -> Costs:
     """Time some steps at each input size, and undo what they learned."""
-    variables, scales = training.train_step.variables(), training.config.train_input_scales
-    before, whole = state_dict(variables), training.schedule.change(train_epochs=len(scales))
-    sizes = {whole.input_size(epoch) for epoch in range(len(scales))}
-    if training.config.augment_mosaic:
-        sizes.add(training.config.train_input_size)  # of the validation: `detection_size`
+    config, variables = training.config, training.train_step.variables()
+    before = state_dict(variables)
+    sizes = {rounded_size(config.train_input_size * scale) for scale in config.train_input_scales}
+    if config.augment_mosaic:
+        sizes.add(config.train_input_size)  # of the validation: `detection_size`
     image = {size: _seconds_per_image(training, size, clock) for size in sorted(sizes)}
     assign_by_name(variables, before)
-    save = weight_bytes(training.config, len(training.class_names)) / SAVED_PER_SECOND
+    save = weight_bytes(config, len(training.class_names)) / SAVED_PER_SECOND
     return Costs(image, len(training.test_records), save)
 
 
