@@ -168,6 +168,8 @@ class Config:
             if field.default is None and getattr(self, field.name) is None:
                 object.__setattr__(self, field.name, self._default(field))
             check(field, getattr(self, field.name))
+        if float(self.train_epochs).is_integer():  # 6 shall not be shown as 6.0
+            object.__setattr__(self, "train_epochs", int(self.train_epochs))
         has_fallen = self.train_lr_end <= self.train_lr_init
         require(has_fallen, "train_lr_end", "0 to train_lr_init", self.train_lr_end)
         scales = len(self.strides)

@@ -101,11 +101,6 @@ def _parser_of(kind, expected: str, holds=lambda value: True):
     return parse
 
 
-def int_or_float(text: str) -> float:
-    """Parse a number of epochs: 6 shall not be shown as 6.0."""
-    return int(text) if text.isdecimal() else float(text)
-
-
 integer = _parser_of(int, "a whole number")
 number = _parser_of(float, "a number")
 positive_int = _parser_of(int, "a whole number of at least 1", lambda value: value >= 1)
@@ -175,8 +170,8 @@ def _from_text(field, value):
         return SWITCHES.get(str(value).lower(), value)
     if field.type is not str and isinstance(value, str):
         with contextlib.suppress(ValueError):
-            is_float = field.type is float and field.name != "train_epochs"
-            return float(value) if is_float else int_or_float(value)
+            is_whole = value.isdecimal() and field.type is not float
+            return int(value) if is_whole else float(value)
     return value
 
 
@@ -224,8 +219,6 @@ def _kind(field) -> dict:
         return {"choices": choices}
     if field.type == tuple[float, ...]:
         return {"type": number, "nargs": "+", "metavar": "X"}
-    if field.name == "train_epochs":
-        return {"type": _parser_of(int_or_float, "a number"), "metavar": "X"}
     numbers = {int: (integer, "N"), float: (number, "X")}
     parse, metavar = numbers.get(field.type, (str, "PATH"))
     return {"type": parse, "metavar": metavar}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolov3.checkpoints import KEPT, checkpoint_folders
-from yolov3.cli.flags import int_or_float
 from yolov3.cli.progress import format_seconds
 from yolov3.configs import Config
 from yolov3.darknet import FLOAT_BYTES, network_floats
@@ -240,8 +239,8 @@ def longest(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) ->
     """Return the schedule with the most epochs that ends within `seconds` after `step`."""
 
     def with_steps(steps):
-        epochs = f"{steps / schedule.steps_per_epoch:.6g}"  # as a person would type it
-        return schedule.change(train_epochs=int_or_float(epochs))
+        epochs = float(f"{steps / schedule.steps_per_epoch:.6g}")  # as a person would type it
+        return schedule.change(train_epochs=epochs)
 
     most = step + round(seconds / schedule.batch_size / min(costs.image.values()))
     more = range(step + 1, most + 1)
