@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-from yolov3.nms import one_label, paired_ious, to_xywh
+from yolov3.nms import one_label, paired_ious, to_ltwh
 
 COCO_LIMIT = 100  # detections that count per image and class
 HEAD_ROOM = 1.5  # of the limit over the true boxes, for false alarms among them
@@ -268,6 +268,6 @@ def _match_boxes(ious, truth_ignored):
 
 def _is_outside(boxes_xyxy, ranges):
     """Tell which boxes (N, 4) are smaller or larger than each range (A, 2) of areas: (A, N)."""
-    area = to_xywh(boxes_xyxy)[:, 2:].prod(axis=1)
+    area = to_ltwh(boxes_xyxy)[:, 2:].prod(axis=1)
     low, high = ranges.T[..., np.newaxis]
     return (area < low) | (area > high)

@@ -34,11 +34,11 @@ def suppress(
     order = np.argsort(-scores[rows, labels], kind="stable")
     rows, labels = rows[order], labels[order]
     boxes_xyxy, scores = boxes_xyxy[rows], scores[rows, labels]
-    boxes_xywh = to_xywh(boxes_xyxy)
+    boxes_ltwh = to_ltwh(boxes_xyxy)
     of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     kept = np.zeros(len(rows), bool)
     for group in [np.arange(len(rows))] if agnostic else of_class:
-        candidates = boxes_xywh[group], scores[group]
+        candidates = boxes_ltwh[group], scores[group]
         best = cv2.dnn.NMSBoxes(*candidates, 0.0, iou_threshold, top_k=CANDIDATES)
         kept[group[np.array(best, int)]] = True
     if max_per_class:
@@ -68,12 +68,12 @@ def one_label(boxes_xyxy, scores, classes) -> np.ndarray:
 def paired_ious(boxes_xyxy, others_xyxy) -> np.ndarray:
     """Return the IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
     shape = len(boxes_xyxy), len(others_xyxy)
-    ious = mask.iou(to_xywh(boxes_xyxy), to_xywh(others_xyxy), np.zeros(shape[1]))
+    ious = mask.iou(to_ltwh(boxes_xyxy), to_ltwh(others_xyxy), np.zeros(shape[1]))
     return np.reshape(ious, shape)  # a list where there are none
 
 
-def to_xywh(boxes_xyxy) -> np.ndarray:
-    """Turn corners (N, 4) into left, top, width and height."""
+def to_ltwh(boxes_xyxy) -> np.ndarray:
+    """Turn corners (N, 4) into left, top, width and height, as COCO and OpenCV have boxes."""
     left_top, right_bottom = np.split(np.asarray(boxes_xyxy, np.float64), 2, axis=1)
     return np.hstack([left_top, right_bottom - left_top])
 

@@ -20,6 +20,7 @@ from yolov3.class_names import class_name
 from yolov3.formats.common import ConversionLog, parse_number, read_text
 from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.image_lookup import ImageLookup
+from yolov3.nms import to_ltwh
 from yolov3.text import require
 
 NAME_KEYS = ("file_name", "path", "coco_url")  # of an image
@@ -65,9 +66,8 @@ def format_coco(data: DataSet, folder: Path, decimals: int) -> str:
         name = image.path if name.startswith(os.pardir) else name
         width, height = image.size_wh
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        low, high = image.boxes_xyxy[:, :2], image.boxes_xyxy[:, 2:]
-        boxes_xywh = np.hstack([low, high - low]).round(decimals).tolist()
-        for box, label in zip(boxes_xywh, image.classes.tolist(), strict=True):
+        boxes_ltwh = to_ltwh(image.boxes_xyxy).round(decimals).tolist()
+        for box, label in zip(boxes_ltwh, image.classes.tolist(), strict=True):
             of_what = {"id": len(annotations) + 1, "image_id": image_id, "category_id": label + 1}
             area = round(box[2] * box[3], decimals)
             annotations.append(of_what | {"bbox": box, "area": area, "iscrowd": 0})

@@ -18,7 +18,7 @@ from yolov3.formats.coco import format_coco
 from yolov3.formats.data_set import AnnotatedImage, DataSet
 from yolov3.images import write_image
 from yolov3.metrics import SANE, SCORES
-from yolov3.nms import to_xywh
+from yolov3.nms import to_ltwh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
 from yolov3.report.figures import draw_figures
@@ -86,7 +86,7 @@ def write_coco(folder: Path, evaluation: Evaluation) -> None:
     write_whole(folder / "ground_truth.coco.json", text.encode())
     boxes_xyxy, scores, classes = map(np.concatenate, zip(*evaluation.detections, strict=True))
     images = np.repeat(np.arange(len(records)) + 1, [len(one[1]) for one in evaluation.detections])
-    rounded = to_xywh(boxes_xyxy).round(DECIMALS), scores.astype(float).round(5)
+    rounded = to_ltwh(boxes_xyxy).round(DECIMALS), scores.astype(float).round(5)
     columns = (part.tolist() for part in (images, classes + 1, *rounded))
     keys = ("image_id", "category_id", "bbox", "score")
     found = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
