@@ -23,8 +23,8 @@ def test_what_a_terminal_obeys_or_hides_is_escaped():
 
 
 def font_of(text):
-    run = in_font(text)
-    return run and (run[0], Path(run[1]).stem)
+    lettering = in_font(text)
+    return lettering and (lettering[0], Path(lettering[1]).stem)
 
 
 def test_a_text_is_in_the_first_font_that_has_all_its_letters(installed_fonts, tmp_path):

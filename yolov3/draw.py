@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from yolov3.images import read_image
 from yolov3.nms import one_label
-from yolov3.text import Run, default_font, in_font, load_font
+from yolov3.text import Lettering, default_font, in_font, load_font
 
 TEXT_SHARE = 1 / 30  # of the geometric mean of width and height
 TEXT_RANGE = (11, 64)  # pixels: below it is hard to read, above it hides the image
@@ -57,11 +57,11 @@ def draw_boxes(
     for index in reversed(order):  # the best one chooses its label's place first
         number = int(classes[index])
         score = "" if scores is None else f" {scores[index]:.2f}"
-        for run, size in _forms(number, names[number], score, text_size, size_wh[0]):
-            places = _places(_label_size(run, size), boxes[index].tolist(), size_wh)
+        for lettering, size in _forms(number, names[number], score, text_size, size_wh[0]):
+            places = _places(_label_size(lettering, size), boxes[index].tolist(), size_wh)
             if (place := space.take(places)) is not None:
                 left, top, right, bottom = place
-                drawn[top:bottom, left:right] = _label(run, size, class_colour(number))
+                drawn[top:bottom, left:right] = _label(lettering, size, class_colour(number))
                 break
     return drawn
 
@@ -150,12 +150,12 @@ def _forms(number: int, name: str, score: str, size: int, max_width: int) -> lis
     """
     smaller = min(size, max(round(size * SMALLER_SHARE), SMALLEST_TEXT))
     as_number = (f"class {number}", default_font())
-    run = in_font(name) or as_number
-    while len(name) > 1 and (width := _label_size(run, smaller)[0]) > max_width:
+    lettering = in_font(name) or as_number
+    while len(name) > 1 and (width := _label_size(lettering, smaller)[0]) > max_width:
         name = f"{name[: int((len(name) - 1) * max_width / width)]}…"
-        run = in_font(name) or as_number
-    text, file = run
-    return [((text + score, file), size), ((text + score, file), smaller), (run, smaller)]
+        lettering = in_font(name) or as_number
+    text, file = lettering
+    return [((text + score, file), size), ((text + score, file), smaller), (lettering, smaller)]
 
 
 def _places(label_wh: tuple[int, int], box: list[int], size_wh: tuple[int, int]) -> np.ndarray:
@@ -179,16 +179,16 @@ def _shared_pixels(places: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
-def _label_size(run: Run, size: int) -> tuple[int, int]:
+def _label_size(lettering: Lettering, size: int) -> tuple[int, int]:
     """Return width and height in pixels of a label with its padding."""
-    width, above, below = _extent(run, size)
+    width, above, below = _extent(lettering, size)
     return ceil(width) + 2 * _padding(size), above + below
 
 
 @lru_cache(maxsize=4096)
-def _extent(run: Run, size: int) -> tuple[float, int, int]:
+def _extent(lettering: Lettering, size: int) -> tuple[float, int, int]:
     """Return the width of a text and the pixels that it needs above and below its base line."""
-    (text, file), line = run, load_font(default_font(), size).getmetrics()
+    (text, file), line = lettering, load_font(default_font(), size).getmetrics()
     _, top, _, bottom = load_font(file, size).getbbox(text, anchor="ls")
     return load_font(file, size).getlength(text), max(line[0], -top), max(line[1], bottom)
 
@@ -198,11 +198,11 @@ def _padding(size: int) -> int:
 
 
 @lru_cache(maxsize=512)  # the same ones come again in the next frames
-def _label(run: Run, size: int, colour: Colour) -> np.ndarray:
+def _label(lettering: Lettering, size: int, colour: Colour) -> np.ndarray:
     """Return a label (h, w, 3) uint8."""
-    image = Image.new("RGB", _label_size(run, size), colour)
-    (text, file), (red, green, blue) = run, colour
+    image = Image.new("RGB", _label_size(lettering, size), colour)
+    (text, file), (red, green, blue) = lettering, colour
     bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    start, fill = (_padding(size), _extent(run, size)[1]), "black" if bright else "white"
+    start, fill = (_padding(size), _extent(lettering, size)[1]), "black" if bright else "white"
     ImageDraw.Draw(image).text(start, text, fill, load_font(file, size), anchor="ls")
     return np.array(image)

@@ -14,7 +14,7 @@ VARIANTS = re.compile("[\ufe00-\ufe0f]")  # choose between forms of the letter b
 SCORE = "0.123456789"
 CHECKED_SIZE = 20  # pixels
 
-Run = tuple[str, str]  # a text, and the file of its font
+Lettering = tuple[str, str]  # a text, and the file of the font that it is written in
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -75,7 +75,7 @@ def system_fonts() -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def in_font(text: str, shaped: bool | None = None) -> Run | None:
+def in_font(text: str, shaped: bool | None = None) -> Lettering | None:
     """Return a text with the first font that has all its letters: DejaVu Sans if it does.
 
     None where no font has them, and for a script whose letters join or run from right to left if
