@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from yolov3.images import read_image
+from yolov3.images import read_image, resize
 from yolov3.nms import one_label
 from yolov3.text import Lettering, default_font, in_font, load_font
 
@@ -74,7 +73,7 @@ def draw_pair(image_rgb: np.ndarray, record, detections, names: Sequence[str]) -
     """
     scale = min(1, PAIR_SIDE / max(image_rgb.shape[:2]))
     size_wh = [max(1, round(side * scale)) for side in image_rgb.shape[1::-1]]
-    image_rgb = cv2.resize(image_rgb, size_wh, interpolation=cv2.INTER_AREA)
+    image_rgb = resize(image_rgb, size_wh)
     boxes_xyxy, scores, classes = detections
     truth = draw_boxes(image_rgb, record.boxes_xyxy * scale, record.classes, names)
     found = draw_boxes(image_rgb, boxes_xyxy * scale, classes, names, scores)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from yolov3.files import short_name
+from yolov3.images import resize
 from yolov3.inference.sources import Kind, Source
 
 SAMPLE = 100  # frames of a video, by whose times its rate is judged
@@ -111,9 +112,7 @@ class VideoFile:
             self._seconds += step if 0 < step <= LONGEST_PAUSE else 1 / self.fps
             self._fill(round(self._seconds * self.fps))
         self._clock = seconds
-        if image_rgb.shape[1::-1] != self.size_wh:
-            image_rgb = cv2.resize(image_rgb, self.size_wh, interpolation=cv2.INTER_AREA)
-        self._shown_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+        self._shown_bgr = cv2.cvtColor(resize(image_rgb, self.size_wh), cv2.COLOR_RGB2BGR)
 
     def _fill(self, frames: int) -> None:
         """Repeat the last frame until there are so many."""
