@@ -112,15 +112,19 @@ def _is_class_file(path: Path) -> bool:
 
 
 def _kind_of_labels(folder: Path, given: list[str] | None, log: ConversionLog) -> tuple:
-    """Read the class files of a data set, in its folder and above; tell names and poses.
+    """Read the class files of a data set; return the names, and whether its labels are poses.
 
-    The names given count where there is none, or where two disagree.
+    The files are those in its folder and beside that, or else those one folder above. The names
+    given count where there is none, or where two disagree.
     """
-    files = [*log.search(folder, {Path(name).suffix for name in CLASS_FILES})]
-    files = list(filter(_is_class_file, files))
-    for above in folder.absolute().parents[:2]:
-        beside = [path for name in CLASS_FILES if (path := above / name).is_file()]
-        files += beside if not files or above == folder.absolute().parent else []
+
+    def class_files_in(parent: Path) -> list[Path]:
+        return [path for name in CLASS_FILES if (path := parent / name).is_file()]
+
+    found = log.search(folder, {Path(name).suffix for name in CLASS_FILES})
+    above = folder.absolute().parent
+    files = [*filter(_is_class_file, found), *class_files_in(above)]
+    files = files or class_files_in(above.parent)
     lists = [read_class_names(path) for path in files]
     others = [path for path, names in zip(files, lists, strict=True) if names != lists[0]]
     if not (given or lists):
