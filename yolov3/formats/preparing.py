@@ -25,6 +25,7 @@ from yolov3.text import require
 PIXEL_DECIMALS = 6
 NOT_READ = "which cannot be read"
 EDGE_TOLERANCE = 1.0  # pixels that a box may reach over the edge, from rounding, without a note
+UNPLACED = -1  # in neither part yet: 0, the others, or 1, the chosen
 SAME_OBJECT = 0.5  # IoU of two boxes of one class, from which they are taken for one object
 AUGMENTED = re.compile(r"(.+)\.rf\.[0-9A-Za-z]+")  # what Roboflow calls copies of an image
 
@@ -167,20 +168,26 @@ def _stratify(counts: np.ndarray, fraction: float) -> np.ndarray:
     stratification of Sechidis et al., 2011. The last group of a kind goes where none of it is.
     """
     counts = counts[:, counts.any(axis=0)]
-    table, has = counts / counts.sum(axis=0), counts > 0
-    lead = np.zeros(len(has[0]))  # of the others over the chosen, in shares that they should have
-    placed, left = np.zeros((2, len(has[0])), bool), has.sum(axis=0)
-    part = np.full(len(table), -1)
+    has, shares = counts > 0, counts / counts.sum(axis=0)  # (G, K)
+    left = has.sum(axis=0)  # (K,) groups with some of a kind that are not placed yet
+    # (K,) by how much the others are ahead of the chosen, as fractions of what each should have.
+    lead = np.zeros(len(left))
+    have_some = np.zeros((2, len(left)), bool)  # the others, the chosen: of which kinds
+    part = np.full(len(counts), UNPLACED)
     for kind in np.argsort(left, kind="stable"):
-        rows = np.flatnonzero(has[:, kind] & (part < 0))
-        for row in rows[np.argsort(-table[rows, kind], kind="stable")]:  # small ones level out
-            leads = lead + table[row] / (1 - fraction), lead - table[row] / fraction
-            part[row] = np.sum(leads[1] ** 2) < np.sum(leads[0] ** 2)
-            last = has[row] & (left == 1) & (placed.sum(axis=0) == 1)
-            if last.any():
-                part[row] = placed[0, last].mean() >= 0.5
-            lead, left = leads[part[row]], left - has[row]
-            placed[part[row]] |= has[row]
+        groups = np.flatnonzero(has[:, kind] & (part == UNPLACED))
+        large_first = np.argsort(-shares[groups, kind], kind="stable")  # small ones level out
+        for group in groups[large_first]:
+            if_other = lead + shares[group] / (1 - fraction)
+            if_chosen = lead - shares[group] / fraction
+            is_chosen = np.sum(if_chosen**2) < np.sum(if_other**2)
+            is_last_chance = has[group] & (left == 1) & (have_some.sum(axis=0) == 1)  # (K,)
+            if is_last_chance.any():  # for the part that lacks these kinds, or most of them
+                is_chosen = have_some[0, is_last_chance].mean() >= 0.5
+            part[group] = is_chosen
+            lead = if_chosen if is_chosen else if_other
+            left = left - has[group]
+            have_some[part[group]] |= has[group]
     return part == 1
 
 
