@@ -53,8 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.output:
         [chosen_wh] = [new_wh for network, _, new_wh in panels if network == chosen]
         write_anchors(args.output, chosen_wh)
-        flags = f"{'--tiny ' * args.tiny}--anchors {args.output}"
-        print(f"saved {args.output}; use it: train.py {flags}")
+        network = "--tiny " if args.tiny else ""
+        print(f"saved {args.output}; use it: train.py {network}--anchors {args.output}")
     if args.plot:
         from yolov3.data.data_plots import anchor_figure
         from yolov3.plots import save_figure

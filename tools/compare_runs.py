@@ -129,8 +129,9 @@ def cells(run: Run, target: float | None) -> dict[str, str]:
     settings = vars(run.config) | {"anchors": presets.get(run.config.anchors, "own")}
     data = f"{Path(run.config.train_annot_path).stem} {run.images:,} {run.data[0][:4]}"
     row = {"run": run.name, "network": run.config.network, "data": data}
-    texts = {x: f"{y:g}" if isinstance(y, float) else spelled(y) for x, y in settings.items()}
-    row |= {x: text for x, text in texts.items() if x not in {"tiny", *PLACES}}  # 0.0 is 0
+    for name, value in settings.items():
+        if name not in {"tiny", *PLACES}:
+            row[name] = f"{value:g}" if isinstance(value, float) else spelled(value)  # 0.0 is 0
     ends = {"": run.rows[-1]}
     if target is not None:
         reached = (row for row in run.rows if row["mAP50"] >= target)
@@ -157,13 +158,14 @@ def verdict(number: int, groups: list[list[Run]]) -> str:
     values, best = maps(groups[number - 1]), maps(groups[0])
     spread = f"{counted(len(values), 'seed')}, {min(values):.3f} to {max(values):.3f}"
     line = f"group {number}: median mAP {statistics.median(values):.3f} ({spread})"
-    chance = 2 / math.comb(len(values) + len(best), len(values))  # of either order
-    said = f", all below group 1; with equal settings that happens in {chance:.0%} of cases"
-    if max(values) >= min(best):
-        said = ", overlaps with group 1: seeds alone may make the difference"
+    if number == 1:
+        return line
     if groups[number - 1][0].data[1] != groups[0][0].data[1]:
-        said = ", validated on other images: nobody can compare it with group 1"
-    return line + said * (number > 1)
+        return f"{line}, validated on other images: nobody can compare it with group 1"
+    if max(values) >= min(best):
+        return f"{line}, overlaps with group 1: seeds alone may make the difference"
+    chance = 2 / math.comb(len(values) + len(best), len(values))  # of either order
+    return f"{line}, all below group 1; with equal settings that happens in {chance:.0%} of cases"
 
 
 def draw(groups: list[list[Run]], path: str) -> None:

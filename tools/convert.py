@@ -93,7 +93,8 @@ def _check(args: argparse.Namespace, parser: Parser) -> None:
         if len(files) not in (0, 1, len(formats)):
             counts = f"once or {len(formats)} times" if len(formats) > 1 else "once"
             parser.error(f"{flag}: expected it {counts}; received {len(files)} times")
-        files[:] = (files or [None]) * (1 if len(files) > 1 else len(formats))
+        if len(files) < len(formats):  # none, or one for all
+            files[:] = (files or [None]) * len(formats)
     if args.split in (0, 1):
         parser.error(f"--split: expected a fraction between 0 and 1; received {args.split:g}")
     if len(dict(args.rename)) < len(set(args.rename)):

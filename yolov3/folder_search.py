@@ -55,7 +55,8 @@ def find_files(folder: Path, suffixes: Collection[str]) -> FoundFiles:
             else:
                 notes.append(f"{path}: a link that leads nowhere, or no regular file")
     for kind, count in hidden.items():
-        notes += [f"{count:,} hidden {kind}{'s' * (count > 1)}"] * (count > 0)
+        if count:
+            notes.append(f"{count:,} hidden {kind}{'s' if count > 1 else ''}")
     return FoundFiles(sorted(files), notes, +others)
 
 

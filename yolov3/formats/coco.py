@@ -84,7 +84,7 @@ def _load(path: Path) -> dict[str, list[dict]]:
         raise ValueError(f"{path}:{error.lineno}: expected JSON; received {error.msg}") from None
     except (ValueError, RecursionError) as error:  # absurdly long numbers, deeply nested lists
         raise ValueError(f"{path}: expected COCO JSON; received {error}") from None
-    hint = " (a list, as detections are saved)" * isinstance(content, list)
+    hint = " (a list, as detections are saved)" if isinstance(content, list) else ""
     expected = f"a JSON object with images, annotations and categories{hint}"
     require(isinstance(content, dict), path, expected, content)
     for key in ("images", "categories", "annotations"):
@@ -167,10 +167,10 @@ def _read_categories(content: dict[str, list[dict]], path: Path, log: Conversion
         is_over_others = parents.count(name) > (category.get("supercategory") == name)
         if identity not in used and is_over_others:
             log.add("skipped", "class", "the root of others, without annotation", [repr(name)])
-        else:
-            reason = "of a name that another category has"
-            log.add("merged", "class", reason, [repr(name)] * (name in names.values()))
-            names[identity] = name
+            continue
+        if name in names.values():
+            log.add("merged", "class", "of a name that another category has", [repr(name)])
+        names[identity] = name
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
@@ -196,7 +196,8 @@ def _read_annotations(
             name, box = names.get(_identity(category)), annotation.get("bbox")
             require(name is not None, f"{where}.category_id", "the id of a category", category)
             entry.boxes.append((*_read_box(box, f"{where}.bbox"), name))
-            log.add("read", "box", "as large as its outline", [where] * isinstance(box, tuple))
+            if isinstance(box, tuple):
+                log.add("read", "box", "as large as its outline", [where])
         except ValueError as error:
             log.bad(error)
             bad.add(entry.path)

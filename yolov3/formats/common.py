@@ -55,8 +55,9 @@ class ConversionLog:
         return found.files
 
     def __str__(self) -> str:
-        left_out = [f"skipped in the search: {_examples(list(self._left_out))}"]
-        lines = left_out * bool(self._left_out)
+        lines = []
+        if self._left_out:
+            lines.append(f"skipped in the search: {_examples(list(self._left_out))}")
         for (action, thing, reason), (count, examples) in self._notes.items():
             shown = f": {_examples(examples)}" if examples else ""
             lines.append(f"{action} {counted(count, thing)}, {reason}{shown}")
@@ -64,7 +65,8 @@ class ConversionLog:
 
 
 def _examples(texts: list[str]) -> str:
-    return printable("; ".join(texts[:EXAMPLES])) + " ..." * (len(texts) > EXAMPLES)
+    shown = printable("; ".join(texts[:EXAMPLES]))
+    return f"{shown} ..." if len(texts) > EXAMPLES else shown
 
 
 def read_text(path: Path) -> str:

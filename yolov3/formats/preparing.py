@@ -78,7 +78,7 @@ def clean(data: DataSet, log: ConversionLog) -> DataSet:
             faults.append(f"{image.path!r}, {reason} ({details})")
     if not kept:
         first = f"of the {len(faults):,} can be used, first {faults[0]}" if faults else "given"
-        hint = f" ({IMAGES_HINT})" * (NOT_READ in first)
+        hint = f" ({IMAGES_HINT})" if NOT_READ in first else ""
         raise ValueError(f"{data.sources[0]}: expected images; none {first}{hint}")
     cleaned = replace(data, images=kept, relative=False)
     lost = data.num_boxes - cleaned.num_boxes

@@ -54,8 +54,8 @@ class Source(NamedTuple):
             return f"camera {self.address}"
         if self.kind is Kind.STREAM:
             secret, at, _ = urlsplit(self.address).netloc.rpartition("@")
-            shown, query, _ = self.address.replace(secret + at, "", 1).partition("?")
-            return shown + query + "..." * bool(query)
+            shown, has_query, _ = self.address.replace(secret + at, "", 1).partition("?")
+            return f"{shown}?..." if has_query else shown
         return self.address
 
 
