@@ -59,8 +59,8 @@ def read_class_names(path: str | Path) -> list[str]:
 def read_yaml(path: str | Path) -> dict:
     """Read settings such as `data.yaml`; every value stays the text that it is, or a list or dict.
 
-    So a class may be called `no` or 010. A list alone is one of names. Raises ValueError, in one
-    line, for anything else.
+    So a class may be called `no` or 010. A file that is a list is taken for one of names. Raises
+    ValueError, in one line, for anything else.
     """
     try:
         content = yaml.load(read_bytes(path, MAX_BYTES), _Loader)
@@ -75,9 +75,10 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def names_in_yaml(settings: dict, path: str | Path) -> list[str]:
-    """Return the class names of a `data.yaml`: a list, or a dict by index, or no more than these.
+    """Return the class names of a `data.yaml`, a list or numbered from 0.
 
-    Raises ValueError, naming `path`, if there are none, or fewer or more than `nc`.
+    They are its `names`, or all that is in it. Raises ValueError, naming `path`, if there are none,
+    or fewer or more than `nc`.
     """
     names = settings.get("names", settings)
     if isinstance(names, dict):

@@ -59,7 +59,10 @@ def read_bounded(path, max_bytes: int) -> bytes:
 
 
 def read_bytes(path, max_bytes: int = MAX_TEXT_BYTES, utf16: bool = False) -> bytes:
-    """Read a text file, or raise ValueError naming it and the reason, as UTF-16 unless `utf16`."""
+    """Read a text file. Raises ValueError that names it and says why.
+
+    UTF-16 is refused, unless `utf16` is True.
+    """
     try:
         content = read_bounded(path, max_bytes)
     except IsADirectoryError:
@@ -86,7 +89,7 @@ def read_json(path) -> dict:
 def is_a(value, kind) -> bool:
     """Tell whether a value has a type such as int, list[str] or dict[str, float].
 
-    An int that a float can hold will do for one; True and False are no numbers.
+    An int counts as a float if a float can hold it; True and False are no numbers.
     """
     if isinstance(value, bool):
         return kind is bool
@@ -270,7 +273,7 @@ def clear_up(parent: Path) -> None:
 
 
 def _clear_up(target):
-    """Do so for one folder: others beside it may be the user's own."""
+    """Clear up after the writing of one folder: others beside it may be the user's own."""
     replaced = target.with_name(target.name + REPLACED)
     for leftover in filter(os.path.lexists, (_partial(target), _partial(replaced))):
         _delete(leftover)

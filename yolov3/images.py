@@ -248,7 +248,7 @@ def _has_no_brightness(image: Image.Image) -> bool:
 
 
 def _is_surely_decoded(stream: BinaryIO, image: Image.Image) -> bool:
-    """Tell whether every library decodes such an image, whose header was read and whose end is."""
+    """Tell whether every library decodes such an image, if its header and its end are sound."""
     if image.format != "JPEG":
         return image.format in ("PNG", "WEBP")  # Pillow opens no WebP that is cut off
     size = stream.tell()

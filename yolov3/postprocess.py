@@ -48,7 +48,7 @@ def detect_boxes(
 def _nms_per_class(
     boxes_xyxy, scores, score_threshold, iou_threshold, max_per_class, max_detections
 ):
-    """Do it for boxes (B, K, 4) with scores (B, K, C); return what `detect_boxes` does."""
+    """Suppress boxes (B, K, 4) by their scores (B, K, C); return what `detect_boxes` does."""
     boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
         boxes_xyxy[:, :, tf.newaxis],
         scores,
@@ -63,7 +63,7 @@ def _nms_per_class(
 
 
 def _nms_across_classes(boxes_xyxy, scores, score_threshold, iou_threshold, limit):
-    """Do it whatever the classes, and leave each box its best class: (B, M, 4) and (B, M, C).
+    """Suppress boxes of any class, and leave each its best class: (B, M, 4) and (B, M, C).
 
     `boxes_xyxy` is (B, K, 4), `scores` (B, K, C); M is the most boxes left in an image.
     """

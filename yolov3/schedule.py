@@ -15,7 +15,7 @@ EPSILON = 1e-6  # epochs: two thirds of 15 are 10
 class TrainingSchedule:
     """The epochs of a run, counted from 0, their steps and their input sizes.
 
-    Of a fraction of an epoch, which comes last, the steps are those of the whole one's beginning.
+    Where their number is not whole, the last one ends early.
     """
 
     def __init__(self, config: Config, num_images: int):
@@ -35,7 +35,7 @@ class TrainingSchedule:
         return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
 
     def mixes_images(self, epoch: int) -> bool:
-        """Tell whether an epoch may have mosaics and mixup: it ends before the last part."""
+        """Tell whether an epoch may have mosaics and mixup: it ends before `augment_close`."""
         epochs = self.config.train_epochs
         return min(epoch + 1, epochs) <= epochs * (1 - self.config.augment_close) + EPSILON
 
@@ -132,9 +132,9 @@ def rounded_size(pixels: float) -> int:
 
 
 def size_of_step(input_size: int, step: int, sizes, seed: int) -> int:
-    """Return the input size in pixels of a step's batch: of `input_size` times one of `sizes`.
+    """Return the input size in pixels of a step's batch: `input_size` times one of `sizes`.
 
-    Each of K sizes comes once in K steps, in a random order.
+    It is rounded to a multiple of 32. Each of K sizes comes once in K steps, in a random order.
     """
     block, place = divmod(step, len(sizes))
     order = np.random.default_rng([seed, block]).permutation(len(sizes))

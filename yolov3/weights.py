@@ -28,9 +28,10 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Conv2D]:
 
 
 def freeze_backbone(model: keras.Model, frozen: bool = True) -> None:
-    """Keep the backbone as it is: no gradients, and its batch normalisation in inference mode.
+    """Keep the backbone as it is, or let it learn again.
 
-    Or let it learn again. A `tf.function` that trains the model must be traced again afterwards.
+    A frozen one has no gradients, and its batch normalisation is in inference mode. A `tf.function`
+    that trains the model must be traced again afterwards.
     """
     for conv in backbone_layers(model):
         for layer in filter(None, (conv, norm_of(model, conv))):

@@ -126,7 +126,10 @@ run_name = _parser_of(
 
 
 def add_config_flags(parser: argparse.ArgumentParser, groups=None) -> None:
-    """Add a flag per field of `Config` in these groups or in all; not given, it has no trace."""
+    """Add a flag for each field of `Config`, of these groups alone if given.
+
+    What is parsed has no attribute for a flag that was not given.
+    """
     sections = {x: parser.add_argument_group(x) for x in groups or GROUPS.values()}
     group = ""
     for field in dataclasses.fields(Config):
@@ -163,7 +166,10 @@ def settings_in(path: str, parser: Parser) -> dict:
 
 
 def _from_text(field, value):
-    """Return the value of a setting that a file has as text; what is none of it stays text."""
+    """Return the value of a setting that a file has as text, which it stays where it does not fit.
+
+    `configs.check` refuses it then.
+    """
     if isinstance(value, list):
         return tuple(_from_text(field, one) for one in value)
     if field.type is bool:

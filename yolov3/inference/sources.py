@@ -150,10 +150,10 @@ def safe_name(text: str) -> str:
 def own_names(
     wanted: Iterable[Path], reserved: Iterable[Path] = (), folders: Iterable[Path] = ()
 ) -> list[Path]:
-    """Number names that are taken, or reserved in any folder, also by one of other capitals.
+    """Return the wanted names, numbered where another has that name already, whatever its capitals.
 
-    Those of `folders` become folders for what belongs to the frames of a video, so they are no
-    other's folder.
+    No name may be `reserved`, in any folder. Those of `folders` become folders for what belongs to
+    the frames of a video, so they are no other's folder.
     """
     wanted, folders = list(wanted), set(folders)
     taken, reserved = set(), set(map(_key, reserved))

@@ -57,9 +57,9 @@ def frame_rate(capture: cv2.VideoCapture) -> float:
 def saved_rate(source: Source, fps: float) -> float:
     """Return the frames per second of a file that is to hold a source, of which `fps` is told.
 
-    A video of a variable rate tells its average or any other number. It gets the rate at which all
-    of its first frames have places; for a constant one, some of whose frames may be missing, that
-    is its own.
+    What a video of a variable rate tells may be its average or any other number. Its file gets the
+    rate at which each of its first frames has a place of its own. A video of a constant rate, some
+    of whose frames may be missing, keeps that.
     """
     if source.kind is not Kind.VIDEO:
         return min(fps, ENOUGH_FPS)

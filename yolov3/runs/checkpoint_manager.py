@@ -42,7 +42,7 @@ class CheckpointManager:
         self.pace = Pace(config.max_minutes)
 
     def start(self, folder: Path | None) -> None:
-        """Save to a run's folder from now on; without one, another process does."""
+        """Save to a run's folder from now on; None is for workers whose chief saves."""
         self.folder, self.timer = folder, SaveTimer()
 
     def resume(self, checkpoint: Checkpoint) -> None:

@@ -178,7 +178,7 @@ class Pace:
 def plan(training, started: float, checkpoint=None) -> None:
     """Measure what a `Training` costs, and fit its schedule to a budget that is new.
 
-    It has `started` to use it at a time of `time.monotonic`, unless it resumes a checkpoint.
+    The time counts from `started`, as `time.monotonic` had it; that of a resumed run goes on.
     Raises ValueError if the budget is over before the next step.
     """
     pace, workers = training.manager.pace, training.workers
