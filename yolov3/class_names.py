@@ -123,11 +123,13 @@ def check_numbering(annotations: str | Path, class_names: list[str], source: str
         ours = [*map(repr, class_names), *["none"] * len(theirs)]
         others = [number for number, name in enumerate(theirs) if repr(name) != ours[number]]
         moved = [number for number in others if path == own and theirs[number] in class_names]
-        for number in moved or others:
-            what = f"class {number} is {theirs[number]!r} in {path}, but {ours[number]} in {source}"
-            if moved:
-                raise ValueError(f"{annotations}: {what}; convert with --names to number alike")
-            return f"note: {what}"
+        if not others:
+            continue
+        number = (moved or others)[0]
+        what = f"class {number} is {theirs[number]!r} in {path}, but {ours[number]} in {source}"
+        if moved:
+            raise ValueError(f"{annotations}: {what}; convert with --names to number alike")
+        return f"note: {what}"
     return ""
 
 

@@ -58,8 +58,9 @@ def named_run(config: Config, name: str) -> Run:
     """
     run = Run(Path(config.train_checkpoints_folder, name), Path(config.train_logdir, name))
     is_empty = run.checkpoints.is_dir() and set(os.listdir(run.checkpoints)) <= {LOCK}
-    for folder in () if is_empty else filter(os.path.lexists, run):
-        raise ValueError(f"{folder}: there is a run of this name; choose another --name")
+    taken = [folder for folder in run if os.path.lexists(folder)]
+    if taken and not is_empty:
+        raise ValueError(f"{taken[0]}: there is a run of this name; choose another --name")
     return run
 
 
