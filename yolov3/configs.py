@@ -209,7 +209,7 @@ class Config:
             if unknown := set(values) - {field.name for field in dataclasses.fields(cls)}:
                 raise ValueError(f"unknown settings {sorted(unknown)}")
             return cls(**{name: as_tuples(value) for name, value in values.items()})
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
 

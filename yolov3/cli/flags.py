@@ -209,7 +209,7 @@ def read_anchors(source) -> tuple:
         return ANCHOR_PRESETS[source]
     try:
         anchors = configs.as_tuples(read_json(source).get("anchors"))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         expected = f"one of {', '.join(ANCHOR_PRESETS)}, or a file of tools/anchors.py"
         raise ValueError(f"anchors: expected {expected}; received {error}") from None
     fit = any(configs.fit_network(anchors, len(preset)) for preset in ANCHOR_PRESETS.values())
