@@ -186,7 +186,7 @@ def load(frame: Frame) -> Frame:
 
 def count_frames(sources: list[Source]) -> int | None:
     """Return how many frames there are, as far as headers tell, or None where one has no end."""
-    if any(source.kind in (Kind.CAMERA, Kind.STREAM) for source in sources):
+    if any(source.may_be_live for source in sources):
         return None
     videos = [source for source in sources if source.kind is Kind.VIDEO]
     stated = [max(1, stated_frames(open_capture(video))) for video in videos]

@@ -43,7 +43,7 @@ def detect_frames(
     has an error; large images come without their pixels, to save memory. `stop`, an
     event, ends the threads. `reconnect` is that of `read_frames`.
     """
-    is_live = any(source.kind in (Kind.STREAM, Kind.CAMERA) for source in sources)
+    is_live = any(source.may_be_live for source in sources)
     batch_size = batch_size or (1 if is_live else BATCH_SIZE)
     ahead = 1 if is_live else batch_size  # frames that wait are late
 

@@ -48,6 +48,11 @@ class Source(NamedTuple):
     name: Path  # of its outputs: relative, without extension, unique
 
     @property
+    def may_be_live(self) -> bool:
+        """Whether its frames may come when they happen, without an end; a stream may be a file."""
+        return self.kind in (Kind.STREAM, Kind.CAMERA)
+
+    @property
     def title(self) -> str:
         """The address for people, without what may be secret in a URL: user, password, query."""
         if self.kind is Kind.CAMERA:
