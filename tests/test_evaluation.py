@@ -1,6 +1,5 @@
-"""evaluation: the table and the JSON file; the figures themselves are tested in test_metrics."""
+"""evaluation: the table; the figures themselves are tested in test_metrics."""
 
-import json
 import math
 
 import pytest
@@ -8,7 +7,7 @@ from perfect_network import DENSE, SETTINGS, SIZE, dense_record, perfect_network
 
 from yolov3.configs import Config
 from yolov3.detection import Detector
-from yolov3.evaluation import evaluate, format_table, write_json
+from yolov3.evaluation import evaluate, format_table
 from yolov3.yolov3 import build_yolov3
 
 RESULT = {
@@ -64,16 +63,6 @@ def test_the_table_has_a_row_per_class_and_dashes_without_truth():
         "stages per image: read and letterbox 1.5 ms, network 20.0 ms, NMS 3.0 ms",
     ]
     assert len({len(line) for line in lines[:4]}) == 1, "columns line up"
-
-
-def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
-    path = tmp_path / "new" / "result.json"
-    write_json(path, RESULT)
-    read = json.loads(path.read_text())
-    assert {
-        name: value for name, value in read["per_class"]["nine"].items() if value is not None
-    } == {"images": 0, "boxes": 0}
-    assert read["mAP50"] == 0.5 and read["images"] == 200
 
 
 @pytest.mark.parametrize(("value", "is_told"), [(0.0, True), (0.02, False), (math.nan, False)])

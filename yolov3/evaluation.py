@@ -1,6 +1,5 @@
 """Evaluate a detector on annotated images: precision, recall and speed."""
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ import numpy as np
 from yolov3 import metrics
 from yolov3.configs import shown_threshold
 from yolov3.detection import Detector
-from yolov3.files import write_whole
 from yolov3.images import GREY, letterbox, read_image
 
 MEAN_ROW = "all classes"
@@ -215,12 +213,6 @@ def format_table(figures: dict) -> str:
     if figures["mAP50"] < HARDLY_ANY:
         lines.append(HARDLY_ANY_RIGHT)
     return "\n".join(lines)
-
-
-def write_json(path, result: dict) -> None:
-    """Write the figures as JSON, null for a class without ground truth; make the folder."""
-    without_nan = json.loads(json.dumps(result), parse_constant=lambda _: None)
-    write_whole(path, (json.dumps(without_nan, indent=2) + "\n").encode())
 
 
 def _figure(value):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from scenes_of_boxes import BOX, found, random_scenes, truth
 
 from yolov3.evaluation import STAGES, Evaluation, add_points, format_table
 from yolov3.metrics import AREAS, average_precision, match_detections, score_curves
-from yolov3.report.page import write_report
+from yolov3.report.page import write_json, write_report
 
 NAMES = ['<b>bold</b> & "so"', "_$x$\x1b[2J", "plain"]
 
@@ -114,6 +115,13 @@ def test_every_data_set_has_a_page(case, tmp_path):
     is_found = not np.isnan(evaluation.figures["best_threshold"])
     assert ("The best score threshold is" in page) == is_found
     json.loads((tmp_path / "report" / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_json_has_null_for_a_class_without_truth_and_makes_its_folder(tmp_path):
+    path = tmp_path / "new" / "result.json"
+    write_json(path, {"mAP50": 0.5, "per_class": {"nine": {"AP50": math.nan, "boxes": 0}}})
+    wanted = {"mAP50": 0.5, "per_class": {"nine": {"AP50": None, "boxes": 0}}}
+    assert json.loads(path.read_text()) == wanted
 
 
 def test_odd_names_have_a_row_that_spreadsheets_take_as_text(tmp_path):

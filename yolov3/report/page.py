@@ -12,7 +12,7 @@ import numpy as np
 
 from yolov3.cli.progress import counted
 from yolov3.draw import draw_comparison
-from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, class_rows, write_json
+from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, class_rows
 from yolov3.files import write_whole
 from yolov3.formats.coco import format_coco
 from yolov3.formats.data_set import AnnotatedImage, DataSet
@@ -73,6 +73,12 @@ def choose_images(evaluation: Evaluation, errors: Errors) -> tuple[list[int], li
     others = np.setdiff1d(readable, worst)
     chosen = np.random.default_rng(0).choice(others, min(SHOWN, len(others)), replace=False)
     return worst, chosen.tolist()
+
+
+def write_json(path, result: dict) -> None:
+    """Write the figures as JSON, null for a class without ground truth; make the folder."""
+    without_nan = json.loads(json.dumps(result), parse_constant=lambda _: None)
+    write_whole(path, (json.dumps(without_nan, indent=2) + "\n").encode())
 
 
 def write_coco(folder: Path, evaluation: Evaluation) -> None:
