@@ -96,10 +96,15 @@ def read_capture(source: Source, index: int = 0, started: float = 0.0) -> Iterat
     stated, fps = stated_frames(capture), frame_rate(capture)
     is_live = source.kind is Kind.CAMERA or (source.kind is Kind.STREAM and not stated)
     failed, seconds = 0, 0.0
-    if not is_live:
-        all(capture.grab() for _ in range(index))
+    for _ in range(0 if is_live else index):
+        if not capture.grab():
+            break
 
-    while failed <= (LIVE_DAMAGED if is_live else max(0, min(stated - index, MAX_DAMAGED))):
+    def may_fail() -> int:
+        """Return how many reads in a row may fail from here on."""
+        return LIVE_DAMAGED if is_live else max(0, min(stated - index, MAX_DAMAGED))
+
+    while failed <= may_fail():
         is_read, image_bgr = capture.read()
         if not is_read:
             failed += 1
@@ -123,7 +128,7 @@ def _end(source, index, stated, is_live, missing_seconds) -> Iterator[Frame]:
     lost = max(stated - index if is_short else 0, int(not index))
     if is_file and lost:
         yield _lost_frames(source, index, lost)
-    elif is_live or (lost and not is_file):
+    elif is_live or lost:
         now = time.strftime("%H:%M:%S")
         error = f"{source.title}: broke off at {now} after {counted(index, 'frame')}"
         yield Frame(source, index, error=error, lost=lost, is_end=True)
