@@ -130,8 +130,10 @@ def object_window(image_hw, boxes_xyxy, window_wh, rng, tries=1) -> np.ndarray:
     corners = rng.integers(*corners.astype(int), endpoint=True)  # (K, 2)
     windows = np.concatenate([corners, corners + window_wh], axis=1)
     shares = visible_shares(boxes_xyxy, windows)  # (K, N)
-    are_whole, are_cut = shares == 1, (shares > 0) & (shares < 1)
-    return windows[np.lexsort([-are_whole.sum(axis=1), are_cut.sum(axis=1)])[0]]
+    num_whole = (shares == 1).sum(axis=1)  # (K,)
+    num_cut = ((shares > 0) & (shares < 1)).sum(axis=1)
+    best_first = np.lexsort([-num_whole, num_cut])  # by the last key, then by the first
+    return windows[best_first[0]]
 
 
 def visible_shares(boxes_xyxy, windows_xyxy) -> np.ndarray:

@@ -117,22 +117,29 @@ class _QuietLibraries:
     """Keep libpng and libjpeg, which print to what C calls `stderr`, quiet in decoding threads."""
 
     def __init__(self):
-        self._lock, self._threads, self._c_stderr = threading.Lock(), 0, ctypes.c_void_p()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._c_stderr = ctypes.c_void_p()
         nowhere = None
         with contextlib.suppress(OSError, TypeError, ValueError):  # no C library that has it
             c_library = ctypes.CDLL(None)
             c_library.fopen.restype = ctypes.c_void_p
             self._c_stderr = ctypes.c_void_p.in_dll(c_library, "stderr")
             nowhere = c_library.fopen(os.devnull.encode(), b"w")
-        self._targets = self._c_stderr.value, nowhere or self._c_stderr.value
+        self._loud = self._c_stderr.value
+        self._quiet = nowhere or self._loud
 
-    def __enter__(self, change: int = 1):
-        with self._lock:
-            self._threads += change
-            self._c_stderr.value = self._targets[self._threads > 0]
+    def __enter__(self):
+        self._count(1)
 
     def __exit__(self, *_):
-        self.__enter__(-1)
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        """Count the threads that decode: while there are some, the libraries are quiet."""
+        with self._lock:
+            self._threads += change
+            self._c_stderr.value = self._quiet if self._threads else self._loud
 
 
 _quiet_libraries = _QuietLibraries()

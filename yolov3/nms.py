@@ -43,7 +43,8 @@ def suppress(
         kept[group[np.array(best, int)]] = True
     if max_per_class:
         for group in of_class:
-            kept[group[kept[group]][max_per_class:]] = False
+            best_first = group[kept[group]]
+            kept[best_first[max_per_class:]] = False
     kept = np.flatnonzero(kept)[: None if max_per_class else max_detections]
     return boxes_xyxy[kept], scores[kept], labels[kept].astype(np.int32)
 
@@ -61,7 +62,8 @@ def one_label(boxes_xyxy, scores, classes) -> np.ndarray:
     shown = np.ones(len(scores), bool)
     for place in np.flatnonzero(is_same.any(axis=1)):
         if shown[order[place]]:
-            shown[order[place + 1 :][is_same[place, place + 1 :]]] = False
+            worse = order[place + 1 :]
+            shown[worse[is_same[place, place + 1 :]]] = False
     return shown
 
 

@@ -25,10 +25,9 @@ from yolov3.text import missing_letters
 FOLDER = WINDOW = "detections"
 WRITERS = 2  # threads that draw and write
 AHEAD = 2  # drawn frames that may wait to be shown or appended to a video
-SETTINGS = (  # of the detector, in the JSON
-    *("weights", "precision", "score_threshold", "iou_threshold", "agnostic_nms", "multi_label"),
-    "max_detections",
-)
+# Of the detector, in the JSON.
+SETTINGS = ("weights", "precision", "score_threshold", "iou_threshold")
+SETTINGS += ("agnostic_nms", "multi_label", "max_detections")
 
 
 def run_detection(

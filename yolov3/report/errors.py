@@ -143,8 +143,9 @@ def _best_of_each(matches, chosen, truth):
     """Tell which of the `chosen` (D,) is the best on its true box (D,), if that was not found."""
     index = np.flatnonzero(chosen & ~np.isin(truth, matches.truth[matches.truth != NO_TRUTH]))
     index = index[np.argsort(-matches.scores[index], kind="stable")]
+    _, first = np.unique(truth[index], return_index=True)
     best = np.zeros(len(chosen), bool)
-    best[index[np.unique(truth[index], return_index=True)[1]]] = True
+    best[index[first]] = True
     return best
 
 
