@@ -18,7 +18,6 @@ from yolov3.cli.flags import Parser
 from yolov3.cli.run import INTERRUPTED, run_script
 from yolov3.configs import REPO
 
-ROOT = REPO
 ANNOTATIONS = ("mnist/mnist_train.txt", "mnist/mnist_test.txt")
 RESULTS = "demo"
 REPORT = f"{RESULTS}/report"
@@ -39,7 +38,7 @@ def parse_args(argv=None):
 def main(argv: list[str] | None = None) -> int:
     """Run the steps one after another and return the exit code of the first that fails."""
     args = parse_args(argv)
-    shutil.rmtree(ROOT / REPORT, ignore_errors=True)  # of another run, maybe
+    shutil.rmtree(REPO / REPORT, ignore_errors=True)  # of another run, maybe
     for script, *arguments in find_steps(args):
         print(f"\n$ {shlex.join(['python', script, *arguments])}", flush=True)
         if code := run(script, *arguments):
@@ -56,9 +55,9 @@ def find_steps(args) -> list[list[str]]:
     # One for each model, since the newest run in it must not be one of another network.
     folder = f"checkpoints/demo/{args.model}"
     steps = []
-    if not all((ROOT / name).exists() for name in ANNOTATIONS):
+    if not all((REPO / name).exists() for name in ANNOTATIONS):
         steps.append(["mnist/make_data.py"])
-    if not args.fresh and any((ROOT / folder).glob("*/last-*")):
+    if not args.fresh and any((REPO / folder).glob("*/last-*")):
         print("Continues the training that is there, if it is not finished (anew: FRESH=1).")
         steps.append(["train.py", *args.flags, "--resume", folder])
     else:
@@ -75,7 +74,7 @@ def find_steps(args) -> list[list[str]]:
 
 def run(script: str, *arguments: str) -> int:
     """Run one script of the project and return its exit code, as a shell has it."""
-    process = subprocess.Popen([sys.executable, script, *arguments], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, script, *arguments], cwd=REPO)
     while process.returncode is None:
         # Ctrl-C reaches the script as well, which may now be saving its state: let it finish.
         with contextlib.suppress(KeyboardInterrupt):
@@ -86,12 +85,12 @@ def run(script: str, *arguments: str) -> int:
 
 def print_summary(model: str) -> None:
     """Print the figures of the evaluation and where the images are."""
-    scores = json.loads((ROOT / REPORT / "report.json").read_text(encoding="utf-8"))
+    scores = json.loads((REPO / REPORT / "report.json").read_text(encoding="utf-8"))
     figures = "   ".join(f"{name} {scores[name]:.3f}" for name in ("mAP50", "mAP75", "mAP"))
     print(f"\n{model} on {scores['images']} test images:")
     print(f"  {figures}   ({REPORT}/report.html)")
-    for image in sorted((ROOT / RESULTS / "detections").iterdir()):
-        print(f"  {image.relative_to(ROOT)}")
+    for image in sorted((REPO / RESULTS / "detections").iterdir()):
+        print(f"  {image.relative_to(REPO)}")
     print("The curves of the training: make tensorboard, then http://localhost:6006")
     print(f"Another image: python detect.py IMAGE --weights checkpoints/demo/{model}")
     if model == "yolov3-tiny":

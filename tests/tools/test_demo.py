@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
         (root / name).write_text(SCRIPT)
     (root / "evaluate_mAP.py").write_text(SCRIPT + EVALUATE)
     (root / "detect_mnist.py").write_text(SCRIPT + DETECT)
-    monkeypatch.setattr(demo, "ROOT", root)
+    monkeypatch.setattr(demo, "REPO", root)
     return root
 
 
