@@ -22,7 +22,7 @@ MAX_DETECTIONS = 300  # of an image
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = flags.Parser(__doc__)
-    add, count = parser.add_argument, flags.positive_int
+    add = parser.add_argument
     sources = "image, video, folder (with all in it), 'pattern', number of a camera, or URL"
     add("sources", nargs="+", metavar="SOURCE", help=sources)
     flags.add_detector_flags(parser, size=flags.input_hw)
@@ -30,16 +30,18 @@ def parse_args(argv=None) -> argparse.Namespace:
     several = "each class of an object above the threshold, not only the best"
     add("--multi-label", action="store_true", help=several)
     best = "objects per frame, the best first (default: %(default)s)"
-    add("--max-detections", type=count, default=MAX_DETECTIONS, metavar="N", help=best)
+    number = {"type": flags.positive_int, "metavar": "N"}
+    add("--max-detections", default=MAX_DETECTIONS, help=best, **number)
     frames = "frames at once (default: 4; 1 for cameras and streams)"
-    add("--batch-size", type=count, metavar="N", help=frames)
+    add("--batch-size", help=frames, **number)
     again = "tries in a row to open a stream or camera that breaks off (default: 0)"
     add("--reconnect", type=flags.natural, default=0, metavar="N", help=again)
     output = parser.add_argument_group("output")
     folder = "new or empty folder to write to (default: a new one in detections)"
     output.add_argument("--output", metavar="DIR", help=folder)
-    saved, save = "images and videos with boxes (default: yes)", argparse.BooleanOptionalAction
-    output.add_argument("--save", action=save, default=True, help=saved)
+    saved = "images and videos with boxes (default: yes)"
+    yes_or_no = argparse.BooleanOptionalAction
+    output.add_argument("--save", action=yes_or_no, default=True, help=saved)
     output.add_argument("--json", action="store_true", help="all detections in detections.json")
     output.add_argument("--txt", action="store_true", help="a label file in YOLO format per frame")
     output.add_argument("--crops", action="store_true", help="an image of each object")

@@ -21,8 +21,9 @@ def parse_args(argv=None):
     parser.add_argument("--image", metavar="FILE", help="image to look at (default: a test scene)")
     annotations = "whose images to choose from (default: the ones that the run was validated on)"
     parser.add_argument("--annotations", metavar="FILE", help=annotations)
-    scenes, seed = "number of scenes (default: 1)", "seed of the choice (default: random)"
+    scenes = "number of scenes (default: 1)"
     parser.add_argument("--count", type=positive_int, default=1, metavar="N", help=scenes)
+    seed = "seed of the choice (default: random)"
     parser.add_argument("--seed", type=integer, metavar="K", help=seed)
     output = "image to save, or folder for several (default: %(default)s)"
     parser.add_argument("--output", default="detections", metavar="PATH", help=output)
@@ -43,9 +44,12 @@ def main(argv=None) -> int:
 
     detector = Detector(**detector_settings(args))
     print(detector.description, detector.threshold_note, sep="\n", flush=True)
-    scenes = args.count, args.seed, args.annotations
-    images = [args.image] if args.image else choose_scenes(detector, *scenes)
-    found, unsaved, show = 0, 0, not args.no_show and can_open_window()
+    if args.image:
+        images = [args.image]
+    else:
+        images = choose_scenes(detector, args.count, args.seed, args.annotations)
+    show = not args.no_show and can_open_window()
+    found, unsaved = 0, 0
     for image_path, output in zip(images, output_paths(args.output, images), strict=True):
         count, drawn = detect_and_draw(detector, image_path, output)
         found += count

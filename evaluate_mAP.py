@@ -81,7 +81,8 @@ def describe_images(detector, annotations, records) -> str | None:
     from yolov3.metrics import limit_note
 
     numbering = check_numbering(annotations, detector.class_names, detector.weights)
-    notes, checkpoint, which = [numbering, limit_note(records)], detector.checkpoint, None
+    notes = [numbering, limit_note(records)]
+    checkpoint, which = detector.checkpoint, None
     if checkpoint:
         digest = fingerprint(records)
         which = next((name for name in IMAGES if getattr(checkpoint, name, "") == digest), "other")

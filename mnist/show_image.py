@@ -24,7 +24,8 @@ FOLDER = ROOT / "mnist"
 def parse_args(argv=None):
     """Parse the command line; exit with status 2 for a bad one."""
     parser = Parser(__doc__)
-    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
+    add = parser.add_argument
+    file = {"type": Path, "metavar": "FILE"}
     annotations = "annotation file (default: %(default)s)"
     names = "class names, one per line (default: mnist/mnist.names)"
     output = "image to save (default: mnist/show_image.png)"
@@ -32,8 +33,8 @@ def parse_args(argv=None):
     add("--names", default=FOLDER / "mnist.names", **file, help=names)
     add("--output", default=FOLDER / "show_image.png", **file, help=output)
     index = "which image, 1 is the first (default: random)"
-    parser.add_argument("--index", type=integer, metavar="N", help=index)
-    parser.add_argument("--no-show", action="store_true", help="open no window")
+    add("--index", type=integer, metavar="N", help=index)
+    add("--no-show", action="store_true", help="open no window")
     return parser.parse_args(argv)
 
 
@@ -48,11 +49,10 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.files import check_outputs
     from yolov3.images import read_image, write_image
 
-    annotations, index = existing_file(args.annotations), args.index
+    annotations = existing_file(args.annotations)
     class_names = read_class_names(args.names)
     records = read_annotations(annotations, len(class_names))
-    if index is None:
-        index = random.randint(1, len(records))
+    index = random.randint(1, len(records)) if args.index is None else args.index
     if not 1 <= index <= len(records):
         raise ValueError(f"{annotations}: expected --index 1 to {len(records)}; received {index}")
     record = records[index - 1]

@@ -58,7 +58,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     bad = "skip leaves out annotations that cannot be read, with their images (default: error)"
     overwrite = "replace files of the same name; others in a folder stay"
-    add, pair = parser.add_argument, {"nargs": 2, "required": True, "help": what}
+    add = parser.add_argument
+    pair = {"nargs": 2, "required": True, "help": what}
     add("--from", **pair, metavar=("FORMAT", "INPUT"), dest="sources", action="append")
     add("--to", **pair, metavar=("FORMAT", "OUTPUT"), dest="target")
     add("--images", help=images, metavar="DIR", type=Path, action="append", default=[])

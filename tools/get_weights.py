@@ -31,7 +31,8 @@ def parse_args(argv=None):
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"{', '.join(CHECKSUMS)} (all)")
     url = "folder on a server that has them (default: %(default)s)"
     parser.add_argument("--url", default=URL, help=url)
-    folder, text = REPO / "model_data", "folder to save to (default: model_data in this repository)"
+    folder = REPO / "model_data"
+    text = "folder to save to (default: model_data in this repository)"
     parser.add_argument("--folder", default=folder, type=Path, metavar="DIR", help=text)
     return parser.parse_args(argv)
 

@@ -22,7 +22,8 @@ def parse_args(argv=None):
     """Parse the command line; exit with status 2 for a bad one."""
     parser = flags.Parser(__doc__)
     flags.add_data_flags(parser)
-    output, seed = "folder for the two images", "seed of choice and augmentation (default: 0)"
+    output = "folder for the two images"
+    seed = "seed of choice and augmentation (default: 0)"
     count = "images on the sheet, chosen at random (default: %(default)s)"
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help=output)
     parser.add_argument("--count", type=flags.positive_int, default=12, metavar="N", help=count)

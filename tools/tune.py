@@ -149,7 +149,8 @@ def train_while_good(trial, flags: list[str], log: Path) -> float:
 
     Raises TrialPruned otherwise, and ChildProcessError where train.py fails.
     """
-    command, seen = [sys.executable, REPO / "train.py", *flags, f"--name={run_of(trial)}"], 0
+    command = [sys.executable, REPO / "train.py", *flags, f"--name={run_of(trial)}"]
+    seen = 0  # validations
     # In a session of its own, which Ctrl-C reaches once, from here.
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:

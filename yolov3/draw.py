@@ -95,7 +95,8 @@ class _Space:
     """Rectangles, and how many pixels of each labels may cover yet: none of another label."""
 
     def __init__(self, boxes: np.ndarray):
-        self._taken, area = boxes, np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        self._taken = boxes
+        area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
         # A small image of one object is its box.
         self._free = area * COVERED if len(boxes) > 1 else area
 
@@ -187,9 +188,11 @@ def _label_size(lettering: Lettering, size: int) -> tuple[int, int]:
 @lru_cache(maxsize=4096)
 def _extent(lettering: Lettering, size: int) -> tuple[float, int, int]:
     """Return the width of a text and the pixels that it needs above and below its base line."""
-    (text, file), line = lettering, load_font(default_font(), size).getmetrics()
-    _, top, _, bottom = load_font(file, size).getbbox(text, anchor="ls")
-    return load_font(file, size).getlength(text), max(line[0], -top), max(line[1], bottom)
+    text, file = lettering
+    font = load_font(file, size)
+    ascent, descent = load_font(default_font(), size).getmetrics()
+    _, top, _, bottom = font.getbbox(text, anchor="ls")
+    return font.getlength(text), max(ascent, -top), max(descent, bottom)
 
 
 def _padding(size: int) -> int:
@@ -200,8 +203,11 @@ def _padding(size: int) -> int:
 def _label(lettering: Lettering, size: int, colour: Colour) -> np.ndarray:
     """Return a label (h, w, 3) uint8."""
     image = Image.new("RGB", _label_size(lettering, size), colour)
-    (text, file), (red, green, blue) = lettering, colour
-    bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
-    start, fill = (_padding(size), _extent(lettering, size)[1]), "black" if bright else "white"
+    text, file = lettering
+    red, green, blue = colour
+    is_bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT  # luma of Rec. 601
+    fill = "black" if is_bright else "white"
+    _, above, _ = _extent(lettering, size)
+    start = _padding(size), above
     ImageDraw.Draw(image).text(start, text, fill, load_font(file, size), anchor="ls")
     return np.array(image)

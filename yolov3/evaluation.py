@@ -113,7 +113,8 @@ def letterboxed_batches(records, batch_size, size) -> Iterator[tuple[np.ndarray,
 
 def add_points(figures: dict, matches: metrics.Matches, curves: np.ndarray) -> None:
     """Add precision, recall and F1 at the best threshold of all classes, and that of each alone."""
-    mean, least = metrics.mean_over_classes(curves), figures.get("score_threshold", 0.0)
+    mean = metrics.mean_over_classes(curves)
+    least = figures.get("score_threshold", 0.0)
     point = metrics.best_point(mean, least)
     figures["threshold"] = threshold = max(shown_threshold(point), least)
     figures |= point or metrics.point_at(mean, threshold) | {"best_threshold": math.nan}

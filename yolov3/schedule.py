@@ -82,7 +82,8 @@ def is_out_of_patience(config: Config, epochs_done: int, best_epoch: int) -> boo
     Only those at the last input size count: before it the better ones are still to come.
     """
     sizes = config.train_epochs, config.train_input_size, config.train_input_scales
-    last_size, since = input_size_of(math.ceil(config.train_epochs) - 1, *sizes), best_epoch
+    last_size = input_size_of(math.ceil(config.train_epochs) - 1, *sizes)
+    since = best_epoch
     for epoch in range(best_epoch, epochs_done):
         since = since if input_size_of(epoch, *sizes) == last_size else epoch + 1
     return 0 < config.patience <= epochs_done - since

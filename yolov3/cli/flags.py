@@ -148,9 +148,9 @@ def settings_in(path: str, parser: Parser) -> dict:
     """
     from yolov3.class_names import read_yaml  # imports OpenCV
 
-    fields, settings = {field.name: field for field in dataclasses.fields(Config)}, {}
+    settings = {}
     for key, text in read_yaml(path).items():
-        field = fields.get(key.replace("-", "_"))
+        field = Config.__dataclass_fields__.get(key.replace("-", "_"))
         try:
             if not field:
                 flag = "--" + key

@@ -39,7 +39,8 @@ def read_voc_parts(
     What a list names and Annotations lacks is a fault in the log; an empty list is no part. Raises
     ValueError where no list names an image.
     """
-    folder, parts, listed = lists.absolute().parents[1] / "Annotations", {}, set()
+    folder = lists.absolute().parents[1] / "Annotations"
+    parts, listed = {}, set()
     names = PARTS if any((lists / f"{part}.txt").is_file() for part in PARTS[:2]) else TRAINVAL
     for path in (file for part in names if (file := lists / f"{part}.txt").is_file()):
         stems = {line.strip() for line in read_text(path).splitlines()} - {""}

@@ -154,7 +154,8 @@ def _pair(folder, evaluation, errors, index):
 
 
 def _inline(path, caption):
-    data, text = base64.b64encode(path.read_bytes()).decode(), escape(printable(caption))
+    data = base64.b64encode(path.read_bytes()).decode()
+    text = escape(printable(caption))
     kind = "jpeg" if path.suffix == ".jpg" else "png"
     image = f'<img alt="{text}" src="data:image/{kind};base64,{data}">'
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"

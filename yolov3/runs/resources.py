@@ -94,7 +94,8 @@ def available_memory(root: Path = Path("/")) -> int | None:
     used = _number(root / "proc/self/status", "VmRSS:")
     if available is None or used is None:
         return None
-    left, group = available * 1024, root / "sys/fs/cgroup"
+    left = available * 1024
+    group = root / "sys/fs/cgroup"
     limit, usage = _number(group / "memory.max"), _number(group / "memory.current")
     if limit is not None and usage is not None:  # a limit of "max" is none
         cached = _number(group / "memory.stat", "inactive_file") or 0

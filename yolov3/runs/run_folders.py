@@ -97,8 +97,8 @@ def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
     if not (checkpoint.path / RESUME).is_file():
         raise ValueError(f"{checkpoint.path}: a checkpoint to detect with; resume a last-* one")
     before = checkpoint.config
-    network, recipe = "--tiny" if before.tiny else "--no-tiny", f"--recipe {before.recipe}"
-    for name, flag in (("tiny", network), ("recipe", recipe)):
+    network = "--tiny" if before.tiny else "--no-tiny"
+    for name, flag in (("tiny", network), ("recipe", f"--recipe {before.recipe}")):
         if getattr(args, name, getattr(before, name)) != getattr(before, name):
             raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
     if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
