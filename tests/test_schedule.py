@@ -64,8 +64,8 @@ def test_a_warm_up_as_long_as_the_run_or_longer_only_rises(total_steps):
     ],
 )
 def test_input_sizes_of_a_run(epochs, scales, sizes):
-    count = math.ceil(epochs)
-    assert [input_size_of(epoch, epochs, 416, scales) for epoch in range(count)] == sizes
+    config = Config(train_epochs=epochs, train_input_scales=scales)
+    assert [input_size_of(config, epoch) for epoch in range(math.ceil(epochs))] == sizes
 
 
 def test_steps_sizes_and_pixels_by_hand():

@@ -31,8 +31,7 @@ class TrainingSchedule:
 
     def input_size(self, epoch: int) -> int:
         """Return the input size of an epoch in pixels."""
-        config, scales = self.config, self.config.train_input_scales
-        return input_size_of(epoch, config.train_epochs, config.train_input_size, scales)
+        return input_size_of(self.config, epoch)
 
     def mixes_images(self, epoch: int) -> bool:
         """Tell whether an epoch may have mosaics and mixup: it ends before `augment_close`."""
@@ -81,11 +80,11 @@ def is_out_of_patience(config: Config, epochs_done: int, best_epoch: int) -> boo
 
     Only those at the last input size count: before it the better ones are still to come.
     """
-    sizes = config.train_epochs, config.train_input_size, config.train_input_scales
-    last_size = input_size_of(math.ceil(config.train_epochs) - 1, *sizes)
+    last_size = input_size_of(config, math.ceil(config.train_epochs) - 1)
     since = best_epoch
     for epoch in range(best_epoch, epochs_done):
-        since = since if input_size_of(epoch, *sizes) == last_size else epoch + 1
+        if input_size_of(config, epoch) != last_size:
+            since = epoch + 1
     return 0 < config.patience <= epochs_done - since
 
 
@@ -117,14 +116,15 @@ def set_length(rate, warmup_steps: int, total_steps: int) -> None:
     rate.decay_steps.assign(max(1, total_steps - warmup_steps))
 
 
-def input_size_of(epoch: int, epochs: float, input_size: int, scales) -> int:
+def input_size_of(config: Config, epoch: int) -> int:
     """Return the input size in pixels of an epoch (from 0).
 
-    The run is cut into len(scales) equal parts. Each part trains at its fraction of `input_size`,
-    rounded to a multiple of 32; the last epoch always has the last scale.
+    The run is cut into equal parts, one for each of `train_input_scales`, which is its fraction of
+    `train_input_size`, rounded to a multiple of 32. The last epoch always has the last scale.
     """
-    part = min(math.ceil((epoch + 1) / epochs * len(scales)), len(scales)) - 1
-    return rounded_size(input_size * scales[part])
+    scales = config.train_input_scales
+    part = min(math.ceil((epoch + 1) / config.train_epochs * len(scales)), len(scales)) - 1
+    return rounded_size(config.train_input_size * scales[part])
 
 
 def rounded_size(pixels: float) -> int:
