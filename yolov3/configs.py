@@ -69,6 +69,11 @@ class Rule(NamedTuple):
     expected: str
     holds: Callable
 
+    def check(self, name: str, value):
+        """Return a value. Raises ValueError, naming what it is, if the rule does not hold."""
+        require(self.holds(value), name, self.expected, value)
+        return value
+
 
 AT_LEAST_0 = Rule("at least 0", lambda value: 0 <= value < math.inf)
 AT_LEAST_1 = Rule("at least 1", lambda value: 1 <= value < math.inf)
@@ -238,7 +243,7 @@ def check(field: dataclasses.Field, value) -> None:
     kind, rule = field.type, field.metadata["rule"]
     require(is_a(value, kind), field.name, SPELLED.get(kind) or kind.__name__, value)
     if rule:
-        require(rule.holds(value), field.name, rule.expected, value)
+        rule.check(field.name, value)
 
 
 def changed_settings(before: Config, now: Config) -> list[str]:

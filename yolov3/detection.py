@@ -199,13 +199,8 @@ def _class_names(names, own_names, weights) -> list[str]:
 
 def _input_hw(size) -> tuple[int, int]:
     height, width = size if isinstance(size, list | tuple) else (size, size)
-    return tuple(int(_checked("input_size", side, INPUT_SIZE)) for side in (height, width))
+    return tuple(int(INPUT_SIZE.check("input_size", side)) for side in (height, width))
 
 
 def _threshold(value, default) -> float:
-    return _checked("threshold", default if value is None else value, FRACTION)
-
-
-def _checked(name: str, value, rule):
-    require(rule.holds(value), name, rule.expected, value)
-    return value
+    return FRACTION.check("threshold", default if value is None else value)
