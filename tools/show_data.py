@@ -50,8 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
     statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
     if settings != Augmentation():
-        sizes = config.seed, config.train_input_size
-        changed = augment_boxes(records, sizes_wh, settings, *sizes)
+        changed = augment_boxes(records, sizes_wh, settings, config.seed, config.train_input_size)
         statistics["augmented"] = statistics_of(*changed, config.train_input_size)
     outputs = [args.output / name for name in FIGURES]
     inputs = [args.file, args.names, *(record.image_path for record in records)]
@@ -92,8 +91,8 @@ def choose_tiles(records, settings, args) -> list[tuple]:
     for index in sorted(chosen):
         tiles.append((Path(records[index].image_path).name, *load(index)))
         if settings != Augmentation():
-            sizes = args.seed, args.train_input_size
-            tiles.append(("augmented", *augmented(index, load, len(records), settings, *sizes)))
+            about = settings, args.seed, args.train_input_size
+            tiles.append(("augmented", *augmented(index, load, len(records), *about)))
     return tiles
 
 

@@ -40,8 +40,9 @@ def detect_boxes(
     per_class = max_per_class or max_detections
     total = max_per_class * num_classes if max_per_class else max_detections
     if agnostic and num_classes > 1:
-        limits = score_threshold, iou_threshold, total
-        boxes_xyxy, scores = _nms_across_classes(boxes_xyxy, scores, *limits)
+        boxes_xyxy, scores = _nms_across_classes(
+            boxes_xyxy, scores, score_threshold, iou_threshold, total
+        )
     return _nms_per_class(boxes_xyxy, scores, score_threshold, iou_threshold, per_class, total)
 
 

@@ -62,17 +62,19 @@ class Validator:
         self.unreadable = [record.image_path for record, height in sized if not height]
         figures = dict(zip(LOSSES, np.mean(losses, axis=0).tolist(), strict=True))
         figures["total"] = sum(figures.values())
-        limits = len(self.class_names), self.limit
-        self.matches = metrics.match_detections(self.records, detections, *limits)
+        num_classes = len(self.class_names)
+        self.matches = metrics.match_detections(self.records, detections, num_classes, self.limit)
         precision = metrics.average_precision(self.matches, self.class_names)
         figures |= {name: precision[name] for name in ("mAP50", "mAP75", "mAP")}
         self.curves = metrics.score_curves(self.matches)
         figures |= metrics.best_point(metrics.mean_over_classes(self.curves))
         self.threshold = shown_threshold(figures, self.config.test_score_threshold)
-        found = zip(self.records, detections, strict=True)
-        readable = (pair for pair in found if pair[0].image_path not in self.unreadable)
-        shown = self.threshold, self.class_names
-        self.examples = [draw_comparison(*pair, *shown) for pair in islice(readable, NUM_EXAMPLES)]
+        found = zip(self.records, detections, heights, strict=True)
+        readable = ((record, objects) for record, objects, height in found if height)
+        self.examples = [
+            draw_comparison(record, objects, self.threshold, self.class_names)
+            for record, objects in islice(readable, NUM_EXAMPLES)
+        ]
         return figures
 
     @tf.function(input_signature=BATCH_SIGNATURE, autograph=False)

@@ -146,8 +146,8 @@ def _pair(folder, evaluation, errors, index):
     """Write an image, truth beside detections, and return it with its errors for the page."""
     path = folder / "images" / f"{index + 1:06d}.jpg"
     record, found = evaluation.records[index], evaluation.detections[index]
-    shown = evaluation.threshold, evaluation.class_names
-    write_image(path, draw_comparison(record, found, *shown))
+    drawn = draw_comparison(record, found, evaluation.threshold, evaluation.class_names)
+    write_image(path, drawn)
     counts = zip(errors.by_image[index].tolist(), KINDS, strict=True)
     what = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "no error"
     return _inline(path, f"{what}: {record.image_path}")
