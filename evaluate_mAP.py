@@ -74,10 +74,10 @@ def main(argv=None) -> int:
 
 
 def describe_images(detector, annotations, records) -> str | None:
-    """Say what a reader of the figures must know of the images; return their key of `IMAGES`."""
+    """Say what a reader of the figures must know of the images; return a key of `IMAGES_ARE`."""
     from yolov3.class_names import check_numbering
     from yolov3.data.annotation_check import fingerprint
-    from yolov3.evaluation import IMAGES
+    from yolov3.evaluation import IMAGES_ARE
     from yolov3.metrics import limit_note
 
     numbering = check_numbering(annotations, detector.class_names, detector.weights)
@@ -85,8 +85,9 @@ def describe_images(detector, annotations, records) -> str | None:
     checkpoint, which = detector.checkpoint, None
     if checkpoint:
         digest = fingerprint(records)
-        which = next((name for name in IMAGES if getattr(checkpoint, name, "") == digest), "other")
-        notes.append(IMAGES[which])
+        same = [name for name in IMAGES_ARE if getattr(checkpoint, name, "") == digest]
+        which = same[0] if same else "other"
+        notes.append(IMAGES_ARE[which])
     if which == "other":
         notes.append(training_overlap(annotations, records, checkpoint.config))
     for note in filter(None, notes):

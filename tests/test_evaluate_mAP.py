@@ -11,7 +11,7 @@ import evaluate_mAP
 from yolov3 import evaluation
 from yolov3.checkpoints import find_checkpoint
 from yolov3.darknet import save_darknet_weights
-from yolov3.evaluation import IMAGES
+from yolov3.evaluation import IMAGES_ARE
 from yolov3.yolov3 import build_yolov3
 
 
@@ -61,7 +61,7 @@ def test_which_images_they_are_is_said(trained, tmp_path, capsys, changes, image
     state = json.loads((checkpoint.path / "state.json").read_text())
     rewrite(checkpoint.path, "state.json", json.dumps(state | changes))
     assert main([flag, "--input-size=32"]) == 0
-    assert f"\n{IMAGES[images_are]}\n" in capsys.readouterr().out
+    assert f"\n{IMAGES_ARE[images_are]}\n" in capsys.readouterr().out
 
 
 def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd):
@@ -79,7 +79,7 @@ def test_weights_of_another_task_are_told(trained, digit_scenes, tmp_path, capfd
     assert main([moved, f"--annotations={part}", "--input-size=32"]) == 0
     assert "note: gone.txt, which the run was trained on, is not here" in capfd.readouterr().out
     assert f"note: class 0 is 'zero' in {tmp_path / 'part.names'}, but '0' in " in out
-    assert " shares 1 of 1 image with " in out and IMAGES["other"] in out
+    assert " shares 1 of 1 image with " in out and IMAGES_ARE["other"] in out
     write(tmp_path / "part.names", "1\n0\n")
     line = refusal(capfd, evaluate_mAP.main, [weights, f"--annotations={part}"])
     assert "part.txt: class 0 is '1' in" in line

@@ -24,7 +24,7 @@ HARDLY_ANY_RIGHT = (
     "note: hardly any detection is right: weights of another task, classes numbered differently, "
     "or too short a training"
 )
-IMAGES = {  # which they are, by the field of `Checkpoint` that is their fingerprint
+IMAGES_ARE = {  # which they are, by the field of `Checkpoint` that is their fingerprint
     "trained_on": "warning: the run was trained on these images; of new ones this says little",
     "validated_on": "the run was validated on these images",
     "other": "the run was not validated on these images and boxes",

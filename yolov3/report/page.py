@@ -12,7 +12,7 @@ import numpy as np
 
 from yolov3.cli.progress import counted
 from yolov3.draw import draw_comparison
-from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES, Evaluation, class_rows
+from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES_ARE, Evaluation, class_rows
 from yolov3.files import write_whole
 from yolov3.formats.coco import format_coco
 from yolov3.formats.data_set import AnnotatedImage, DataSet
@@ -129,7 +129,7 @@ def _texts(figures):
     least = max(SCORES[SANE][0], figures.get("score_threshold", 0))
     none = f"No detection above a score of {least:g} is right, so no threshold is best; at"
     texts["advice"] = f"{'The best score threshold is' if is_best else none} {texts['threshold']}"
-    texts["which_images"] = IMAGES.get(figures.get("images_are"), "").capitalize()
+    texts["which_images"] = IMAGES_ARE.get(figures.get("images_are"), "").capitalize()
     times = figures["milliseconds"].items()
     texts["times"] = ", ".join(f"{stage} {time:.1f} ms" for stage, time in times)
     texts["settings"] = "".join(
