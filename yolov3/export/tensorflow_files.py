@@ -1,5 +1,6 @@
 """A network as a SavedModel, which TensorFlow Serving loads, and as a LiteRT file."""
 
+import gc
 import json
 import tempfile
 import zipfile
@@ -109,6 +110,8 @@ def write_litert(model: keras.Model, path, about: dict) -> None:
     with tempfile.TemporaryDirectory() as folder, atomic_write(path) as partial:
         predict = {PREDICT: tf.function(module.predict, [module.images])}
         tf.saved_model.save(tf.Module(), folder, predict)
+        del module, predict
+        gc.collect()  # they refer to each other; the converter needs the memory of their weights
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[PREDICT])
         if about["precision"] != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
