@@ -73,7 +73,7 @@ def test_anchors_and_strides():
 
 
 def test_what_depends_on_the_network_follows_it_unless_it_was_chosen():
-    assert (Config().train_epochs, Config().train_lr_init) == (6, 1.5e-3)
+    assert (Config().train_epochs, Config().train_lr_init) == (7, 1.5e-3)
     assert (Config(tiny=True).train_epochs, Config(tiny=True).train_lr_init) == (15, 1e-3)
     chosen = Config(train_epochs=6, train_lr_init=0.5, tiny=True)
     assert (chosen.train_epochs, chosen.train_lr_init) == (6, 0.5)

@@ -131,5 +131,6 @@ def test_mosaics_end_before_the_last_part_of_a_run(epochs, close, mosaics, sizes
     ],
 )
 def test_patience_counts_epochs_at_the_last_input_size(patience, epochs_done, best_epoch, is_out):
-    config = Config(patience=patience, train_epochs=30)  # from epoch 21 on it has 416 px
+    scales = 0.5, 0.5, 1.0  # from epoch 21 on it has 416 px
+    config = Config(patience=patience, train_epochs=30, train_input_scales=scales)
     assert is_out_of_patience(config, epochs_done, best_epoch) == is_out

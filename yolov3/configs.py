@@ -43,10 +43,10 @@ RECIPES = (
 )
 # What settings are unless given, by recipe: of YOLOv3 and of YOLOv3-tiny.
 OF_RECIPE = {
-    "train_epochs": {"digits": (6, 15), "images": (60, 60)},
+    "train_epochs": {"digits": (7, 15), "images": (60, 60)},
     "train_lr_init": {"digits": (1.5e-3, 1e-3), "images": (1.5e-3, 1.5e-3)},
     "train_input_scales": {
-        "digits": ((0.46, 0.46, 0.46, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
+        "digits": ((0.46, 0.46, 0.46, 0.77, 0.77, 1.0, 1.0), (0.54, 0.77, 1.0)),
         "images": ((0.54, 0.77, 1.0), (0.54, 0.77, 1.0)),
     },
     "augment_flip": {"digits": (0.0, 0.0), "images": (0.5, 0.5)},

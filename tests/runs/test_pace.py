@@ -189,6 +189,6 @@ def test_a_run_of_hours_is_told_what_would_be_shorter():
     pace, schedule = Pace(0, Clock()), TrainingSchedule(Config(), 1000)
     pace.start(COSTS._replace(image=dict.fromkeys((192, 320, 416), 2.0)), schedule, 0, 0.0)
     text = time_text(pace, schedule.config, has_gpu=False)
-    assert text.startswith("about 3 h ") and "--tiny" in text and "--max-minutes 60 " in text
+    assert text.startswith("about 4 h ") and "--tiny" in text and "--max-minutes 60 " in text
     assert time_text(pace, schedule.config, has_gpu=True) == text.partition(";")[0]
     assert not pace.changed(1)
