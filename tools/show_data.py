@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
     class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))
-    settings = Augmentation(*(getattr(config, f"augment_{x}") for x in Augmentation._fields))
+    settings = Augmentation.of(config)
     statistics = {"annotated": statistics_of(records, sizes_wh, config.train_input_size)}
     if settings != Augmentation():
         changed = augment_boxes(records, sizes_wh, settings, config.seed, config.train_input_size)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from yolov3.configs import Config
 from yolov3.images import GREY, boxes_to_letterbox, letterbox, letterbox_params, resize
 
 # Brightness and two axes of colour, in terms of red, green and blue: NTSC's YIQ.
@@ -37,6 +38,11 @@ class Augmentation(NamedTuple):
     mixup: float = 0.0  # probability that another sample shines through
     min_area: float = 0.5  # smallest fraction of a box's area in view for it to be kept
     sizes: tuple[float, ...] = (1.0,)  # fractions of the input size, one of them for each batch
+
+    @classmethod
+    def of(cls, config: Config) -> "Augmentation":
+        """Return what the settings named `augment_` say."""
+        return cls(*(getattr(config, f"augment_{name}") for name in cls._fields))
 
 
 def training_sample(sample, other, input_size: int, full_size: float, settings, rng):

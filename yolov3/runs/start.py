@@ -81,9 +81,7 @@ class Training:
     def batches(self, input_size: int, steps: tuple[int, int]):
         """Yield the batches of a range of steps of one epoch, as `train` takes them."""
         config, strategy = self.config, self.train_step.strategy
-        augmentation = Augmentation(
-            *(getattr(config, f"augment_{x}") for x in Augmentation._fields)
-        )
+        augmentation = Augmentation.of(config)
         if not self.schedule.mixes_images(steps[0] // self.schedule.steps_per_epoch):
             augmentation = augmentation._replace(mosaic=0.0, mixup=0.0)
         sizes = config.train_batch_size, input_size, steps, config.train_input_size
