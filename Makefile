@@ -55,7 +55,7 @@ test: env-dev ## run the tests
 test-slow: env-dev ## run the tests that train for minutes or drive a browser
 	$(PY) -m pytest -m slow $(ARGS)
 
-torture: env-dev ## kills, full disks, damaged files and wild numbers: 10 minutes on 2 cores
+torture: env-dev ## kills, full disks, damaged files and wild numbers: 20 minutes on 2 cores
 	$(PY) -m tests.torture $(ARGS)
 
 bench: env-bench ## speed of every part, and of other engines beside it (ARGS=--quick: does it run?)

@@ -1,6 +1,6 @@
 """Try to break training, files and losses, and print one table of faults tried and survived.
 
-    python -m tests.torture                      everything: about 10 minutes on 2 cores
+    python -m tests.torture                      everything: about 20 minutes on 2 cores
     python -m tests.torture --share 0.02         a fiftieth of it
     python -m tests.torture --only kills disk    some families of faults
     python -m tests.torture --seed 7             the faults that this seed draws
