@@ -97,12 +97,12 @@ class Outputs:
         frame = found.frame
         if frame.source is not self._video_source:
             self._close_video()
+        if self._json:  # first: an interruption leaves no frame in a video without its line
+            with self._told():
+                self._json.write(frame_entry(found, self.class_names))
         if drawn is not None and self.options.save and frame.source.kind is not Kind.IMAGE:
             with self._told():
                 self._add_to_video(frame, drawn)
-        if self._json:
-            with self._told():
-                self._json.write(frame_entry(found, self.class_names))
 
     def _add_to_video(self, frame, drawn):
         if frame.source is not self._video_source:
