@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import functools
 import shlex
-import time
 from dataclasses import dataclass
 
 import keras
@@ -230,7 +229,6 @@ def fit(training: Training, run: Run | None) -> Outcome:
 def report(training: Training, run: Run) -> int:
     """Print what will happen, train, and print how it ended; return the exit code."""
     print_plan(training, run)
-    started = time.monotonic()
     try:
         outcome = fit(training, run)
     except BrokenPipeError:  # nobody reads the output any more
@@ -241,7 +239,7 @@ def report(training: Training, run: Run) -> int:
             command = f"python train.py --resume {shlex.quote(str(run.checkpoints))}"
             hint = f"the earlier checkpoints are complete; mend it, and resume with: {command}"
         raise OSError(f"{error}; {hint}") from None
-    print_outcome(outcome, training, run, time.monotonic() - started)
+    print_outcome(outcome, training, run)
     return outcome.value
 
 
@@ -276,8 +274,8 @@ def print_plan(training: Training, run: Run) -> None:
     print(end="", flush=True)
 
 
-def print_outcome(outcome: Outcome, training: Training, run: Run, seconds: float) -> None:
-    """Say how the run ended and what to do next."""
+def print_outcome(outcome: Outcome, training: Training, run: Run) -> None:
+    """Say how the run ended, the time it took from its very start, and what to do next."""
     folder, best_mAP = shlex.quote(str(run.checkpoints)), training.manager.best_mAP
     if outcome is Outcome.INTERRUPTED:
         print(
@@ -289,7 +287,7 @@ def print_outcome(outcome: Outcome, training: Training, run: Run, seconds: float
         if done < training.schedule.epochs:
             epochs = f"{done} of {counted(training.schedule.epochs, 'epoch')}"
             print(f"ended after {epochs}: {patience} without a better validation mAP (--patience)")
-        print(f"finished in {format_seconds(seconds)}", end="")
+        print(f"finished in {format_seconds(training.manager.pace.used)}", end="")
         if best_mAP >= 0:  # -1: nothing was validated, or no image had a box
             print(f"; best validation mAP {best_mAP:.4f}", end="")
         annotations = "" if training.validate else " --annotations FILE"
