@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -61,6 +63,19 @@ def test_every_value_is_there_and_its_tag_is_described(folder, log):
     assert [(step, value) for tag, step, value in events if tag == "mAP/mAP"] == [(1, 1), (2, 2)]
     for tag in {tag for tag, *_ in events if tag in DESCRIPTIONS}:
         assert log.SummaryMetadata(tag).summary_description == DESCRIPTIONS[tag]
+
+
+def test_all_that_was_logged_is_in_the_file_once_it_is_flushed_each_with_its_time(tmp_path):
+    log, times = TensorBoardLog(tmp_path, 0), [time.time()]
+    for step in range(1, 24):
+        log.scalars(step, {"lr": step})
+        times.append(time.time())
+    log.flush()
+    events = read_log(tmp_path).Tensors("lr")
+    log.close()
+    assert [event.step for event in events] == list(range(1, 24))
+    for event, (earliest, latest) in zip(events, pairwise(times), strict=True):
+        assert earliest <= event.wall_time <= latest
 
 
 def test_images_keep_their_sizes_and_colours(folder):

@@ -5,7 +5,7 @@ Also numbers and durations as people write them.
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -81,13 +81,17 @@ class Progress:
         """Change the work that is left."""
         self._task.total = self.done + amount
 
-    def advance(self, amount: float, text: str, now: bool = False) -> None:
-        """Count work, and show `text` with the time left if it is time to, or `now`."""
+    def advance(self, amount: float, text: str | Callable[[], str], now: bool = False) -> None:
+        """Count work, and show `text` with the time left if it is time to, or `now`.
+
+        A function is only asked for its text where it is shown.
+        """
         self._rich.advance(self._task.id, amount)
         pause = SECONDS_BETWEEN_UPDATES if self.is_terminal else SECONDS_BETWEEN_LINES
         if not now and self._clock() - self._shown < pause:
             return
         self._shown = self._clock()
+        text = text() if callable(text) else text
         line = printable("  ".join(filter(None, [text, self.time_left])))
         if self.is_terminal:
             self._rich.update(self._task.id, description=line, refresh=True)

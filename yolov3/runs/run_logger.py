@@ -1,6 +1,7 @@
 """Progress line, console messages, TensorBoard log and results.csv of a run."""
 
 import contextlib
+import functools
 import time
 from collections import Counter
 from pathlib import Path
@@ -131,7 +132,11 @@ class RunLogger:
         else:
             self._log_skipped(step, metrics, batch, indices)
         self.log.scalars(step, values)
-        self._show_progress(step, epoch, metrics)
+        self.progress.advance(
+            self.schedule.batch_size * self.schedule.pixels_of(epoch),
+            functools.partial(self._progress_text, step, epoch, metrics),
+            now=step == self.schedule.last_step(epoch),
+        )
 
     def log_divergence(self, step: int, metrics: dict, indices) -> None:
         """Say why the run ends."""
@@ -196,18 +201,16 @@ class RunLogger:
         self.log.flush()
         sync(self.results.path)
 
-    def _show_progress(self, step, epoch, metrics):
+    def _progress_text(self, step, epoch, metrics):
         schedule, size = self.schedule, self.schedule.input_size(epoch)
-        pixels = schedule.pixels_of(epoch)
         done = step - epoch * schedule.steps_per_epoch
         losses = ", ".join(f"{name} {metrics[name]:.2f}" for name in LOSSES[1:])
         pixels_per_second = self.progress.speed  # None before the second step
-        speed = f"  {pixels_per_second / pixels:.1f} images/s" if pixels_per_second else ""
-        self.progress.advance(
-            schedule.batch_size * pixels,
+        images = pixels_per_second and pixels_per_second / schedule.pixels_of(epoch)
+        speed = f"  {images:.1f} images/s" if images else ""
+        return (
             f"epoch {epoch + 1}/{schedule.epochs} {size} px  {done}/{schedule.steps_per_epoch}"
-            f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}{speed}",
-            now=step == schedule.last_step(epoch),
+            f"  loss {metrics['total']:.2f} ({losses})  lr {metrics['lr']:.1e}{speed}"
         )
 
     def _log_skipped(self, step, metrics, batch, indices):

@@ -32,6 +32,7 @@ SCALAR = {"plugin_data": {"plugin_name": "scalars"}, "data_class": "DATA_CLASS_S
 VALIDATION_TAGS = ("validate", "mAP/", "PR", "outputs/", "weights/")
 PR_EVERY = 10  # of `SCORES`
 SAMPLED = 4_000  # numbers of a histogram
+WRITTEN_AT_ONCE = 10  # calls of `scalars`: alone, each would find its code in no cache of the CPU
 FOLLOWED = ("train_lr_init", "train_input_scales")  # other settings are chosen by these
 LOSS_TEXTS = {
     "total": "The sum of the box, confidence and class losses",
@@ -87,27 +88,39 @@ class TensorBoardLog:
         self._put(file_version="brain.Event:2")
         self._put(step=self.begins_at, session_log={"status": "START"})
         self._described = set()  # tags whose description this file has
+        self._waiting = []  # (time, step, values) of `scalars`
         if again:
             self.write(step, tf.compat.v1.Summary(value=again.values()))
 
     def write(self, step: int, *summaries) -> None:
         """Write summaries, as TensorBoard's plugins make them, at a step, all at once."""
+        self._write_waiting()
+        self._write(time.time(), step, *summaries)
+
+    def _write(self, now, step, *summaries):
         for value in (value for summary in summaries for value in summary.value):
             if value.tag not in self._described:  # TensorBoard reads the first
                 self._described.add(value.tag)
                 text = DESCRIPTIONS.get(value.tag) or DESCRIPTIONS.get(value.tag.partition("/")[0])
                 value.metadata.summary_description = text or ""
         joined = b"".join(summary.SerializeToString() for summary in summaries)
-        self._put(step=step, summary=tf.compat.v1.Summary.FromString(joined))
+        self._put(wall_time=now, step=step, summary=tf.compat.v1.Summary.FromString(joined))
 
     def scalars(self, step: int, values: dict) -> None:
-        """Write scalars by tag."""
-        tensors = {
-            tag: {"dtype": "DT_FLOAT", "tensor_shape": {}, "float_val": [float(value)]}
-            for tag, value in values.items()
-        }
-        scalars = [{"tag": tag, "tensor": x, "metadata": SCALAR} for tag, x in tensors.items()]
-        self.write(step, tf.compat.v1.Summary(value=scalars))
+        """Write scalars by tag, some calls later at the latest."""
+        self._waiting.append((time.time(), step, values))
+        if len(self._waiting) == WRITTEN_AT_ONCE:
+            self._write_waiting()
+
+    def _write_waiting(self):
+        for now, step, values in self._waiting:
+            tensors = {
+                tag: {"dtype": "DT_FLOAT", "tensor_shape": {}, "float_val": [float(value)]}
+                for tag, value in values.items()
+            }
+            scalars = [{"tag": tag, "tensor": x, "metadata": SCALAR} for tag, x in tensors.items()]
+            self._write(now, step, tf.compat.v1.Summary(value=scalars))
+        self._waiting = []
 
     def images(self, step: int, tag: str, images) -> None:
         """Write RGB images uint8 (H, W, 3) under a tag; their sizes may differ."""
@@ -157,18 +170,20 @@ class TensorBoardLog:
 
     def flush(self) -> None:
         """Have the disk hold all that was written, so that a power cut loses none of it."""
+        self._write_waiting()
         with self._disk_errors():
             self._writer.flush()
         for path in self.folder.glob(LOG_FILES):
             sync(path)
 
     def close(self) -> None:
+        self._write_waiting()
         with self._disk_errors():
             self._writer.close()
 
     def _put(self, **values):
         """Append an event; the writer of `tf.summary` would take several times as long."""
-        event = tf.compat.v1.Event(wall_time=time.time(), **values)
+        event = tf.compat.v1.Event(**{"wall_time": time.time()} | values)
         with self._disk_errors():
             self._writer.write(event.SerializeToString())
 
