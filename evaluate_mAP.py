@@ -41,11 +41,11 @@ def main(argv=None) -> int:
 
     if needs_tensorflow(args.weights):
         import_tensorflow(frozen_weights=True)
-    from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import existing_file, load_records
     from yolov3.detection import Detector
     from yolov3.evaluation import evaluate, format_table, time_stages
     from yolov3.files import output_folder, require_empty
+    from yolov3.text import counted
 
     if args.report:
         require_empty(args.report)

@@ -43,11 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from yolov3.annotations import read_annotations
     from yolov3.class_names import read_class_names
-    from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import existing_file
     from yolov3.draw import draw_boxes
     from yolov3.files import check_outputs
     from yolov3.images import read_image, write_image
+    from yolov3.text import counted
 
     annotations = existing_file(args.annotations)
     class_names = read_class_names(args.names)

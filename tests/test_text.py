@@ -1,11 +1,11 @@
-"""What is escaped in text for people, and which font draws which letters."""
+"""What is escaped in text for people, how numbers read, and which font draws which letters."""
 
 from pathlib import Path
 
 import pytest
 from made_fonts import make_font
 
-from yolov3.text import default_font, in_font, missing_letters, printable
+from yolov3.text import counted, default_font, format_seconds, in_font, missing_letters, printable
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ def test_what_a_terminal_obeys_or_hides_is_escaped():
     escaped = r"a\x00\x1b[31m\r\n\x7f\x9b\u200b\u2028\u202e\u2066\ufeff\udcff.png"
     assert printable(text) == escaped and printable(escaped) == escaped
     assert printable("a\n\tb\r", keep="\n\t") == "a\n\tb\\r"
+
+
+def test_durations_and_numbers_read_as_people_say_them():
+    durations = [format_seconds(seconds) for seconds in (0.4, 59.6, 200, 7500)]
+    assert durations == ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
+    numbers = [counted(1, "box"), counted(2, "box"), counted(1000, "image"), counted(0, "class")]
+    assert numbers == ["1 box", "2 boxes", "1,000 images", "0 classes"]
 
 
 def font_of(text):

@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 
 from yolov3.cli.flags import Parser, add_data_flags, integer
-from yolov3.cli.progress import counted
 from yolov3.cli.run import run_script
 from yolov3.configs import ANCHORS, ANCHORS_PER_SCALE, SEED, TINY_ANCHORS
 from yolov3.files import check_outputs, write_whole
+from yolov3.text import counted
 
 NETWORKS = {"YOLOv3": ANCHORS, "YOLOv3-tiny": TINY_ANCHORS}
 

@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 from yolov3.checkpoints import CONFIG
 from yolov3.cli.flags import Parser, fraction, spelled
-from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import run_script
 from yolov3.configs import ANCHOR_PRESETS, Config
 from yolov3.files import read_json
+from yolov3.text import counted, listed
 
 RESULTS, DATA = "results.csv", "data.json"  # beside the config.json of a run
 MAPS = ("mAP50", "mAP75", "mAP")

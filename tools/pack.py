@@ -12,9 +12,10 @@ import tarfile
 from pathlib import Path
 
 from yolov3.cli.flags import Parser, positive_int
-from yolov3.cli.progress import counted, track
+from yolov3.cli.progress import track
 from yolov3.cli.run import run_script
 from yolov3.files import atomic_write, require_empty, write_whole
+from yolov3.text import counted
 
 
 def parse_args(argv=None):

@@ -37,13 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     config = flags.config_from_flags(args)
     from yolov3.augment import Augmentation
     from yolov3.class_names import check_numbering, read_class_names
-    from yolov3.cli.progress import counted
     from yolov3.data.annotation_check import describe_classes
     from yolov3.data.data_plots import contact_sheet, statistics_figure
     from yolov3.data.statistics import augment_boxes, read_sized_annotations, statistics_of
     from yolov3.files import check_outputs
     from yolov3.plots import save_figure
-    from yolov3.text import missing_letters
+    from yolov3.text import counted, missing_letters
 
     class_names = read_class_names(args.names)
     records, sizes_wh = read_sized_annotations(args.file, len(class_names))

@@ -1,4 +1,4 @@
-"""Text that people see: escapes for what cannot be seen, and fonts that have its letters."""
+"""Text that people see: escapes for what cannot be seen, numbers and times in words, fonts."""
 
 import re
 from functools import cache, lru_cache
@@ -28,6 +28,28 @@ def printable(text: str, keep: str = "") -> str:
         return letter.encode("unicode_escape").decode() if is_hidden else letter
 
     return text if text.isprintable() else "".join(map(shown, text))
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number with its noun: 1 box, 2 boxes, 1,000 images."""
+    ending = "" if number == 1 else "es" if thing[-1] in "sx" else "s"
+    return f"{number:,} {thing}{ending}"
+
+
+def listed(words: list[str], limit: int) -> str:
+    """Write words in a row, of many the first: a, b and 1,000 more."""
+    rest = len(words) - limit
+    return ", ".join(words[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as people do: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def require(is_right: bool, where: object, expected: str, value: object) -> None:

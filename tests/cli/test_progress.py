@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from yolov3.cli.progress import Progress, counted, format_seconds, track
+from yolov3.cli.progress import Progress, track
 from yolov3.text import PrintableStream
 
 ERASE_LINE = "\x1b[2K"
@@ -120,10 +120,3 @@ def test_items_are_tracked_on_a_terminal_only(monkeypatch, stream):
     assert list(track(items, "checking", len(items))) == items
     assert ("checking: 1,792 of 2,000" in stream.getvalue()) == stream.isatty()
     assert stream.isatty() or stream.getvalue() == ""
-
-
-def test_durations_and_numbers_read_as_people_say_them():
-    durations = [format_seconds(seconds) for seconds in (0.4, 59.6, 200, 7500)]
-    assert durations == ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
-    numbers = [counted(1, "box"), counted(2, "box"), counted(1000, "image"), counted(0, "class")]
-    assert numbers == ["1 box", "2 boxes", "1,000 images", "0 classes"]

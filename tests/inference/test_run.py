@@ -24,7 +24,7 @@ from yolov3.inference import run as inference_run
 from yolov3.inference.frames import Frame
 from yolov3.inference.outputs import OutputOptions
 from yolov3.inference.pipeline import NO_OBJECTS, Detections
-from yolov3.inference.run import Report, run_detection
+from yolov3.inference.run import DetectionReport, run_detection
 from yolov3.inference.sources import find_sources
 
 
@@ -174,7 +174,7 @@ def test_progress_tells_speed_and_time_left(monkeypatch, total, of):
     stream, clock = io.StringIO(), Clock()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr("yolov3.cli.progress.SECONDS_BETWEEN_LINES", 2)
-    report = Report(["white"], total, 100, clock)
+    report = DetectionReport(["white"], total, 100, clock)
     [source] = find_sources(["rtsp://host/door"])
     for frame in [Frame(source)] * 18 + [Frame(source, error="gone", lost=2)]:
         clock.now += 0.1 * (frame.lost or 1)
@@ -183,7 +183,7 @@ def test_progress_tells_speed_and_time_left(monkeypatch, total, of):
 
 
 def test_the_summary_says_once_where_frames_have_as_many_objects_as_may_be(capsys):
-    report = Report(["a", "b"], None, limit=3)
+    report = DetectionReport(["a", "b"], None, limit=3)
     [source] = find_sources(["rtsp://host/door"])
     for count in (2, 3, 0, 3):
         boxes, scores, classes = np.zeros((count, 4)), np.ones(count), np.arange(count) % 2

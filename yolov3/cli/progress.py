@@ -1,7 +1,4 @@
-"""How far a long job is: one line kept up to date on a terminal, a line now and then in a log.
-
-Also numbers and durations as people write them.
-"""
+"""How far a long job is: one line kept up to date on a terminal, a line now and then in a log."""
 
 import sys
 import time
@@ -11,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from yolov3.text import printable
+from yolov3.text import format_seconds, printable
 
 SECONDS_BETWEEN_UPDATES = 0.2  # on a terminal, where the line is rewritten
 SECONDS_BETWEEN_LINES = 30.0  # in a file, where each update is a new line
@@ -114,25 +111,3 @@ def track(items: Iterable, label: str, total: int) -> Iterator:
             if progress.is_terminal and done % TRACKED == 0:
                 progress.advance(min(done, TRACKED), f"{label}: {done:,} of {total:,}")
             yield item
-
-
-def format_seconds(seconds: float) -> str:
-    """Write a duration as people do: 42 s, 3 min 20 s, 2 h 5 min."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
-def listed(words: list[str], limit: int) -> str:
-    """Write words in a row, of many the first: a, b and 1,000 more."""
-    rest = len(words) - limit
-    return ", ".join(words[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def counted(number: int, thing: str) -> str:
-    """Write a number with its noun: 1 box, 2 boxes, 1,000 images."""
-    ending = "" if number == 1 else "es" if thing[-1] in "sx" else "s"
-    return f"{number:,} {thing}{ending}"

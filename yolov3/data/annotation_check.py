@@ -12,12 +12,12 @@ import numpy as np
 from yolov3.annotations import BAD_CLASS, Problem, Records, box_text, scan, stack_boxes
 from yolov3.checkpoints import Checkpoint
 from yolov3.class_names import case_twins, check_numbering, read_class_names
-from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.configs import REPO, Config
 from yolov3.data.image_files import content_keys, read_sizes, same_content
 from yolov3.files import read_bytes
 from yolov3.shards import base_name
+from yolov3.text import counted, listed
 
 OUTSIDE = "box outside its image"
 SAME_IMAGE = "image listed twice"
@@ -35,7 +35,7 @@ TUTORIAL_DATA = "python mnist/make_data.py"  # makes the files that the defaults
 
 
 @dataclass(frozen=True)
-class Report:
+class AnnotationReport:
     """The result of `check_annotations`; `str` writes it as a person wants to read it.
 
     `records` are the good lines, `problems` the bad ones, at most one problem each. `warnings` do
@@ -128,7 +128,9 @@ def load_records(
     return report.records
 
 
-def check_annotations(path: str | Path, num_classes: int, by_content: bool = False) -> Report:
+def check_annotations(
+    path: str | Path, num_classes: int, by_content: bool = False
+) -> AnnotationReport:
     """Read an annotation file and the header of every image.
 
     The records' boxes are clipped to their images. Bad lines are `problems`: text that cannot be
@@ -144,7 +146,7 @@ def check_annotations(path: str | Path, num_classes: int, by_content: bool = Fal
     if records and (largest := records.boxes_xyxy.max(initial=0)) <= 1:
         kind = FRACTIONS if largest else NO_BOX
         warnings.append(Problem(kind, records[0].line, repr(records[0].image_path)))
-    return Report(path, records, problems, warnings)
+    return AnnotationReport(path, records, problems, warnings)
 
 
 def describe_classes(path, records: Records, class_names: list[str]) -> list[str]:

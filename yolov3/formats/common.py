@@ -7,10 +7,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from yolov3.annotations import MAX_EXACT
-from yolov3.cli.progress import counted
 from yolov3.files import UTF16_BOMS, read_bytes
 from yolov3.folder_search import find_files
-from yolov3.text import printable, require
+from yolov3.text import counted, printable, require
 
 EXAMPLES = 3  # shown of each reason
 IMAGES_HINT = "--images says where those of voc, coco and yolo are"

@@ -9,7 +9,6 @@ import numpy as np
 
 from yolov3.annotations import box_text, format_line, scan
 from yolov3.class_names import case_twins, read_class_names
-from yolov3.cli.progress import counted, listed
 from yolov3.cli.run import InputErrors
 from yolov3.files import check_outputs, read_bytes, write_files
 from yolov3.formats import preparing
@@ -18,6 +17,7 @@ from yolov3.formats.common import ConversionLog
 from yolov3.formats.data_set import DataSet, annotated_image
 from yolov3.formats.voc import Corners, format_voc, read_voc, read_voc_parts
 from yolov3.formats.yolo import YAML_SUFFIXES, format_yolo, read_data_yaml, read_yolo
+from yolov3.text import counted, listed
 
 FOLDER_FORMATS = ("voc", "yolo")
 CLASSES_SHOWN = 20  # in the summary

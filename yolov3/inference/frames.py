@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from yolov3.cli.progress import counted
 from yolov3.cli.run import LEFT_BEHIND
 from yolov3.images import read_image
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import frame_rate, open_capture, stated_frames
+from yolov3.text import counted
 
 LIVE_DAMAGED = 10  # frames in a row that a camera may lose, before it counts as broken off
 LONGEST_WAIT = 30  # seconds, before a source is opened again

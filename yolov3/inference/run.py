@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolov3.cli.progress import Progress, counted
+from yolov3.cli.progress import Progress
 from yolov3.detection import Detector
 from yolov3.files import output_folder
 from yolov3.inference.frames import count_frames
@@ -20,7 +20,7 @@ from yolov3.inference.scenes import nothing_found
 from yolov3.inference.sources import Kind, Source
 from yolov3.inference.video import quiet_opencv
 from yolov3.inference.window import open_window
-from yolov3.text import missing_letters
+from yolov3.text import counted, missing_letters
 
 FOLDER = WINDOW = "detections"
 WRITERS = 2  # threads that draw and write
@@ -43,7 +43,7 @@ def run_detection(
     blank = np.zeros((1, *detector.input_hw, 3), np.uint8)
     detector.detect_letterboxed(blank, [detector.input_hw])  # builds the graph
     names, stop = detector.class_names, threading.Event()
-    report = Report(names, count_frames(sources), detector.max_detections)
+    report = DetectionReport(names, count_frames(sources), detector.max_detections)
     if (options.save or options.show) and (lack := missing_letters(names)):
         report.progress.message(lack)
     with contextlib.ExitStack() as stack:
@@ -80,7 +80,7 @@ def _head(detector) -> dict:
     return network | settings | {"classes": detector.class_names}
 
 
-class Report:
+class DetectionReport:
     """What was found so far, for the user: a line per source, progress, and a summary.
 
     `total` is the number of frames, None where there is no end, `limit` that of objects in a frame.

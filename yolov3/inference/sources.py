@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from yolov3.cli.progress import counted
 from yolov3.files import short_name
 from yolov3.folder_search import FoundFiles, find_files
 from yolov3.formats.yolo import CLASS_STEM
 from yolov3.images import IMAGE_SUFFIXES
-from yolov3.text import printable
+from yolov3.text import counted, printable
 
 VIDEO_SUFFIXES = frozenset(
     ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv "

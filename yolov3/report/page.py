@@ -10,7 +10,6 @@ from string import Template
 
 import numpy as np
 
-from yolov3.cli.progress import counted
 from yolov3.draw import draw_comparison
 from yolov3.evaluation import DETECTOR_SETTINGS, IMAGES_ARE, Evaluation, class_rows
 from yolov3.files import write_whole
@@ -22,7 +21,7 @@ from yolov3.nms import to_ltwh
 from yolov3.plots import save_figure
 from yolov3.report.errors import KINDS, Errors, find_errors
 from yolov3.report.figures import draw_figures
-from yolov3.text import printable
+from yolov3.text import counted, printable
 
 PAGE = "report.html"  # beside this file: the template
 SHOWN = 8  # images of each choice

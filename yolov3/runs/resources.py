@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolov3.checkpoints import KEPT, checkpoint_folders
-from yolov3.cli.progress import format_seconds
 from yolov3.configs import Config
 from yolov3.darknet import FLOAT_BYTES, network_floats
 from yolov3.schedule import TrainingSchedule, rounded_size
+from yolov3.text import format_seconds
 from yolov3.weights import assign_by_name, state_dict
 
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolov3.cli.progress import Progress, counted, format_seconds, listed
+from yolov3.cli.progress import Progress
 from yolov3.configs import Config
 from yolov3.darknet import network_operations
 from yolov3.draw import draw_boxes
@@ -19,6 +19,7 @@ from yolov3.images import ImageFileError, letterbox, read_image
 from yolov3.runs.distribution import gather
 from yolov3.runs.tensorboard import LOSS_TEXTS, MAP_TEXTS, TensorBoardLog, training_values
 from yolov3.schedule import TrainingSchedule
+from yolov3.text import counted, format_seconds, listed
 from yolov3.training import MAX_SKIPPED_IN_A_ROW, Outcome
 from yolov3.yolov3 import to_float
 

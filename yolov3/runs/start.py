@@ -13,7 +13,6 @@ from yolov3.annotations import Records
 from yolov3.augment import Augmentation
 from yolov3.checkpoints import FOLDER_NAME, Checkpoint, checkpoint_folders
 from yolov3.cli.flags import config_from_flags
-from yolov3.cli.progress import counted, format_seconds
 from yolov3.cli.run import StopRequest
 from yolov3.configs import Config
 from yolov3.data.annotation_check import check_class_names, fingerprint, load_data
@@ -45,7 +44,7 @@ from yolov3.runs.run_logger import RunLogger
 from yolov3.runs.tensorboard import TensorBoardLog
 from yolov3.runs.workers import ALONE, Alone, SilentLogger, join_workers
 from yolov3.schedule import TrainingSchedule, is_out_of_patience, set_length
-from yolov3.text import missing_letters
+from yolov3.text import counted, format_seconds, missing_letters
 from yolov3.train_step import TrainStep
 from yolov3.training import Outcome, train
 from yolov3.transfer import transfer_weights
