@@ -131,7 +131,7 @@ LOADS = {
 }
 
 
-@pytest.mark.parametrize(("minutes", "images"), [(3, 200), (15, 20_000)])
+@pytest.mark.parametrize(("minutes", "images"), [(1.2, 1000), (2.5, 200), (3, 200), (15, 20_000)])
 @pytest.mark.parametrize("load", LOADS)
 def test_a_run_ends_in_its_budget_whatever_else_the_machine_does(load, minutes, images):
     took, changes = run(minutes, LOADS[load], images)

@@ -171,7 +171,7 @@ class Pace:
             return False
         slowdown = (used - last) / (self.left - left)
         if abs(rest - slowdown * left) > TOLERANCE * self.budget:
-            self.schedule = longest(before, self.costs, rest / slowdown, step)
+            self.schedule = nearest(before, self.costs, rest / slowdown, step)
         self._looked, self.left = used, self.costs.left(self.schedule, step)
         return self.schedule.total_steps != before.total_steps
 
@@ -238,15 +238,29 @@ def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> 
 
 def longest(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> TrainingSchedule:
     """Return the schedule with the most epochs that ends within `seconds` after `step`."""
-
-    def with_steps(steps):
-        epochs = float(f"{steps / schedule.steps_per_epoch:.6g}")  # as a person would type it
-        return schedule.change(train_epochs=epochs)
-
     most = step + round(seconds / schedule.batch_size / min(costs.image.values()))
     more = range(step + 1, most + 1)
-    fitting = bisect.bisect(more, seconds, key=lambda steps: costs.left(with_steps(steps), step))
-    return with_steps(max(1, step + fitting))
+
+    def seconds_left(steps):
+        return costs.left(with_steps(schedule, steps), step)
+
+    return with_steps(schedule, max(1, step + bisect.bisect(more, seconds, key=seconds_left)))
+
+
+def nearest(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> TrainingSchedule:
+    """Return the schedule that ends nearest to `seconds` after `step`.
+
+    A step more than fits may begin an epoch, whose validation takes a large part of a short run.
+    """
+    fits = longest(schedule, costs, seconds, step)
+    plans = fits, with_steps(schedule, fits.total_steps + 1)
+    return min(plans, key=lambda plan: abs(costs.left(plan, step) - seconds))
+
+
+def with_steps(schedule: TrainingSchedule, steps: int) -> TrainingSchedule:
+    """Return a schedule of as many steps."""
+    epochs = float(f"{steps / schedule.steps_per_epoch:.6g}")  # as a person would type it
+    return schedule.change(train_epochs=epochs)
 
 
 def time_text(pace: Pace, config, has_gpu: bool) -> str:
