@@ -44,6 +44,10 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.name and args.resume is not None:
         parser.error("--name: a resumed run keeps its name")
+    if hasattr(args, "train_epochs"):
+        if getattr(args, "max_minutes", 0):
+            parser.error("--train-epochs: --max-minutes chooses the epochs; give one of them")
+        args.max_minutes = 0  # of a file or a resumed run: the length that is asked for counts
     if args.config:
         vars(args).update(settings_in(args.config, parser) | vars(args))
     return args

@@ -83,6 +83,13 @@ def test_train_refuses_bad_flags(digit_scenes, tmp_path, monkeypatch, capfd, fla
     assert not os.listdir(tmp_path)
 
 
+def test_epochs_are_given_or_follow_from_minutes(tmp_path, capfd):
+    assert "give one of them" in refusal(capfd, train.main, ["--max-minutes=9", "--train-epochs=2"])
+    (tmp_path / "my.yaml").write_text("max_minutes: 9\n")
+    args = train.parse_args([f"--config={tmp_path / 'my.yaml'}", "--train-epochs=2"])
+    assert (args.train_epochs, args.max_minutes) == (2, 0)
+
+
 def test_train_without_data_says_how_to_make_them(digit_scenes, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(annotation_check, "REPO", tmp_path)

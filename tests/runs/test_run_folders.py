@@ -10,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from checkpoint_samples import save
 
+import train
 from yolov3.configs import REPO, Config
 from yolov3.runs import run_folders
 from yolov3.runs.run_folders import LOCK, locked
@@ -157,3 +159,44 @@ def test_link_in_place_of_the_lock_is_refused_and_its_target_kept(tmp_path):
     with pytest.raises(OSError), locked(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "kept"
+
+
+# What --resume finds, and which settings it takes
+
+
+def resumed(path, *flags):
+    args = train.parse_args(["--resume", str(path), *flags])
+    checkpoint, config = run_folders.find_resumable(args)
+    run_folders.print_changes(checkpoint, config, args)
+    return config, checkpoint
+
+
+def test_the_newest_is_resumed_with_its_own_settings(tmp_path, capsys):
+    save(tmp_path / "a", "last", 100)
+    last = save(tmp_path / "b", "last", 50)
+    for path, *flags in ((tmp_path,), ("", f"--train-checkpoints-folder={tmp_path}")):
+        config, checkpoint = resumed(path, *flags)
+        assert checkpoint.path == last
+        assert config == checkpoint.config and config.seed == 3
+        assert config.train_checkpoints_folder == "checkpoints"  # which tells where the log is
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_stays_in_its_folder(tmp_path, capsys):
+    save(tmp_path, "last", 100)
+    config, _ = resumed(tmp_path, "--train-checkpoints-folder=elsewhere")
+    assert config.train_checkpoints_folder == "checkpoints"
+    assert capsys.readouterr().out.startswith("note: --train-checkpoints-folder has no effect")
+
+
+def test_what_cannot_be_resumed_is_refused(tmp_path):
+    best, last = save(tmp_path, "best", 100), save(tmp_path, "last", 100)
+    with pytest.raises(ValueError, match=f"{last}: was trained with --tiny; resume it so"):
+        resumed(tmp_path, "--no-tiny")
+    with pytest.raises(ValueError, match=f"{last}: was trained with --recipe digits; resume it so"):
+        resumed(tmp_path, "--recipe=images")
+    resumed(tmp_path, "--anchors=yolov3-tiny")
+    with pytest.raises(ValueError, match=f"{last}: was trained with other anchors"):
+        resumed(tmp_path, "--anchors=yolov3-tiny-darknet")
+    with pytest.raises(ValueError, match=rf"{best}: a checkpoint to detect with; resume a last-\*"):
+        resumed(best)

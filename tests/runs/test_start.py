@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from checkpoint_samples import CLASS_NAMES, save
+from checkpoint_samples import CLASS_NAMES
 from small_training import after_each, found_nothing, thin_network
 
 import train
@@ -15,7 +15,7 @@ from yolov3 import yolov3 as networks
 from yolov3.checkpoints import find_checkpoint, save_checkpoint
 from yolov3.cli.run import run_script
 from yolov3.configs import Config
-from yolov3.runs import checkpoint_manager, resources, run_folders, start
+from yolov3.runs import checkpoint_manager, resources, start
 from yolov3.runs.run_folders import locked
 from yolov3.runs.run_logger import LOSSES, MAPS
 from yolov3.runs.start import start_training
@@ -207,47 +207,6 @@ def test_own_classes_are_not_validated_on_the_tutorials_images(flags, tmp_path, 
     assert code == 2 and error.startswith("error: own.names: the tutorial's mnist/mnist_test.txt")
 
 
-# What --resume finds, and which settings it takes
-
-
-def resumed(path, *flags):
-    args = train.parse_args(["--resume", str(path), *flags])
-    checkpoint, config = run_folders.find_resumable(args)
-    run_folders.print_changes(checkpoint, config, args)
-    return config, checkpoint
-
-
-def test_the_newest_is_resumed_with_its_own_settings(tmp_path, capsys):
-    save(tmp_path / "a", "last", 100)
-    last = save(tmp_path / "b", "last", 50)
-    for path, *flags in ((tmp_path,), ("", f"--train-checkpoints-folder={tmp_path}")):
-        config, checkpoint = resumed(path, *flags)
-        assert checkpoint.path == last
-        assert config == checkpoint.config and config.seed == 3
-        assert config.train_checkpoints_folder == "checkpoints"  # which tells where the log is
-    assert capsys.readouterr().out == ""
-
-
-def test_a_run_stays_in_its_folder(tmp_path, capsys):
-    save(tmp_path, "last", 100)
-    config, _ = resumed(tmp_path, "--train-checkpoints-folder=elsewhere")
-    assert config.train_checkpoints_folder == "checkpoints"
-    assert capsys.readouterr().out.startswith("note: --train-checkpoints-folder has no effect")
-
-
-def test_what_cannot_be_resumed_is_refused(tmp_path):
-    best, last = save(tmp_path, "best", 100), save(tmp_path, "last", 100)
-    with pytest.raises(ValueError, match=f"{last}: was trained with --tiny; resume it so"):
-        resumed(tmp_path, "--no-tiny")
-    with pytest.raises(ValueError, match=f"{last}: was trained with --recipe digits; resume it so"):
-        resumed(tmp_path, "--recipe=images")
-    resumed(tmp_path, "--anchors=yolov3-tiny")
-    with pytest.raises(ValueError, match=f"{last}: was trained with other anchors"):
-        resumed(tmp_path, "--anchors=yolov3-tiny-darknet")
-    with pytest.raises(ValueError, match=rf"{best}: a checkpoint to detect with; resume a last-\*"):
-        resumed(best)
-
-
 # A budget of minutes
 
 
@@ -296,3 +255,27 @@ def test_a_budget_trains_as_the_flags_that_it_says_do_and_is_resumed_exactly(
     with pytest.raises(ValueError, match="max_minutes: over before the next step"):
         run(*flags[:-1], "--max-minutes=0.001", "--train-checkpoints-folder=none")
     assert not os.path.exists("none")
+
+
+def test_a_plan_that_ends_after_the_last_epoch_leaves_a_finished_run(flags, capsys, monkeypatch):
+    monkeypatch.setattr(resources, "measure_costs", lambda *_: resources.Costs({32: 1.0}, 0, 1.0))
+
+    def end_at(pace, step):
+        pace.schedule = resources.longest(pace.schedule, pace.costs, -1.0 if step else 600.0, step)
+        return step == 2
+
+    monkeypatch.setattr(resources.Pace, "changed", end_at)
+    assert run(*flags[:-2], flags[-1], "--max-minutes=10", "--name=a") == 0
+    assert run("--resume=checkpoints/a") == 0
+    assert "a: was finished after 2 epochs; more with --train-epochs\n" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="max_minutes: over before the next step"):
+        run("--resume=checkpoints/a", f"--max-minutes={1.5 / 60}")  # where a step and a save take 2
+
+
+def test_a_part_of_an_epoch_is_not_the_whole_one(flags, tmp_path, capsys):
+    (tmp_path / "own.txt").write_text(2 * (tmp_path / "own.txt").read_text())
+    assert run(*flags, "--train-epochs=0.5", "--name=a") == 0
+    assert run("--resume=checkpoints/a") == 0
+    assert "a: was finished after 0.5 epochs; more with" in capsys.readouterr().out
+    assert run("--resume=checkpoints/a", "--train-epochs=1") == 0
+    assert find_checkpoint("checkpoints/a", "last").step == 2

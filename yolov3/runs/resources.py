@@ -230,7 +230,7 @@ def fit_to(schedule: TrainingSchedule, costs: Costs, seconds: float, step=0) -> 
         schedule = schedule.change(train_input_scales=scales)
         if schedule.config.augment_mosaic:
             schedule = schedule.change(augment_close=0.0)
-    if costs.left(best, step) > seconds:
+    if costs.left(best, step) > seconds or best.total_steps <= step:
         raise ValueError("max_minutes: over before the next step; expected more minutes")
     warmup = round(best.config.train_epochs * WARMUP_SHARE, 3)
     return best.change(train_warmup_epochs=min(best.config.train_warmup_epochs, warmup))

@@ -103,8 +103,6 @@ def find_resumable(args: argparse.Namespace) -> tuple[Checkpoint, Config]:
             raise ValueError(f"{checkpoint.path}: was trained with {flag}; resume it so")
     if hasattr(args, "anchors") and read_anchors(args.anchors) != before.anchors:
         raise ValueError(f"{checkpoint.path}: was trained with other anchors; omit --anchors")
-    if hasattr(args, "train_epochs") and not hasattr(args, "max_minutes"):
-        args.max_minutes = 0  # the length that is asked for counts
     config = config_from_flags(args, base=before)
     folder = before.train_checkpoints_folder
     return checkpoint, dataclasses.replace(config, train_checkpoints_folder=folder)

@@ -105,7 +105,7 @@ class RunLogger:
         before, self.schedule = self.schedule.config.train_epochs, schedule
         pixels = schedule.pixels_before(schedule.total_steps)
         self.progress.change_rest(pixels - schedule.pixels_before(step))
-        epochs = f"{schedule.config.train_epochs:g} epochs in place of {before:g}"
+        epochs = f"{counted(schedule.config.train_epochs, 'epoch')} in place of {before:g}"
         self.progress.message(f"the speed has changed: {epochs}, to end in time")
 
     def log_freezing(self, epoch: int, frozen: bool) -> None:

@@ -119,9 +119,10 @@ def start_or_resume(args: argparse.Namespace, workers: Alone) -> int:
     checkpoint, config = find_resumable(args)
     has_budget = config.max_minutes not in (0, checkpoint.config.max_minutes)
     is_exhausted = is_out_of_patience(config, checkpoint.epoch, checkpoint.best_epoch)
-    if (is_exhausted or checkpoint.epoch >= config.train_epochs) and not has_budget:
+    done = min(checkpoint.epoch, checkpoint.config.train_epochs)  # the last one may be a part
+    if is_exhausted or (done >= config.train_epochs and not has_budget):
         flag = "--patience" if is_exhausted else "--train-epochs"
-        epochs = counted(checkpoint.epoch, "epoch")
+        epochs = counted(done, "epoch")
         print(f"{checkpoint.path.parent}: was finished after {epochs}; more with {flag}")
         return Outcome.FINISHED.value
     print_changes(checkpoint, config, args)
@@ -221,6 +222,9 @@ def fit(training: Training, run: Run | None) -> Outcome:
         while (outcome := train(*learner, training.schedule, *others)) is Outcome.REPLANNED:
             training.follow(manager.pace.schedule)
             logger.log_schedule(training.step, training.schedule)
+            if manager.epochs_done == training.schedule.epochs:  # a resume shall find it finished
+                size = training.schedule.detection_size(manager.epochs_done - 1)
+                manager.save("last", size, logger)
         logger.log_end(training.step, outcome, int(train_step.skipped_steps.numpy()))
     return outcome
 
