@@ -31,7 +31,7 @@ import train
 from tools.compare_runs import read_run
 from yolov3.cli.flags import Parser, config_from_flags, number, run_name
 from yolov3.cli.run import run_script
-from yolov3.configs import REPO, Config
+from yolov3.configs import REPO, SIZE_MULTIPLE, Config
 from yolov3.files import remove_folder
 
 TRIED = ["train_lr_init=0.0003..0.01", "train_warmup_epochs=0.1..1"]
@@ -61,6 +61,8 @@ def main(argv=None) -> int:
         raise ValueError(
             f"{min(taken)}: not behind --; a trial is a new run with a name of its own"
         )
+    if not given.test_annot_path:
+        raise ValueError("--test-annot-path: a search goes by the validation mAP")
     if not 0 <= args.minutes < math.inf:
         raise ValueError(f"--minutes: expected a number of 0 or more; received {args.minutes:g}")
     ends = time.monotonic() + 60 * args.minutes
@@ -114,13 +116,14 @@ def range_of(text: str, flags: list[str], given: Config) -> tuple[str, dict]:
     name, _, ends = text.partition("=")
     name = name.replace("-", "_")
     value = getattr(given, name, None)
-    if ".." not in ends or type(value) not in (int, float):
+    if ends.count("..") != 1 or type(value) not in (int, float):
         raise ValueError(f"--try: expected NAME=LOW..HIGH of a setting; received {text}")
     flag = f"--{name.replace('_', '-')}="
     tried = [config_from_flags(train.parse_args([*flags, flag + x])) for x in ends.split("..")]
     low, *_, high = sorted([value, *(getattr(config, name) for config in tried)])
     is_whole = Config.__dataclass_fields__[name].type is int
-    kind = {"step": 1} if is_whole else {"log": 0 < LOGARITHMIC * low <= high}
+    step = SIZE_MULTIPLE if name == "train_input_size" else 1
+    kind = {"step": step} if is_whole else {"log": 0 < LOGARITHMIC * low <= high}
     return name, {"low": low, "high": high, **kind}
 
 

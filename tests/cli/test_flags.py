@@ -179,6 +179,9 @@ MISTAKES = {
     "detect_mnist.py --source a.png": "did you mean --image?",
     "evaluate_mAP.py --data x.txt": "did you mean --annotations? (a data.yaml or COCO file ",
     "evaluate_mAP.py --input-size 100": SIZE,
+    "tune.py --tiny": "flags of train.py stand behind --",
+    "tune.py --minuts=5": "did you mean --minutes?",
+    "launch.py --train-epochs=5": "flags of train.py stand behind --",
 }
 
 

@@ -12,7 +12,7 @@ from script_runs import TIMEOUT_S, exit_code, refusal, training_flags, write
 
 import tune
 from tools.compare_runs import read_runs
-from yolov3.configs import REPO
+from yolov3.configs import REPO, Config
 
 # Its mAP grows with each epoch, up to 100 times the learning rate; above 0.005 it diverges.
 TRAINER = """import sys, time
@@ -128,6 +128,11 @@ def test_ctrl_c_ends_the_trial_in_hand(number, search, tmp_path):
     [
         (["--try=foo=1..2"], "--try: expected NAME=LOW..HIGH of a setting; received foo=1..2"),
         (["--try=seed=5"], "--try: expected NAME=LOW..HIGH of a setting; received seed=5"),
+        (
+            ["--try=seed=5..6..7"],
+            "--try: expected NAME=LOW..HIGH of a setting; received seed=5..6..7",
+        ),
+        (["--", "--test-annot-path="], "--test-annot-path: a search goes by the validation mAP"),
         (["--try=tiny=0..1"], "--try: expected NAME=LOW..HIGH of a setting; received tiny=0..1"),
         (["--minutes=nan"], "--minutes: expected a number of 0 or more; received nan"),
         (["--minutes=-5"], "--minutes: expected a number of 0 or more; received -5"),
@@ -139,6 +144,11 @@ def test_ctrl_c_ends_the_trial_in_hand(number, search, tmp_path):
 def test_what_cannot_be_searched_is_refused(flags, said, search, capfd):
     assert search(0) == 0
     assert refusal(capfd, tune.main, ["--minutes=1", *flags]) == f"error: {said}"
+
+
+def test_sizes_are_multiples_of_32():
+    kind = {"low": 64, "high": 416, "step": 32}  # with that of the first trial, 416
+    assert tune.range_of("train-input-size=64..128", [], Config()) == ("train_input_size", kind)
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch, capfd):

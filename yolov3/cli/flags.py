@@ -79,6 +79,9 @@ class Parser(argparse.ArgumentParser):
         """Say which flag or argument of this script is meant by an unknown flag."""
         flags = list(self._option_string_actions)
         places = [str(one.metavar or one.dest).upper() for one in self._get_positional_actions()]
+        is_setting = flag[2:].replace("-", "_") in Config.__dataclass_fields__
+        if is_setting and any(place.startswith("-- ") for place in places):
+            return "flags of train.py stand behind --"
         ours = [name for name in OTHER_TOOLS.get(flag, "").split() if name in flags + places]
         advice = ADVICE.get(flag, "")
         ours = ours or ([] if advice else difflib.get_close_matches(flag, flags, n=1))
