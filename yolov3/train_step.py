@@ -49,6 +49,7 @@ class TrainStep:
         backbone = [weight for layer in backbone_layers(self.model) for weight in layer.weights]
         late = [weight for weight in backbone if weight.trainable] if config.freeze_epochs else []
         self._adamw.start_late(late, config.freeze_epochs * steps_per_epoch)
+        self._graphs = {}  # by whether the backbone is frozen
         self.set_frozen(False)
 
     def __call__(self, images, boxes_xyxy, classes) -> dict[str, tf.Tensor]:
@@ -58,7 +59,7 @@ class TrainStep:
         skipped_in_a_row. A step that is not finite is skipped: it counts as a step, for the
         learning rate too, and leaves no trace in weights, statistics, moments or EMA.
         """
-        return self._compiled(images, boxes_xyxy, classes)
+        return self._graphs[self.is_frozen](images, boxes_xyxy, classes)
 
     @property
     def step(self) -> int:
@@ -66,14 +67,16 @@ class TrainStep:
         return int(self.step_count.numpy())
 
     def set_frozen(self, frozen: bool) -> None:
-        """Freeze or unfreeze the backbone; the next step builds its graph again."""
+        """Freeze or unfreeze the backbone; the first step of either kind builds its graph."""
         self.is_frozen = frozen
         freeze_backbone(self.model, frozen)
+        if frozen in self._graphs:
+            return
         is_distributed = self.strategy.num_replicas_in_sync > 1
         signature = None if is_distributed else BATCH_SIGNATURE  # per-replica batches fit none
         # No Python control flow on tensors in there; without autograph it builds a third faster.
         step = tf.function(self._step, input_signature=signature, autograph=False)
-        self._compiled = without_grappler(step)
+        self._graphs[frozen] = without_grappler(step)
 
     def reset_ema(self) -> None:
         """Initialise the EMA with the model's weights."""

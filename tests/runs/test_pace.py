@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_training import NAMES, config_in, thin_network, training_of
+from small_training import NAMES, config_in, fit, thin_network, training_of
 
 from yolov3 import yolov3 as networks
 from yolov3.annotations import read_annotations
@@ -183,6 +183,16 @@ def test_measuring_leaves_no_trace(fractions, records, tmp_path, monkeypatch):
     after = state_dict(training.train_step.variables())
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+def test_a_frozen_backbone_builds_no_graph_after_the_measurement(records, tmp_path, monkeypatch):
+    built, build = [], TrainStep._step
+    monkeypatch.setattr(TrainStep, "_step", lambda *args: built.append(0) or build(*args))
+    training = training_of(config_in(tmp_path, freeze_epochs=1), records)
+    measure_costs(training)
+    assert len(built) == 2 and not training.train_step.is_frozen
+    fit(training)
+    assert len(built) == 2 and training.step == training.schedule.total_steps
 
 
 def test_a_run_of_hours_is_told_what_would_be_shorter():

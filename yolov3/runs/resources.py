@@ -198,6 +198,11 @@ def measure_costs(training, clock=time.perf_counter) -> Costs:
     if config.augment_mosaic:
         sizes.add(config.train_input_size)  # of the validation: `detection_size`
     image = {size: _seconds_per_image(training, size, clock) for size in sorted(sizes)}
+    if training.manager.epochs_done < config.freeze_epochs:  # a graph of its own, to be built now:
+        training.train_step.set_frozen(True)  # its seconds are not the speed of the first steps
+        [(*batch, _)] = training.batches(min(sizes), (0, 1))
+        training.train_step(*batch)
+        training.train_step.set_frozen(False)
     assign_by_name(variables, before)
     save = weight_bytes(config, len(training.class_names)) / SAVED_PER_SECOND
     return Costs(image, len(training.test_records), save)
