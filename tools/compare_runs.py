@@ -155,8 +155,11 @@ def print_table(rows: list[dict[str, str]]) -> None:
 
 def verdict(number: int, groups: list[list[Run]]) -> str:
     """Say how the mAP of a group varies, and whether it is below that of the first."""
-    values, best = maps(groups[number - 1]), maps(groups[0])
-    spread = f"{counted(len(values), 'seed')}, {min(values):.3f} to {max(values):.3f}"
+    both = groups[number - 1], groups[0]
+    values, best = map(maps, both)
+    # One that was run twice counts once: the second run may be equal to the last bit.
+    seeds, best_seeds = (len({run.config.seed for run in group}) for group in both)
+    spread = f"{counted(seeds, 'seed')}, {min(values):.3f} to {max(values):.3f}"
     line = f"group {number}: median mAP {statistics.median(values):.3f} ({spread})"
     if number == 1:
         return line
@@ -164,7 +167,7 @@ def verdict(number: int, groups: list[list[Run]]) -> str:
         return f"{line}, validated on other images: nobody can compare it with group 1"
     if max(values) >= min(best):
         return f"{line}, overlaps with group 1: seeds alone may make the difference"
-    chance = 2 / math.comb(len(values) + len(best), len(values))  # of either order
+    chance = 2 / math.comb(seeds + best_seeds, seeds)  # of either order
     return f"{line}, all below group 1; with equal settings that happens in {chance:.0%} of cases"
 
 

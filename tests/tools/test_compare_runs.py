@@ -69,6 +69,14 @@ def test_groups_are_parted_by_more_than_seeds_or_not(first, second, said, run, t
     assert f"group 2: median mAP {middle / 4:.3f}" in lines[1]
 
 
+def test_a_seed_that_was_run_twice_counts_once(run, tmp_path, capsys):
+    logs = run("a", 0.8, train_lr_init=2e-3), run("b", 0.4), run("again", 0.4)
+    assert compare(capsys, tmp_path, *logs)[-2] == (
+        "group 2: median mAP 0.100 (1 seed, 0.100 to 0.100), all below group 1; "
+        "with equal settings that happens in 100% of cases"
+    )
+
+
 def test_places_make_no_other_group_but_data_does(run, tmp_path, capsys):
     moved = {"train_annot_path": "moved.txt", "max_minutes": 0.0}  # 0 by default, 0.0 from a file
     here = run("a", 0.8), run("b", 0.8, seed=1, **moved)
