@@ -65,9 +65,10 @@ def resuming(command: list[str], new_runs) -> list[str]:
     runs = [run for run in new_runs if checkpoint_folders(run, "last")]
     if "--resume" in command or not runs:
         return command
-    script = next(i for i, word in enumerate(command) if word.endswith(".py"))
+    scripts = [i for i, word in enumerate(command) if word.endswith(".py")]
+    end = scripts[0] + 1 if scripts else len(command)  # of a script's flags the run has all
     newest = max(runs, key=lambda run: run.stat().st_mtime_ns)
-    return [*command[: script + 1], "--resume", str(newest)]  # which has all settings
+    return [*command[:end], "--resume", str(newest)]
 
 
 def run_all(command: list[str], count: int) -> list[int]:

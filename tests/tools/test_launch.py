@@ -9,6 +9,8 @@ import time
 import pytest
 from script_runs import command, environment, write
 
+from tools.launch import resuming
+
 TRAIN = """
 import json, os, pathlib, signal, sys, time
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
@@ -45,6 +47,12 @@ def test_after_a_failure_all_go_on_from_the_checkpoint(tmp_path):
     for index in (0, 1):
         first = f"{index} --train-checkpoints-folder=runs --tiny"
         assert said(tmp_path, index) == [first, f"{index} --resume runs/one"]
+
+
+def test_a_command_that_names_no_script_goes_on_as_well(tmp_path):
+    (tmp_path / "last-000002").mkdir()
+    for words in (["python", "-m", "train", "--tiny"], ["./my_training"]):
+        assert resuming(words, [tmp_path]) == [*words, "--resume", str(tmp_path)]
 
 
 @pytest.mark.parametrize(
