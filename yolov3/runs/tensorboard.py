@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import time
 from pathlib import Path
@@ -89,6 +90,7 @@ class TensorBoardLog:
         self._put(step=self.begins_at, session_log={"status": "START"})
         self._described = set()  # tags whose description this file has
         self._waiting = []  # (time, step, values) of `scalars`
+        self._outputs_of = functools.cache(outputs_of)  # by network
         if again:
             self.write(step, tf.compat.v1.Summary(value=again.values()))
 
@@ -157,9 +159,8 @@ class TensorBoardLog:
 
     def network(self, step: int, network: keras.Model, image: tf.Tensor) -> None:
         """Write histograms of all weights, and of what layers put out for images (1, H, W, 3)."""
-        layers = [layer for layer in network.layers if isinstance(layer, keras.layers.LeakyReLU)]
-        outputs = keras.Model(network.input, [layer.output for layer in layers])(image)
-        values = {f"outputs/{layer.name}": x for layer, x in zip(layers, outputs, strict=True)}
+        outputs = self._outputs_of(network)(image)
+        values = {f"outputs/{name}": x for name, x in outputs.items()}
         layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
         values |= {f"weights/{layer.name}": layer.kernel for layer in layers}
         self.write(step, *(histogram_pb(tag, _sample(value)) for tag, value in values.items()))
@@ -195,6 +196,13 @@ class TensorBoardLog:
         except tf.errors.OpError as error:
             reason = error.message.splitlines()[0].rpartition("; ")[2]
             raise OSError(f"{self.folder}: the log cannot be written: {reason}") from None
+
+
+def outputs_of(network: keras.Model):
+    """Return a graph that maps images to the outputs of the activations, by the layers' names."""
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.LeakyReLU)]
+    outputs = {layer.name: layer.output for layer in layers}
+    return tf.function(keras.Model(network.input, outputs), autograph=False)
 
 
 def training_values(folder: Path, steps: range) -> dict[int, dict]:
