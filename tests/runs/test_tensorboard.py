@@ -78,6 +78,24 @@ def test_all_that_was_logged_is_in_the_file_once_it_is_flushed_each_with_its_tim
         assert earliest <= event.wall_time <= latest
 
 
+def test_after_a_failure_nothing_is_written_twice(tmp_path, monkeypatch):
+    log, written = TensorBoardLog(tmp_path, 0), []
+    put = log._put
+
+    def full_at_the_third(**event):
+        written.append(event)
+        if len(written) == 3:
+            raise OSError("no space left")
+        put(**event)
+
+    monkeypatch.setattr(log, "_put", full_at_the_third)
+    with pytest.raises(OSError, match="no space left"):
+        for step in range(1, 11):
+            log.scalars(step, {"lr": step})
+    log.close()
+    assert [event.step for event in read_log(tmp_path).Tensors("lr")] == [1, 2]
+
+
 def test_images_keep_their_sizes_and_colours(folder):
     shown = [value for tag, _, value in events_of(folder) if tag == "validate/detections"]
     assert len(shown) == 2 and shown[0][:2] == [b"3", b"2"]  # width and height of the first

@@ -33,7 +33,7 @@ SCALAR = {"plugin_data": {"plugin_name": "scalars"}, "data_class": "DATA_CLASS_S
 VALIDATION_TAGS = ("validate", "mAP/", "PR", "outputs/", "weights/")
 PR_EVERY = 10  # of `SCORES`
 SAMPLED = 4_000  # numbers of a histogram
-WRITTEN_AT_ONCE = 10  # calls of `scalars`: alone, each would find its code in no cache of the CPU
+WRITTEN_AT_ONCE = 10  # calls of `scalars`: after a training step the first is slow, others are not
 FOLLOWED = ("train_lr_init", "train_input_scales")  # other settings are chosen by these
 LOSS_TEXTS = {
     "total": "The sum of the box, confidence and class losses",
@@ -115,14 +115,14 @@ class TensorBoardLog:
             self._write_waiting()
 
     def _write_waiting(self):
-        for now, step, values in self._waiting:
+        waiting, self._waiting = self._waiting, []  # at once: after an error none comes again
+        for now, step, values in waiting:
             tensors = {
                 tag: {"dtype": "DT_FLOAT", "tensor_shape": {}, "float_val": [float(value)]}
                 for tag, value in values.items()
             }
             scalars = [{"tag": tag, "tensor": x, "metadata": SCALAR} for tag, x in tensors.items()]
             self._write(now, step, tf.compat.v1.Summary(value=scalars))
-        self._waiting = []
 
     def images(self, step: int, tag: str, images) -> None:
         """Write RGB images uint8 (H, W, 3) under a tag; their sizes may differ."""
