@@ -42,7 +42,7 @@ def test_a_convolution_takes_the_scale_and_shift_of_its_normalisation():
 
 @pytest.mark.parametrize(
     ("tiny", "dtype", "transformed"),
-    [(False, "float32", 22), (True, "float32", 4), (True, "bfloat16", 0)],
+    [(False, "float32", 24), (True, "float32", 5), (True, "bfloat16", 0)],
     ids=["full", "tiny", "tiny bfloat16"],
 )
 def test_a_folded_network_has_biases_in_place_of_batch_normalisation(tiny, dtype, transformed):
