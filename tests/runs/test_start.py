@@ -51,7 +51,8 @@ def test_a_new_run_says_what_it_does_and_how_to_evaluate_it(flags, tmp_path, cap
     assert run(*flags) == 0
     out = capsys.readouterr().out
     [folder] = (tmp_path / "checkpoints").iterdir()
-    assert "network     yolov3-tiny, 2 classes, float32\n" in out
+    timing = "timing      some steps at 32 px, to tell how long it takes\n"
+    assert f"{timing}network     yolov3-tiny, 2 classes, float32\n" in out
     assert "data        1 image to train on (own.txt), none to validate on\n" in out
     assert "training    2 epochs at 32 px, batches of 1," in out and "hours" not in out
     command = f"python evaluate_mAP.py --weights checkpoints/{folder.name} --annotations FILE\n"

@@ -193,11 +193,8 @@ def plan(training, started: float, checkpoint=None) -> None:
 def measure_costs(training, clock=time.perf_counter) -> Costs:
     """Time some steps at each input size, and undo what they learned."""
     config, variables = training.config, training.train_step.variables()
-    before = state_dict(variables)
-    sizes = {rounded_size(config.train_input_size * scale) for scale in config.train_input_scales}
-    if config.augment_mosaic:
-        sizes.add(config.train_input_size)  # of the validation: `detection_size`
-    image = {size: _seconds_per_image(training, size, clock) for size in sorted(sizes)}
+    before, sizes = state_dict(variables), timed_sizes(config)
+    image = {size: _seconds_per_image(training, size, clock) for size in sizes}
     if training.manager.epochs_done < config.freeze_epochs:  # a graph of its own, to be built now:
         training.train_step.set_frozen(True)  # its seconds are not the speed of the first steps
         [(*batch, _)] = training.batches(min(sizes), (0, 1))
@@ -206,6 +203,14 @@ def measure_costs(training, clock=time.perf_counter) -> Costs:
     assign_by_name(variables, before)
     save = weight_bytes(config, len(training.class_names)) / SAVED_PER_SECOND
     return Costs(image, len(training.test_records), save)
+
+
+def timed_sizes(config: Config) -> list[int]:
+    """Return the input sizes of a run in pixels, those of its validations too, ascending."""
+    sizes = {rounded_size(config.train_input_size * scale) for scale in config.train_input_scales}
+    if config.augment_mosaic:
+        sizes.add(config.train_input_size)  # of the validation: `detection_size`
+    return sorted(sizes)
 
 
 def _seconds_per_image(training, size, clock):

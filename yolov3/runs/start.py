@@ -29,7 +29,7 @@ from yolov3.runs.distribution import (
     gather,
     replicas_for,
 )
-from yolov3.runs.resources import check_disk, check_memory, plan, time_text
+from yolov3.runs.resources import check_disk, check_memory, plan, time_text, timed_sizes
 from yolov3.runs.run_folders import (
     Run,
     find_resumable,
@@ -159,6 +159,9 @@ def prepare(
         training.train_step.reset_ema()
     if workers.cluster:
         workers.check({"weights": digest_of(training.train_step.variables())})
+    if not workers.index:  # a minute and more for Darknet-53 on an ordinary CPU
+        sizes = ", ".join(map(str, timed_sizes(config)))
+        print(f"timing      some steps at {sizes} px, to tell how long it takes", flush=True)
     plan(training, started, checkpoint)
     return training
 
