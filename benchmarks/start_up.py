@@ -41,7 +41,6 @@ def parse_args(argv=None) -> argparse.Namespace:
 def main(argv=None) -> int:
     args = parse_args(argv)
     scripts = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "tools").glob("*.py"))]
-    scripts = [script for script in scripts if "__main__" in script.read_text(encoding="utf-8")]
     rows = []
     for script in [*scripts, ROOT / "mnist/make_data.py", ROOT / "mnist/show_image.py"]:
         seconds = [_seconds([script, "--help"]) for _ in range(args.rounds)]
