@@ -8,7 +8,7 @@ ARGS =
 PY = .venv/bin/python
 # On a CPU with more than AVX2, these run twice: first with oneDNN, PyTorch and OpenCV limited to AVX2.
 NETWORK_BENCHMARKS = matrix_rate.py "training_step.py --rounds 3" "training_step.py --tiny --sizes 224 416" \
-  kernel_gradient.py winograd.py "detection.py --networks yolov3 yolov3-tiny" evaluation.py
+  convolutions.py winograd.py "detection.py --networks yolov3 yolov3-tiny" evaluation.py
 AS_AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENCV_CPU_DISABLE=AVX512-SKX
 # TensorFlow's start-up messages would bury those of the scripts.
 TF_CPP_MIN_LOG_LEVEL ?= 3

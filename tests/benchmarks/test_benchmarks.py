@@ -81,7 +81,7 @@ def test_the_step_of_pytorch_has_the_same_losses(tiny):
 
 @pytest.mark.parametrize(
     "script",
-    "training_step kernel_gradient winograd matrix_rate input_pipeline evaluation start_up "
+    "training_step convolutions winograd matrix_rate input_pipeline evaluation start_up "
     "scaling large_batches".split(),
 )
 def test_help_is_quick_to_import_nothing_heavy(script):

@@ -6,14 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from yolov3.kernels.substitute import (
-    MANY_CHANNELS,
-    FusedAdamW,
-    FusedBatchNormalization,
-    MatmulGradientConv2D,
-    for_training,
-    suits_matmul_gradient,
-)
+from yolov3.kernels.convolution import TrainingConv2D
+from yolov3.kernels.substitute import FusedAdamW, FusedBatchNormalization, for_training
 from yolov3.yolov3 import build_yolov3
 
 IMAGES = np.random.default_rng(0).random((2, 64, 32, 3), np.float32)
@@ -40,11 +34,19 @@ def test_raw_maps_and_gradients_are_those_of_the_plain_network():
         assert np.linalg.norm(ours - slope) <= FRACTION * np.linalg.norm(slope) + 1e-7
 
 
-@pytest.mark.parametrize(("tiny", "wide"), [(False, 8), (True, 1)], ids=["full", "tiny"])
-def test_its_weights_are_copies_by_the_same_names(tiny, wide, monkeypatch):
+@pytest.mark.parametrize(
+    ("tiny", "dtype", "faster"),
+    [
+        (False, "mixed_bfloat16", 8),
+        (True, "mixed_bfloat16", 1),
+        (False, "float32", 37),
+        (True, "float32", 8),
+    ],
+)
+def test_its_weights_are_copies_by_the_same_names(tiny, dtype, faster, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     plain = build_yolov3(2, tiny)
-    fast = for_training(plain, "mixed_bfloat16")
+    fast = for_training(plain, dtype)
     assert {layer.name for layer in fast.layers} == {layer.name for layer in plain.layers}
     for ours, weight in zip(fast.weights, plain.weights, strict=True):
         assert ours.path == weight.path and ours.dtype == "float32" and ours is not weight
@@ -53,8 +55,8 @@ def test_its_weights_are_copies_by_the_same_names(tiny, wide, monkeypatch):
     kinds = [type(layer) for layer in fast.layers]
     assert kinds.count(keras.layers.BatchNormalization) == 0
     assert kinds.count(FusedBatchNormalization) == (11 if tiny else 72)
-    assert kinds.count(MatmulGradientConv2D) == wide
-    assert fast.get_layer("conv_0").compute_dtype == "bfloat16"
+    assert kinds.count(TrainingConv2D) == faster
+    assert fast.get_layer("conv_0").compute_dtype == dtype.removeprefix("mixed_")
     assert all(raw.dtype == "float32" for raw in fast.outputs)
 
 
@@ -145,57 +147,7 @@ def test_mixed_precision_keeps_float32_statistics(policy):
     np.testing.assert_allclose(layer.moving_mean, expected, rtol=0.01)
 
 
-# MatmulGradientConv2D
-
-FILTERS = 8
-PRECISIONS = {"float32": 2.0**-23, "mixed_bfloat16": 2.0**-8}  # what rounding takes at most
-
-
-def outputs_and_gradients(kind, strides, padding, dtype, height, width):
-    rng = np.random.default_rng(0)
-    layer = kind(FILTERS, 3, strides, padding, use_bias=False, dtype=dtype)
-    layer.build((None, None, None, MANY_CHANNELS))
-    layer.kernel.assign(rng.normal(size=layer.kernel.shape) / 70)
-    inputs = tf.constant(rng.normal(size=(2, height, width, MANY_CHANNELS)), tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = tf.cast(layer(inputs), tf.float32)
-        loss = tf.reduce_sum(outputs * rng.normal(size=outputs.shape).astype(np.float32))
-    return [outputs, *tape.gradient(loss, [inputs, layer.kernel.value])]
-
-
-@pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize(
-    ("strides", "padding", "height", "width"),
-    [(1, "same", 5, 7), (1, "same", 1, 1), (2, "valid", 15, 9), (2, "valid", 3, 5)],
-)
-def test_outputs_and_gradients_are_those_of_keras(strides, padding, height, width, dtype):
-    wanted, found = (
-        outputs_and_gradients(kind, strides, padding, dtype, height, width)
-        for kind in (layers.Conv2D, MatmulGradientConv2D)
-    )
-    np.testing.assert_array_equal(found[0], wanted[0])
-    terms = max(9 * FILTERS, np.prod(found[0].shape[:3]))  # of a sum in either gradient
-    for ours, keras_s in zip(found[1:], wanted[1:], strict=True):
-        assert ours.dtype == keras_s.dtype and ours.shape == keras_s.shape
-        limit = PRECISIONS[dtype] * np.sqrt(terms) * np.abs(keras_s).max()
-        np.testing.assert_allclose(ours, keras_s, rtol=0, atol=limit)
-
-
-@pytest.mark.parametrize(
-    ("channels", "kernel_size", "expected"),
-    [(MANY_CHANNELS, 3, True), (MANY_CHANNELS - 1, 3, False), (MANY_CHANNELS, 1, False)],
-)
-def test_it_suits_3x3_kernels_of_many_channels_without_a_gpu(
-    channels, kernel_size, expected, monkeypatch
-):
-    layer = layers.Conv2D(2, kernel_size)
-    layer.build((None, None, None, channels))
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    assert suits_matmul_gradient(layer) == expected
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert not suits_matmul_gradient(layer)
-
+# FusedAdamW
 
 STEPS = 20
 SCHEDULE = keras.optimizers.schedules.PolynomialDecay(0.1, STEPS, 0.001)
