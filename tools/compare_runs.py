@@ -98,7 +98,7 @@ def read_run(folder: Path) -> Run:
             written = [EARLIER | row for row in csv.DictReader(stream)]
         rows = [{key: float(row[key]) for key in COLUMNS} for row in written]
         config, data = Config.from_json(folder / CONFIG), read_json(folder / DATA)
-        checksums = data["trained_on"], data["validated_on"]
+        checksums = str(data["trained_on"]), str(data["validated_on"])
         run = Run(folder.name, config, int(data["images"]), checksums, rows)
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise ValueError(f"{folder}: damaged, or of an earlier version: {error!r}") from None

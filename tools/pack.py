@@ -34,6 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     from yolov3.data.statistics import read_sized_annotations
 
     require_empty(args.output)
+    target = args.output / Path(args.file).name
+    if target.suffix == ".tar":
+        raise ValueError(f"{args.file}: an annotation file named as shards are; give it another")
     records, _ = read_sized_annotations(args.file)
     paths = list(dict.fromkeys(records.image_paths))
     starts = range(0, len(paths), args.shard_size)
@@ -44,7 +47,6 @@ def main(argv: list[str] | None = None) -> int:
             names = write_shard(partial, track(part, shard, len(part)))
         places |= {path: f"{shard}#{name}" for path, name in zip(part, names, strict=True)}
     lines = [format_line(places[one.image_path], one.boxes_xyxy, one.classes) for one in records]
-    target = args.output / Path(args.file).name
     write_whole(target, "".join(f"{line}\n" for line in lines).encode())
     print(f"{target}: {counted(len(paths), 'image')} in {counted(len(starts), 'shard')}")
     return 0

@@ -84,6 +84,8 @@ def test_places_make_no_other_group_but_data_does(run, tmp_path, capsys):
     assert "(2 seeds, 0.200 to 0.200)" in compare(capsys, tmp_path, *here)[-2]
     other = run("c", 0.1, validated_on="c")
     assert "nobody can compare" in compare(capsys, tmp_path, *here, other)[-2]
+    listed = run("d", 0.1, validated_on=["d"])  # data.json written by hand
+    assert "nobody can compare" in compare(capsys, tmp_path, *here, listed)[-2]
 
 
 def test_what_is_no_validated_run_is_left_out(run, tmp_path, capsys):

@@ -65,3 +65,13 @@ def test_bad_lines_and_images_are_one_error_and_nothing_is_written(folder, line,
 def test_a_folder_with_files_is_refused(folder):
     result = run(folder, TOOL, "train.txt", "--output", ".")
     assert result.returncode == 2 and result.stderr == "error: .: this folder is not empty\n"
+
+
+def test_an_annotation_file_named_as_a_shard_is_refused_and_kept(folder):
+    before = (folder / "train.txt").read_bytes()
+    (folder / "shard-0001.tar").write_bytes(before)
+    result = run(folder, TOOL, "shard-0001.tar", "--output", "packed")
+    assert result.returncode == 2 and not (folder / "packed").exists()
+    message = "an annotation file named as shards are; give it another"
+    assert result.stderr == f"error: shard-0001.tar: {message}\n"
+    assert (folder / "shard-0001.tar").read_bytes() == before
