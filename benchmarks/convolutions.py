@@ -3,9 +3,8 @@
     python benchmarks/convolutions.py
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/convolutions.py
 
-The second line measures as on a CPU without AVX-512. Both kinds take turns. Ours is what
-`yolov3.kernels.convolution` does where no GPU is in the machine; where it leaves a layer to Keras,
-the table has a dash.
+The second line measures as on a CPU without AVX-512. Both kinds take turns. Ours is that of
+`yolov3.kernels.convolution`, which also says which layers are trained with it.
 """
 
 import argparse
@@ -67,19 +66,18 @@ def main(argv=None) -> int:
         rows = []
         for channels, filters, stride, cells, *counts in SHAPES:
             cells = cells * args.size // 416
-            keras_s, ours = seconds(channels, filters, stride, cells, precision, args)
+            keras_s, ours, used = seconds(channels, filters, stride, cells, precision, args)
             kind = [f"{channels} to {filters:,}", str(stride), f"{cells} x {cells}"]
-            times = [f"{1e3 * keras_s:.1f}", f"{1e3 * ours:.1f}" if ours else "-"]
-            ratio = f"{ours / keras_s:.2f}" if ours else "-"
-            rows.append([*kind, *map(str, counts), *times, ratio])
+            times = [f"{1e3 * keras_s:.1f}", f"{1e3 * ours:.1f}", f"{ours / keras_s:.2f}"]
+            rows.append([*kind, *map(str, counts), *times, "yes" if used else "no"])
         title = f"3 x 3 convolution and its gradients in {precision}, batch {args.batch}"
-        print_table(title, [*header, "ratio"], rows)
+        print_table(title, [*header, "ratio", "used"], rows)
     print(f"\n{machine()}; {versions('tensorflow')}")
     return 0
 
 
-def seconds(channels, filters, stride, cells, precision, args) -> tuple[float, float | None]:
-    """Return the median seconds of Keras's layer and of ours, if there is one; they took turns."""
+def seconds(channels, filters, stride, cells, precision, args) -> tuple[float, float, bool]:
+    """Return the median seconds of both layers, which took turns, and whether ours is used."""
     import tensorflow as tf
     from keras import layers
 
@@ -106,18 +104,16 @@ def seconds(channels, filters, stride, cells, precision, args) -> tuple[float, f
 
         return layer, tf.function(graph).get_concrete_function()
 
-    keras_s, graph = graph_of(layers.Conv2D)
-    times = {graph: []}
-    if convolution.suits(keras_s, dtype):
-        times[graph_of(convolution.TrainingConv2D)[1]] = []
+    made = [graph_of(kind) for kind in (layers.Conv2D, convolution.TrainingConv2D)]
+    times = {graph: [] for _, graph in made}
     for _ in range(args.rounds + 1):  # the first one compiles
         for graph, taken in times.items():
             started = time.perf_counter()
             for result in graph():
                 result[0, 0, 0, 0].numpy()
             taken.append(time.perf_counter() - started)
-    medians = [statistics.median(taken[1:]) for taken in times.values()]
-    return medians[0], medians[1] if len(medians) > 1 else None
+    used = convolution.suits(made[0][0], dtype)
+    return *(statistics.median(taken[1:]) for taken in times.values()), used
 
 
 if __name__ == "__main__":

@@ -117,13 +117,17 @@ def test_layers_of_the_same_channels_share_a_graph():
         (512, 3, "mixed_float16", False),
     ],
 )
-def test_it_suits_3x3_kernels_of_enough_channels_without_a_gpu(
+def test_it_suits_3x3_kernels_of_enough_channels_with_onednn_and_without_a_gpu(
     channels, kernel_size, dtype, expected, monkeypatch
 ):
     layer = layers.Conv2D(2, kernel_size)
     layer.build((None, None, None, channels))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(convolution, "uses_onednn", lambda: True)
     assert suits(layer, dtype) == expected
+    monkeypatch.setattr(convolution, "uses_onednn", lambda: False)
+    assert not suits(layer, dtype)
+    monkeypatch.setattr(convolution, "uses_onednn", lambda: True)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     assert not suits(layer, dtype)
 

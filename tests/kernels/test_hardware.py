@@ -84,6 +84,18 @@ def test_weakest_gpu_decides(cpu, monkeypatch, capabilities, expected):
     assert choose_precision("auto") == expected
 
 
+@pytest.mark.parametrize(
+    ("flags", "setting", "expected"),
+    [("avx avx2", "1", True), ("avx avx2", None, True), ("avx2", "0", False), ("avx", "1", False)],
+)
+def test_onednn_is_used_with_avx2_unless_it_is_off(cpu, monkeypatch, flags, setting, expected):
+    cpu(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if setting:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", setting)
+    assert hardware.uses_onednn() == expected
+
+
 def test_hardware_has_a_name(cpu, monkeypatch, tmp_path):
     cpu("")
     assert hardware_name() == "Some CPU @ 2.00GHz"

@@ -10,7 +10,9 @@ import yolov3
 from yolov3.configs import REPO
 
 # What depends on the kernels: convolutions, folding, and the detections of a batch.
-DEPENDENT = [f"tests/kernels/test_{name}.py" for name in ("folding", "substitute", "winograd")]
+DEPENDENT = [
+    f"tests/kernels/test_{name}.py" for name in ("convolution", "folding", "substitute", "winograd")
+]
 DEPENDENT += ["tests/test_detection.py::test_batch_gives_what_each_image_gives_alone"]
 
 

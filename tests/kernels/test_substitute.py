@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from yolov3.kernels import convolution
 from yolov3.kernels.convolution import TrainingConv2D
 from yolov3.kernels.substitute import FusedAdamW, FusedBatchNormalization, for_training
 from yolov3.yolov3 import build_yolov3
@@ -45,6 +46,7 @@ def test_raw_maps_and_gradients_are_those_of_the_plain_network():
 )
 def test_its_weights_are_copies_by_the_same_names(tiny, dtype, faster, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(convolution, "uses_onednn", lambda: True)
     plain = build_yolov3(2, tiny)
     fast = for_training(plain, dtype)
     assert {layer.name for layer in fast.layers} == {layer.name for layer in plain.layers}

@@ -9,22 +9,22 @@ import keras
 import tensorflow as tf
 
 from yolov3.kernels import winograd
+from yolov3.kernels.hardware import uses_onednn
 
 KERNEL_SIZE = 3
 # Channels in the input from which on a kernel's gradient is faster as a matrix product. In bfloat16
 # oneDNN's own is made for many positions, and slow only in the layers that see few.
 PRODUCT_CHANNELS = {"float32": 16, "bfloat16": 512}
-WINOGRAD_CHANNELS = 64  # as in `winograd.CHANNELS`, from here on
-# With fewer tiles, transforming kernels takes as long as what is saved.
-WINOGRAD_TILES = 64
+WINOGRAD_CHANNELS = 64
+WINOGRAD_TILES = 64  # with fewer, transforming kernels takes as long as what is saved
 
 
 @keras.saving.register_keras_serializable("yolov3")
 class TrainingConv2D(keras.layers.Conv2D):
     """Compute what `keras.layers.Conv2D` with a kernel of 3 x 3 does, and the same gradients.
 
-    A training step of Darknet-53 takes 0.58 of its time, one of YOLOv3-tiny 0.76 at 416 px and 0.88
-    at 224 px, in float32 with AVX2; in bfloat16 one of tiny 0.96 and 0.92.
+    With AVX2, in float32, a training step of Darknet-53 takes 0.58 of its time, one of YOLOv3-tiny
+    0.76 at 416 px and 0.88 at 224 px; in bfloat16 one of tiny 0.96 and 0.92.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -35,9 +35,12 @@ class TrainingConv2D(keras.layers.Conv2D):
 
 
 def suits(layer: keras.layers.Conv2D, dtype: str) -> bool:
-    """Tell whether a built layer trains faster as `TrainingConv2D` here, in a dtype policy."""
+    """Tell whether a built layer trains faster as `TrainingConv2D` here, in a dtype policy.
+
+    Without oneDNN it does not: a step of YOLOv3-tiny takes 1.06 of its time.
+    """
     least = PRODUCT_CHANNELS.get(keras.DTypePolicy(dtype).compute_dtype)
-    if not least or tf.config.list_physical_devices("GPU"):
+    if not least or not uses_onednn() or tf.config.list_physical_devices("GPU"):
         return False
     return layer.kernel_size == (KERNEL_SIZE,) * 2 and layer.kernel.shape[2] >= least
 

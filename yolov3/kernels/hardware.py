@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from yolov3 import cpuinfo
+from yolov3 import SETTING, cpuinfo
 
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # without one of these, bfloat16 is emulated and slow
 # Limits that a user may set oneDNN (its dispatcher control), below those that have bfloat16.
@@ -59,6 +59,11 @@ def without_grappler(function: Callable) -> Callable:
             tf.config.optimizer.set_experimental_options({GRAPPLER_OFF: before})
 
     return call
+
+
+def uses_onednn() -> bool:
+    """Tell whether TensorFlow computes with oneDNN on this CPU, as far as its setting says."""
+    return "avx2" in cpuinfo().split() and os.environ.get(SETTING, "1") != "0"
 
 
 def cpu_has_bf16() -> bool:

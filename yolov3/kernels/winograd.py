@@ -14,8 +14,9 @@ import tensorflow as tf
 
 KERNEL_SIZE = 3
 OUTPUTS, INPUTS = 4, 6  # of a tile, along each side
-# Channels in the input. Fewer leave little to save. With more, which both networks have on 13 x 13
-# cells, reading the transformed kernels, four times as large, takes as long as what is saved.
+# Channels in the input, for detection. Fewer leave little to save. With more, which both networks
+# have on 13 x 13 cells, reading the transformed kernels, four times as large, takes as long as what
+# is saved in one image.
 CHANNELS = range(64, 512)
 
 # Along one side, a polynomial product at the points 0, 1, -1, 2, -2 and infinity.
@@ -45,10 +46,7 @@ _OUTPUT = [
 INPUT, KERNEL, OUTPUT = (
     np.kron(side, side).astype(np.float32) for side in (_INPUT, _KERNEL, _OUTPUT)
 )
-
-
-# Turned by 180 degrees, as the gradient of the inputs sees the kernel.
-TURNED_KERNEL = np.ascontiguousarray(KERNEL[:, ::-1])
+TURNED_KERNEL = np.ascontiguousarray(KERNEL[:, ::-1])  # by 180 degrees, for input gradients
 
 
 @keras.saving.register_keras_serializable("yolov3")
