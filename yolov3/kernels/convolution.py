@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from yolov3.kernels import winograd
 from yolov3.kernels.hardware import uses_onednn
+from yolov3.kernels.winograd import KERNEL_SIZE
 
-KERNEL_SIZE = 3
 # Channels in the input from which on a kernel's gradient is faster as a matrix product. In bfloat16
 # oneDNN's own is made for many positions, and slow only in the layers that see few.
 PRODUCT_CHANNELS = {"float32": 16, "bfloat16": 512}
