@@ -18,11 +18,11 @@ from yolov3.weights import assign_by_name, state_dict
 # Sets of weights in a "last": the network's, two moments of each weight, and the EMA twice.
 SETS_IN_LAST = 5
 # The peak memory of a run on a CPU. Fitted to complete runs of a few float32 steps, validation and
-# saves (peak resident set, GB): YOLOv3 at 416 px 4.7, 5.2, 6.1 in batches of 1, 2, 4; at 224 px 4.8
-# and at 32 px 4.3 in batches of 4; tiny at 416 px 1.9, 2.1 in batches of 4, 8; at 224 px 1.6 of 8.
+# saves (peak resident set, GB): YOLOv3 at 416 px 4.7, 5.0, 6.1 in batches of 1, 2, 4; at 224 px 4.8
+# and at 32 px 4.3 in batches of 4; tiny at 416 px 1.9, 2.5 in batches of 4, 8; at 224 px 1.7 of 8.
 RUNTIME_BYTES = 0.6e9  # Python, TensorFlow and the other libraries
 WEIGHT_SETS = 15  # network, EMA, moments, gradients, validation, and copies while saving
-BYTES_PER_PIXEL = {False: 2_700, True: 750}  # of activations and their gradients, by `tiny`
+BYTES_PER_PIXEL = {False: 2_700, True: 1_000}  # of activations and their gradients, by `tiny`
 CERTAINTY = 0.9  # the estimate is within about a tenth of each of these
 GB = 1e9
 
